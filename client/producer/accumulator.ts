@@ -64,7 +64,11 @@ export class Accumulator {
   readonly #numberings = new Map<TopicPartitionKey, Numbering>();
   /** Of the last batch of each partition that is idle: one that grows from nothing is copied at each step. */
   readonly #idleBatchBytes = new Map<TopicPartitionKey, number>();
-  readonly #unsettled = new Set<ProducerBatch>();
+  /**
+   * A number, and not a set of them: V8's sets that lose and gain members leave old tables behind, each of which points to the next, so
+   * that one that has grown old keeps the records of all later ones until a full collection.
+   */
+  #unsettledBatches = 0;
 
   /** The latest that was fetched; null: none yet. Without one an idempotent producer sends nothing. */
   identity: ProducerIdentity | null = null;
@@ -75,8 +79,8 @@ export class Accumulator {
   }
 
   /** Batches not yet acknowledged or failed, including those in flight. */
-  get unsettled(): ReadonlySet<ProducerBatch> {
-    return this.#unsettled;
+  get unsettled(): readonly ProducerBatch[] {
+    return [...this.#queues.values()].flatMap(({ batches, inFlight }) => [...inFlight, ...batches]);
   }
 
   /** True when a batch became full or was started, so that it is worth checking what is ready. */
@@ -92,7 +96,7 @@ export class Accumulator {
     const taken = batch.tryAppend(record, recordBytes, send, batchBytesMax);
     invariant(taken, "an empty batch takes any record");
     queue.batches.push(batch);
-    this.#unsettled.add(batch);
+    this.#unsettledBatches++;
     return true;
   }
 
@@ -183,8 +187,7 @@ export class Accumulator {
   /** Instead of it, these hold its waiting records. */
   replace(batch: ProducerBatch, parts: readonly ProducerBatch[]): void {
     this.#queueOf(batch).putBack(batch, parts, 0);
-    this.#unsettled.delete(batch);
-    for (const part of parts) this.#unsettled.add(part);
+    this.#unsettledBatches += parts.length - 1;
   }
 
   /** The leader accepts nothing more under this batch's numbering: see `PartitionQueue`. */
@@ -197,7 +200,7 @@ export class Accumulator {
     const queue = this.#queueOf(batch);
     if (how === "acknowledged") queue.acknowledged(batch);
     else queue.failed(batch);
-    this.#unsettled.delete(batch);
+    this.#unsettledBatches--;
     this.#dropIfIdle(queue);
     // its only request was answered, so the broker has read all of it. One that was sent before, too, may still be in another link's buffer
     if (how === "acknowledged" && this.#limits.isAnswered && batch.attempts === 1) this.#buffers.give(batch.room);
@@ -214,7 +217,7 @@ export class Accumulator {
       }
       this.#dropIfIdle(queue);
     }
-    for (const batch of expired) this.#unsettled.delete(batch);
+    this.#unsettledBatches -= expired.length;
     return expired;
   }
 
@@ -237,7 +240,7 @@ export class Accumulator {
     let queue = this.#queues.get(key);
     if (queue === undefined) {
       queue = new PartitionQueue(topic, partition, this.#limits.maxInFlightPerPartition, this.#numbering(key));
-      if (this.#unsettled.size < remembersSizeUpTo) queue.lastBatchBytes = this.#idleBatchBytes.get(key) ?? 0;
+      if (this.#unsettledBatches < remembersSizeUpTo) queue.lastBatchBytes = this.#idleBatchBytes.get(key) ?? 0;
       this.#queues.set(key, queue);
     }
     return queue;

@@ -48,15 +48,15 @@ export class PartitionQueue {
   }
 
   /**
-   * Whether the first batch may be sent as far as the others are concerned. Behind others it is sent when it is full: until then it may as
-   * well take more records.
+   * Whether the first batch may be sent as far as the others are concerned. Behind others it is sent when it is full, or when nobody fills
+   * it for now: until then it may as well take more records.
    */
   mayTake(batchBytesMax: number): boolean {
     const [head] = this.batches;
     if (head === undefined || this.inFlight.length >= this.#window) return false;
     if (this.inFlight.length === 0) return true;
     if (this.#numbering?.hasGap === true && this.#mustNumber(head)) return false;
-    return head.ordinal >= 0 || this.batches.length > 1 || head.sizeInBytes >= batchBytesMax;
+    return head.ordinal >= 0 || this.batches.length > 1 || !head.lingers || head.sizeInBytes >= batchBytesMax;
   }
 
   /** The first batch cannot be numbered under the present identity. */

@@ -152,7 +152,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       this.#sender.wake();
       await Promise.all([...this.#lanes.values()].map(({ tail }) => tail));
       this.#sender.wake();
-      await Promise.all([...this.#accumulator.unsettled].map((batch) => batch.whenSettled));
+      await Promise.all(this.#accumulator.unsettled.map((batch) => batch.whenSettled));
     } finally {
       this.#flushes--;
     }

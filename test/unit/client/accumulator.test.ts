@@ -89,6 +89,37 @@ describe("the accumulator", () => {
     expect(take()?.number?.position).toBe(6);
   });
 
+  test("sends a batch behind others once nobody fills it for now, full or not", () => {
+    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, isIdempotent: true });
+    accumulator.identity = { producerId: 7, producerEpoch: 0 };
+    const take = () => accumulator.drain(readyKeys(accumulator, 200), 1_000)[0];
+    append(accumulator, 0, "first", 0);
+    accumulator.finished(take() as ProducerBatch, "acknowledged");
+    append(accumulator, 0, "x", 0);
+    Object.assign(take() as ProducerBatch, { sentToBroker: 1, sentToEpoch: 0 });
+    append(accumulator, 0, "y", 0);
+    expect(take(), "until its company has been answered it may as well take more").toBeUndefined();
+    accumulator.doNotLinger("t", 0);
+    expect(take()?.number?.position).toBe(2);
+  });
+
+  test("knows what is unsettled: waiting, in flight, put back, split", () => {
+    const accumulator = new Accumulator(limits);
+    for (const partition of [0, 1]) for (const value of ["x", "y"]) append(accumulator, partition, value, 0);
+    append(accumulator, 0, "z".repeat(300), 0);
+    expect(accumulator.unsettled.length).toBe(3);
+    const [first, second] = accumulator.drain(readyKeys(accumulator, 10), 1_000) as [ProducerBatch, ProducerBatch];
+    expect(accumulator.unsettled.length).toBe(3);
+    accumulator.putBack(first, 50);
+    const halves = second.split();
+    accumulator.replace(second, halves);
+    expect(new Set(accumulator.unsettled)).toEqual(
+      new Set([first, ...halves, accumulator.unsettled.find(({ sizeInBytes }) => sizeInBytes > 300)]),
+    );
+    expect(accumulator.takeExpired(Number.POSITIVE_INFINITY).length).toBe(4);
+    expect(accumulator.unsettled).toEqual([]);
+  });
+
   test("does not wait out the pause when the partition has a newer leader", () => {
     const accumulator = new Accumulator(limits);
     append(accumulator, 0, "x", 0);
@@ -114,7 +145,7 @@ describe("the accumulator", () => {
     append(accumulator, 1, "young", 700);
     expect(accumulator.ready(800, () => undefined, false)).toMatchObject({ leaderUnknown: true, nextCheckMs: 1_000 });
     expect(accumulator.takeExpired(1_000).map(({ partition }) => partition)).toEqual([0]);
-    expect(accumulator.unsettled.size).toBe(1);
+    expect(accumulator.unsettled.length).toBe(1);
     expect(accumulator.takeExpired(Number.POSITIVE_INFINITY).map(({ partition }) => partition)).toEqual([1]);
     expect(accumulator.ready(2_000, leader, true)).toEqual({
       byBroker: new Map(),
