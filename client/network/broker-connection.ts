@@ -31,6 +31,12 @@ export interface ConnectionLimits {
 const inFlightMax = 100;
 const waitingMax = 10_000;
 
+/**
+ * A fetch's answer, which is as large as was asked for, is not copied while it arrives. More than what comes of it is never touched, so that
+ * a broker that announces much and sends little costs addresses, and not memory.
+ */
+const allocatedAtOnceBytesMax = 16 * 1024 * 1024;
+
 const softwareName = "ottla";
 const softwareVersion = "0.1.0";
 
@@ -86,7 +92,7 @@ export class BrokerConnection {
     this.#address = address;
     this.#clock = clock;
     this.#limits = limits;
-    this.#splitter = new FrameSplitter({ frameMaxBytes: limits.responseBytesMax });
+    this.#splitter = new FrameSplitter({ frameMaxBytes: limits.responseBytesMax, allocatedAtOnceBytesMax });
   }
 
   /** Connects and asks the broker for its versions. Throws ConnectionLost, RequestTimedOut or the signal's reason. */

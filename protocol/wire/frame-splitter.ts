@@ -3,14 +3,18 @@ import type { Slab, SlabPool } from "./slab-pool.ts";
 
 const prefixBytes = 4;
 
-/** A frame up to this size is allocated at once; a larger one as it arrives, so that announcing much costs the receiver nothing. */
-const allocatedAtOnceMaxBytes = 1024 * 1024;
+const allocatedAtOnceBytesMaxDefault = 1024 * 1024;
 
 export interface FrameSplitterOptions {
   /** A longer frame is refused; its length prefix does not count. */
   readonly frameMaxBytes: number;
   /** Frames come out with their length in front, for those who read it there. */
   readonly keepsPrefix?: boolean;
+  /**
+   * A frame up to this size is allocated at once; a larger one as it arrives, so that announcing much costs the receiver nothing, but it is
+   * copied as it grows. Default 1 MiB.
+   */
+  readonly allocatedAtOnceBytesMax?: number;
   /** Large frames come in its slabs. */
   readonly slabs?: SlabPool;
 }
@@ -28,6 +32,7 @@ export class FrameSplitter {
   /** How much of the prefix is part of a frame as it comes out. */
   readonly #keptBytes: number;
   readonly #slabs: SlabPool | null;
+  readonly #allocatedAtOnceBytesMax: number;
   /** The begun length prefix, then unused until the frame is whole. */
   readonly #prefix = Buffer.alloc(prefixBytes);
   #prefixFilled = 0;
@@ -38,8 +43,10 @@ export class FrameSplitter {
   #frameFilled = 0;
   #frameBytes = 0;
 
-  constructor({ frameMaxBytes, keepsPrefix = false, slabs }: FrameSplitterOptions) {
+  constructor(options: FrameSplitterOptions) {
+    const { frameMaxBytes, keepsPrefix = false, slabs, allocatedAtOnceBytesMax = allocatedAtOnceBytesMaxDefault } = options;
     this.frameMaxBytes = frameMaxBytes;
+    this.#allocatedAtOnceBytesMax = allocatedAtOnceBytesMax;
     this.#keptBytes = keepsPrefix ? prefixBytes : 0;
     this.#slabs = slabs ?? null;
   }
@@ -81,7 +88,7 @@ export class FrameSplitter {
     if (frameBytes < 0 || frameBytes > this.frameMaxBytes)
       throw new MalformedFrame(`frame of ${frameBytes} bytes, at most ${this.frameMaxBytes}`);
     this.#frameBytes = this.#keptBytes + frameBytes;
-    const frame = this.#allocate(Math.min(this.#frameBytes, allocatedAtOnceMaxBytes));
+    const frame = this.#allocate(Math.min(this.#frameBytes, this.#allocatedAtOnceBytesMax));
     if (this.#keptBytes > 0) frame.writeInt32BE(frameBytes, 0);
     this.#frameFilled = this.#keptBytes;
     this.#frame = frame;

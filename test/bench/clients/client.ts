@@ -14,9 +14,8 @@ export interface BenchClient {
   consume(order: ClientConsumeOrder, take: (value: Buffer) => boolean): Promise<void>;
 }
 
-/** The same for all where they have such a setting. */
+/** The same for all where they have such a setting, but for the linger: each has the one that suits it best. */
 export const tuning = {
-  lingerMs: 5,
   batchBytes: 128 * 1024,
   fetchWaitMs: 500,
   fetchBytes: 16 * 1024 * 1024,

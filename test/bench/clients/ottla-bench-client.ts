@@ -2,10 +2,9 @@ import { Consumer, Producer } from "../../../client/index.ts";
 import { type BenchClient, tuning } from "./client.ts";
 
 export const ottlaBenchClient: BenchClient = {
-  async producer({ bootstrap, topic, callsUnderWay }) {
-    // a caller that waits for each record has nothing to linger for
-    const lingerMs = callsUnderWay === 1 ? 0 : tuning.lingerMs;
-    const producer = new Producer({ bootstrap, acks: "all", lingerMs, batchBytesMax: tuning.batchBytes });
+  async producer({ bootstrap, topic }) {
+    // without a linger, as it comes: records gather while those before them are under way
+    const producer = new Producer({ bootstrap, acks: "all", batchBytesMax: tuning.batchBytes });
     await producer.partitionsOf(topic);
     return {
       send: (values) =>

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { type Slab, SlabPool } from "../../../protocol/wire/slab-pool.ts";
@@ -111,6 +111,23 @@ test("large frames come in slabs, which are used again once they are released an
   const before = slabs.keptBytes;
   receive(3_000_000, "d");
   expect(slabs.keptBytes).toBe(before + 1024 * 1024 + 2 * 1024 * 1024);
+});
+
+test("a frame up to the size that is allocated at once is not copied as it grows", () => {
+  const size = 3_000_000;
+  const whole = framed(Buffer.alloc(size, "x"));
+  for (const [allocatedAtOnceBytesMax, allocations] of [
+    [size, 1],
+    [size / 2, 2],
+  ] as const) {
+    const allocate = vi.spyOn(Buffer, "allocUnsafe");
+    const splitter = new FrameSplitter({ frameMaxBytes: size, allocatedAtOnceBytesMax });
+    const frames: Buffer[] = [];
+    for (let at = 0; at < whole.length; at += 65_536) splitter.push(whole.subarray(at, at + 65_536), (frame) => frames.push(frame));
+    expect(allocate).toHaveBeenCalledTimes(allocations);
+    allocate.mockRestore();
+    expect(frames.map((frame) => frame.equals(whole.subarray(4)))).toEqual([true]);
+  }
 });
 
 test("a negative length and one above the bound are refused, after the frames before were delivered", () => {
