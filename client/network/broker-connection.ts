@@ -32,8 +32,8 @@ const inFlightMax = 100;
 const waitingMax = 10_000;
 
 /**
- * A fetch's answer, which is as large as was asked for, is not copied while it arrives. More than what comes of it is never touched, so that
- * a broker that announces much and sends little costs addresses, and not memory.
+ * A fetch's answer, which is as large as was asked for, is not copied while it arrives. What never comes of it is never touched: a broker
+ * that announces much and sends little costs addresses, and not memory.
  */
 const allocatedAtOnceBytesMax = 16 * 1024 * 1024;
 
