@@ -1,9 +1,10 @@
-import { type BrokerId, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
 import { BatchBuffers } from "./batch-buffers.ts";
+import { BusyQueues } from "./busy-queues.ts";
 import { Numbering, type ProducerIdentity } from "./numbering.ts";
-import { PartitionQueue } from "./partition-queue.ts";
+import { PartitionQueue, type TopicPartitionKey } from "./partition-queue.ts";
 import type { PendingSend } from "./pending-send.ts";
 import { ProducerBatch } from "./producer-batch.ts";
 
@@ -50,24 +51,16 @@ const batchBytesMin = 1024;
 /** With more batches under way, a partition that was idle begins small again: together they could take far more than their records. */
 const remembersSizeUpTo = 64;
 
-/** Names a queue. */
-export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
-
 /** Records wait here, in batches per partition, until they may be sent. Pure state: time and leaders come as arguments. */
 export class Accumulator {
   readonly #limits: AccumulatorLimits;
+  /** Of every partition ever written to: the broker remembers its numbers as well. */
   readonly #queues = new Map<TopicPartitionKey, PartitionQueue>();
-  /** By topic and partition, so that no record costs a new string. Of every partition ever written to. */
-  readonly #keys = new Map<string, TopicPartitionKey[]>();
+  /** The same by topic and partition, so that no record costs a new string. */
+  readonly #byTopic = new Map<string, PartitionQueue[]>();
+  readonly #busy = new BusyQueues();
   readonly #buffers: BatchBuffers;
-  /** Kept when a queue is empty: the broker remembers as well. One per partition ever written to. */
-  readonly #numberings = new Map<TopicPartitionKey, Numbering>();
-  /** Of the last batch of each partition that is idle: one that grows from nothing is copied at each step. */
-  readonly #idleBatchBytes = new Map<TopicPartitionKey, number>();
-  /**
-   * A number, and not a set of them: V8's sets that lose and gain members leave old tables behind, each of which points to the next, so
-   * that one that has grown old keeps the records of all later ones until a full collection.
-   */
+  /** A number, and not a set of them: see `BusyQueues`. */
   #unsettledBatches = 0;
 
   /** The latest that was fetched; null: none yet. Without one an idempotent producer sends nothing. */
@@ -80,7 +73,7 @@ export class Accumulator {
 
   /** Batches not yet acknowledged or failed, including those in flight. */
   get unsettled(): readonly ProducerBatch[] {
-    return [...this.#queues.values()].flatMap(({ batches, inFlight }) => [...inFlight, ...batches]);
+    return [...this.#busy].flatMap(({ batches, inFlight }) => [...inFlight, ...batches]);
   }
 
   /** True when a batch became full or was started, so that it is worth checking what is ready. */
@@ -102,7 +95,7 @@ export class Accumulator {
 
   /** What waits for the partition need not wait for more records. */
   doNotLinger(topic: string, partition: number): void {
-    const last = this.#queues.get(this.#keyOf(topic, partition))?.batches.at(-1);
+    const last = this.#byTopic.get(topic)?.[partition]?.batches.at(-1);
     if (last !== undefined) last.lingers = false;
   }
 
@@ -116,7 +109,8 @@ export class Accumulator {
     const checkAt = (atMs: number) => {
       nextCheckMs = nextCheckMs === null ? atMs : Math.min(nextCheckMs, atMs);
     };
-    for (const [key, queue] of this.#queues) {
+    for (let queue = this.#busy.first; queue !== null; queue = queue.next) {
+      const { key } = queue;
       const head = queue.batches[0];
       if (head === undefined) continue;
       checkAt(head.deadlineMs);
@@ -167,9 +161,7 @@ export class Accumulator {
       if (drained.length > 0 && bytes + size > bytesMax) continue;
       bytes += size;
       drained.push(queue.take(this.identity));
-      // moved to the end, so that the others come first next time
-      this.#queues.delete(key);
-      this.#queues.set(key, queue);
+      this.#busy.moveToEnd(queue);
     }
     return drained;
   }
@@ -209,7 +201,7 @@ export class Accumulator {
   /** Removes and returns the waiting batches that have expired (all of them, when `nowMs` is infinity). */
   takeExpired(nowMs: number): readonly ProducerBatch[] {
     const expired: ProducerBatch[] = [];
-    for (const queue of this.#queues.values()) {
+    for (const queue of this.#busy) {
       const alive = queue.batches.findIndex(({ deadlineMs }) => deadlineMs > nowMs);
       for (const batch of queue.batches.splice(0, alive < 0 ? queue.batches.length : alive)) {
         queue.lost(batch);
@@ -222,48 +214,37 @@ export class Accumulator {
   }
 
   #dropIfIdle(queue: PartitionQueue): void {
-    if (!queue.isIdle) return;
-    const key = this.#keyOf(queue.topic, queue.partition);
-    this.#queues.delete(key);
-    this.#idleBatchBytes.set(key, queue.lastBatchBytes);
+    if (queue.isBusy && queue.isIdle) this.#busy.remove(queue);
   }
 
   #queueOf({ topic, partition }: ProducerBatch): PartitionQueue {
-    const key = this.#keyOf(topic, partition);
-    const queue = this.#queues.get(key);
-    invariant(queue !== undefined, "what is under way has a queue", () => ({ key }));
+    const queue = this.#byTopic.get(topic)?.[partition];
+    invariant(queue?.isBusy === true, "what is under way has a queue", () => ({ topic, partition }));
     return queue;
   }
 
   #queue(topic: string, partition: number): PartitionQueue {
-    const key = this.#keyOf(topic, partition);
-    let queue = this.#queues.get(key);
-    if (queue === undefined) {
-      queue = new PartitionQueue(topic, partition, this.#limits.maxInFlightPerPartition, this.#numbering(key));
-      if (this.#unsettledBatches < remembersSizeUpTo) queue.lastBatchBytes = this.#idleBatchBytes.get(key) ?? 0;
-      this.#queues.set(key, queue);
-    }
+    const queue = this.#byTopic.get(topic)?.[partition] ?? this.#newQueue(topic, partition);
+    if (queue.isBusy) return queue;
+    // its last pause is over with what it was for
+    queue.notBeforeMs = 0;
+    // a batch that grows from nothing is copied at each step
+    if (this.#unsettledBatches >= remembersSizeUpTo) queue.lastBatchBytes = 0;
+    this.#busy.add(queue);
     return queue;
   }
 
-  #keyOf(topic: string, partition: number): TopicPartitionKey {
-    let ofTopic = this.#keys.get(topic);
+  #newQueue(topic: string, partition: number): PartitionQueue {
+    const { maxInFlightPerPartition, isIdempotent } = this.#limits;
+    const queue = new PartitionQueue(topic, partition, maxInFlightPerPartition, isIdempotent ? new Numbering() : null);
+    this.#queues.set(queue.key, queue);
+    const ofTopic = this.#byTopic.get(topic);
     if (ofTopic === undefined) {
-      ofTopic = [];
-      this.#keys.set(topic, ofTopic);
-    }
-    const known = ofTopic[partition];
-    if (known !== undefined) return known;
-    const key = partitionKey(topic, partition);
-    ofTopic[partition] = key;
-    return key;
-  }
-
-  #numbering(key: TopicPartitionKey): Numbering | null {
-    if (!this.#limits.isIdempotent) return null;
-    const numbering = this.#numberings.get(key) ?? new Numbering();
-    this.#numberings.set(key, numbering);
-    return numbering;
+      const fresh: PartitionQueue[] = [];
+      fresh[partition] = queue;
+      this.#byTopic.set(topic, fresh);
+    } else ofTopic[partition] = queue;
+    return queue;
   }
 }
 

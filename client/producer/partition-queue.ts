@@ -1,6 +1,10 @@
+import { partitionKey } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Numbering, ProducerIdentity } from "./numbering.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
+
+/** Names a queue. */
+export type TopicPartitionKey = string & { readonly brand?: "TopicPartitionKey" };
 
 /**
  * The batches of one partition, oldest first, except those in flight. Pure state.
@@ -23,11 +27,16 @@ import type { ProducerBatch } from "./producer-batch.ts";
  *    another it could be there twice: it is accepted as a duplicate, or fails.
  */
 export class PartitionQueue {
+  readonly key: TopicPartitionKey;
   readonly topic: string;
   readonly partition: number;
   /** Waiting; only the last still takes records. */
   readonly batches: ProducerBatch[] = [];
   readonly inFlight: ProducerBatch[] = [];
+  /** Of `BusyQueues`. */
+  isBusy = false;
+  previous: PartitionQueue | null = null;
+  next: PartitionQueue | null = null;
   /** Of the last batch that was taken: the next one will probably be about as large. */
   lastBatchBytes = 0;
   /** After a failure: nothing is sent before (monotonic), unless the leader has changed meanwhile. */
@@ -37,6 +46,7 @@ export class PartitionQueue {
   #recordsTaken = 0;
 
   constructor(topic: string, partition: number, inFlightMax: number, numbering: Numbering | null) {
+    this.key = partitionKey(topic, partition);
     this.topic = topic;
     this.partition = partition;
     this.#inFlightMax = inFlightMax;
