@@ -4,8 +4,8 @@ import { kafkajsFor } from "../../support/outside/kafkajs-client.ts";
 import { type BenchClient, tuning } from "./client.ts";
 
 /**
- * On a busy machine it does not get to its heartbeats within the usual 30 s. Then it is taken out of the group, joins again, and hands out
- * once more what it had not committed: other records than were written, as many as were awaited.
+ * When it does not get to its heartbeats within the usual 30 s, it is taken out of the group, joins again, and hands out once more what it
+ * had not committed: as many records as were awaited, but not those that were written.
  */
 const sessionTimeoutMs = 300_000;
 
