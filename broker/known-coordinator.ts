@@ -14,6 +14,9 @@ export class CoordinatorNotReached extends Error {
 
 /** While a start waits for the link to the coordinator to come back. */
 const reconnectPauseMs = 200;
+/** After which a start that finds no coordinator says so, first and then again and again. */
+const firstWordMs = 4_000;
+const wordsAgainMs = 60_000;
 
 type Needed = Pick<BrokerOptions, "settings" | "clock" | "random" | "log" | "onWaiting">;
 
@@ -27,21 +30,39 @@ export class KnownCoordinator {
     this.#options = options;
   }
 
-  /** Rejects CoordinatorNotReached. */
+  /**
+   * Waits until a server answers, as long as it takes: an ensemble without a majority, or one that starts after its brokers, is no reason
+   * to give up. Only where `zookeeper.connection.timeout.ms` is set, it rejects CoordinatorNotReached after that.
+   */
   async reach(): Promise<void> {
-    const { clock, settings } = this.#options;
-    const { connect, sessionTimeoutMs } = settings.coordinator;
-    const connectionTimeoutMs = settings.coordinator.connectionTimeoutMs ?? sessionTimeoutMs;
-    const deadline = new AbortController();
-    const timer = clock.schedule(connectionTimeoutMs, () =>
-      deadline.abort(
-        new CoordinatorNotReached(
-          `no ZooKeeper answers at ${connect} within ${connectionTimeoutMs} ms; check zookeeper.connect and that it runs`,
-        ),
-      ),
-    );
-    await this.#coordinator.connected(deadline.signal);
-    timer.cancel();
+    const { clock, settings, log, onWaiting } = this.#options;
+    const { connect, connectionTimeoutMs } = settings.coordinator;
+    const advice = "check zookeeper.connect, and that a majority of its servers runs";
+    if (connectionTimeoutMs !== null) {
+      if (await this.#isConnectedWithin(connectionTimeoutMs)) return;
+      throw new CoordinatorNotReached(`no ZooKeeper answers at ${connect} within ${connectionTimeoutMs} ms; ${advice}`);
+    }
+    const startedMs = clock.monotonicMs();
+    for (let patienceMs = firstWordMs; !(await this.#isConnectedWithin(patienceMs)); patienceMs = wordsAgainMs) {
+      const seconds = Math.round((clock.monotonicMs() - startedMs) / 1000);
+      const words = `no ZooKeeper answers at ${connect} for ${seconds} s: ${advice}. This broker goes on trying`;
+      log.error({}, words);
+      onWaiting?.(words);
+    }
+  }
+
+  async #isConnectedWithin(timeoutMs: number): Promise<boolean> {
+    const tooLate = new AbortController();
+    const timer = this.#options.clock.schedule(timeoutMs, () => tooLate.abort());
+    try {
+      await this.#coordinator.connected(tooLate.signal);
+      return true;
+    } catch (error) {
+      if (!tooLate.signal.aborted) throw error;
+      return false;
+    } finally {
+      timer.cancel();
+    }
   }
 
   /** The id of the cluster that a new broker joins. Generated only when no directory names one. */

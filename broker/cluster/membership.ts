@@ -30,6 +30,8 @@ export interface MembershipEvents {
 }
 
 const retryPauseMs = 200;
+/** Between attempts to register, doubled each time up to this. */
+const registerPauseMaxMs = 1_000;
 
 /**
  * Keeps this broker registered, with a new epoch each time: once per session, and again in the same session when the registration was
@@ -95,6 +97,8 @@ export class Membership {
     const { signal } = this.#abort;
     const isCurrent = () => !signal.aborted && coordinator.sessionNumber === sessionNumber && coordinator.state !== "lost";
     const wanted = registration();
+    let pauseMs = retryPauseMs;
+    let told = "";
     while (isCurrent()) {
       try {
         const verdict = await judgeCoordinator(coordinator, known);
@@ -116,8 +120,12 @@ export class Membership {
         if (error instanceof InvariantViolation) throw error;
         if (!isCurrent()) return;
         if (!(error instanceof CoordinatorUnavailable)) return events.failed(error instanceof Error ? error : new Error(String(error)));
-        log.warn({ err: error }, "registration did not succeed, trying again");
-        await sleep(clock, retryPauseMs, signal).catch(() => undefined);
+        // once for each reason: a coordinator may be away for long
+        if (error.message !== told) log.warn({ reason: error.message }, "registration did not succeed, trying again");
+        told = error.message;
+        await sleep(clock, pauseMs, signal).catch(() => undefined);
+        pauseMs = Math.min(2 * pauseMs, registerPauseMaxMs);
+        await coordinator.connected(signal).catch(() => undefined);
       }
     }
   }

@@ -106,7 +106,8 @@ export class FencedWriter {
   async barrier(): Promise<void> {
     for (let attempt = 0; attempt < barrierAttemptsMax; attempt++) {
       this.assertTerm();
-      const ended = (cause: unknown) => new Deposed("resigned, or the session ended", { cause });
+      const ended = (cause: unknown) =>
+        new Deposed("the controller was replaced meanwhile; part of this may be done: look at what is there, and ask again", { cause });
       await this.#coordinator.connected(this.#signal).catch((error) => {
         throw ended(error);
       });

@@ -18,17 +18,56 @@ export interface LoopParts {
  */
 export async function loop(name: string, step: (signal: AbortSignal) => Promise<void>, parts: LoopParts): Promise<void> {
   const { clock, random, signal, log, pauseMinMs, pauseMaxMs } = parts;
+  const failures = new Failures(name, log);
   let pauseMs = pauseMinMs;
   while (!signal.aborted) {
     try {
       await step(signal);
+      failures.over();
       pauseMs = pauseMinMs;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof InvariantViolation) throw error;
-      log.warn({ err: error, pauseMs }, `${name}: failed, trying again`);
+      failures.add(error, pauseMs);
       await sleep(clock, pauseMs * (0.5 + random.next()), signal).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
     }
+  }
+}
+
+const reasonsMax = 16;
+const builtinNames = new Set(["Error", "TypeError", "RangeError", "ReferenceError", "SyntaxError"]);
+
+/**
+ * What is logged of failures in a row: each reason once, then the 2nd, 4th, 8th, ... failure, and that it goes on. A broker that is away
+ * for an hour would fill the logs of all others.
+ */
+class Failures {
+  readonly #name: string;
+  readonly #log: Logger;
+  readonly #told = new Set<string>();
+  #count = 0;
+
+  constructor(name: string, log: Logger) {
+    this.#name = name;
+    this.#log = log;
+  }
+
+  add(error: unknown, pauseMs: number): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#count++;
+    const isNew = !this.#told.has(reason) && this.#told.size < reasonsMax;
+    if (!isNew && !Number.isInteger(Math.log2(this.#count))) return;
+    this.#told.add(reason);
+    // an error of a class of ours says in its message all there is to say; where one of JavaScript's own comes from, its stack says
+    const isOurs = error instanceof Error && !builtinNames.has(error.name);
+    const fields = { ...(isOurs ? { reason } : { err: error }), failures: this.#count, pauseMs };
+    this.#log.warn(fields, `${this.#name}: failed, trying again`);
+  }
+
+  over(): void {
+    if (this.#count > 1) this.#log.info({ failures: this.#count }, `${this.#name}: goes on`);
+    this.#count = 0;
+    this.#told.clear();
   }
 }

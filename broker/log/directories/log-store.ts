@@ -118,6 +118,7 @@ export class DirectoryLogStore implements LogStore {
         return known;
       }
       await known?.close();
+      if (known?.closedSizes) this.#asClosed.set(key, known.closedSizes);
       const log = await this.#openFolder(key, topicId, settings);
       this.#logs.set(key, log);
       return log;
@@ -162,8 +163,8 @@ export class DirectoryLogStore implements LogStore {
       await log?.close();
       if (log !== undefined) this.#checkpoints.note(key, log);
       const offsets = this.#checkpoints.of(key);
-      const closed = log === undefined ? (this.#asClosed.get(key) ?? null) : log.closedSizes;
-      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark }, closed);
+      if (log?.closedSizes) this.#asClosed.set(key, log.closedSizes);
+      await this.strays.add(key, { topic, partition, topicId, ...offsets, highWatermark }, this.#asClosed.get(key) ?? null);
       this.#forget(key);
       await this.writeCheckpoints();
       return true;
@@ -290,8 +291,7 @@ export class DirectoryLogStore implements LogStore {
     await this.writeCheckpoints();
     if (doubt.kind === "unregistered") return;
     for (const [key, { closedSizes }] of this.#logs) if (closedSizes !== null) this.#asClosed.set(key, closedSizes);
-    const stop = { brokerEpoch, doubt, closed: this.#asClosed };
-    await this.guarded(() => markCleanStop(this.#shared.io.files, this.#root, stop));
+    await this.guarded(() => markCleanStop(this.#shared.io.files, this.#root, { brokerEpoch, doubt, closed: this.#asClosed }));
   }
 
   writeCheckpoints(): Promise<void> {

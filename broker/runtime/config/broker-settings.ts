@@ -44,10 +44,11 @@ export const coordinator = {
   ),
   connectionTimeoutMs: brokerSetting(
     "zookeeper.connection.timeout.ms",
-    int(null, "How long a starting broker waits for its first connection to ZooKeeper; without it, `zookeeper.session.timeout.ms`.", {
-      min: 1,
-      unit: "milliseconds",
-    }),
+    int(
+      null,
+      "After this long without a connection to ZooKeeper a starting broker gives up; without it, it waits as long as it takes, and says so.",
+      { min: 1, unit: "milliseconds" },
+    ),
   ),
 };
 
