@@ -9,6 +9,8 @@ import { nodeTransport } from "../protocol/node/node-transport.ts";
 import { SlabPool } from "../protocol/wire/slab-pool.ts";
 import { Broker } from "./broker.ts";
 import { readConfig } from "./runtime/config/read-config.ts";
+import type { BrokerSettings } from "./runtime/config/start-settings.ts";
+import { DirectWrites } from "./runtime/direct-writes.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
 import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
 
@@ -56,7 +58,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     clock: nodeClock,
     random: nodeRandom,
     transport: nodeTransport,
-    files: nodeFileSystem(),
+    files: nodeFileSystem(directWrites(settings)),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     slabs: new SlabPool(),
     openCoordinator: () =>
@@ -100,6 +102,11 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
   log.flush();
   // lingering client sockets, and the channel to our parent, would keep the process alive
   process.exit(0);
+}
+
+/** With several log directories, one disk that stalls must not hold up the logs on the others. */
+function directWrites({ log, logDirectories }: BrokerSettings): DirectWrites | null {
+  return log.directWritesEnabled && logDirectories.length === 1 ? new DirectWrites(() => nodeClock.monotonicMs()) : null;
 }
 
 /** Whoever started this process waits for as long as it hears that logs are being closed. */

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
+import type { DirectWrites } from "./direct-writes.ts";
 import { codeOf, type File, type FileSystem, type Space } from "./files.ts";
 import { isBusy, lockFailure } from "./lock-failure.ts";
 
@@ -15,16 +16,25 @@ const chunksPerWriteMax = 1024;
  */
 const heldLocks = new Map<string, DatabaseSync>();
 
-/** The machine's own files. Every call uses libuv's thread pool; locks live as long as this process. */
-export function nodeFileSystem(): FileSystem {
-  return new NodeFileSystem();
+/**
+ * The machine's own files. Every call uses libuv's thread pool, but for the writes that `direct` allows; locks live as long as this
+ * process.
+ */
+export function nodeFileSystem(direct: DirectWrites | null = null): FileSystem {
+  return new NodeFileSystem(direct);
 }
 
 class NodeFileSystem implements FileSystem {
+  readonly #direct: DirectWrites | null;
+
+  constructor(direct: DirectWrites | null) {
+    this.#direct = direct;
+  }
+
   async open(path: string, mode: "read" | "readwrite"): Promise<File> {
     const flags = mode === "read" ? fs.constants.O_RDONLY : fs.constants.O_RDWR | fs.constants.O_CREAT;
     const descriptor = await call<number>((done) => fs.open(path, flags, 0o644, done));
-    return new NodeFile(path, descriptor);
+    return new NodeFile(path, descriptor, this.#direct);
   }
 
   readFile(path: string): Promise<Buffer> {
@@ -145,14 +155,16 @@ function openingFailure(path: string): NodeJS.ErrnoException | null {
 class NodeFile implements File {
   readonly path: string;
   readonly #descriptor: number;
+  readonly #direct: DirectWrites | null;
   /** Running operations: the descriptor's number may be reused as soon as it is closed, so closing waits for them. */
   #underWay = 0;
   #closing: Promise<void> | null = null;
   #idle: (() => void) | null = null;
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, direct: DirectWrites | null) {
     this.path = path;
     this.#descriptor = descriptor;
+    this.#direct = direct;
   }
 
   size(): Promise<number> {
@@ -179,7 +191,11 @@ class NodeFile implements File {
       while (rest.length > 0) {
         const some = rest.length > chunksPerWriteMax ? rest.slice(0, chunksPerWriteMax) : rest;
         const from = at;
-        const count = await call<number>((done) => fs.writev(this.#descriptor, some, from, done));
+        const direct = this.#direct?.mayWrite(bytesOf(some)) === true ? this.#direct : null;
+        const count =
+          direct !== null
+            ? direct.timed(() => fs.writevSync(this.#descriptor, some, from))
+            : await call<number>((done) => fs.writev(this.#descriptor, some, from, done));
         invariant(count > 0, "a write of bytes writes some or fails");
         at += count;
         rest = dropBytes(rest, count);
@@ -192,7 +208,10 @@ class NodeFile implements File {
   }
 
   sync(): Promise<void> {
-    return this.#during(() => call<void>((done) => fs.fdatasync(this.#descriptor, (error) => done(error, undefined))));
+    return this.#during(() => {
+      const sync = call<void>((done) => fs.fdatasync(this.#descriptor, (error) => done(error, undefined)));
+      return this.#direct === null ? sync : this.#direct.syncing(sync);
+    });
   }
 
   close(): Promise<void> {
@@ -223,6 +242,12 @@ class NodeFile implements File {
       if (this.#underWay === 0) this.#idle?.();
     }
   }
+}
+
+function bytesOf(chunks: readonly Uint8Array[]): number {
+  let sum = 0;
+  for (const chunk of chunks) sum += chunk.length;
+  return sum;
 }
 
 function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {

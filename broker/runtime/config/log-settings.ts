@@ -50,6 +50,13 @@ export const logSettings = {
       { min: 1048576, unit: "bytes" },
     ),
   ),
+  directWritesEnabled: brokerSetting(
+    "ottla.log.direct.writes.enable",
+    boolean(
+      true,
+      "Hand appends to the kernel on the main thread, as long as it takes them at once: less CPU, sooner done. After a write that had to wait for the disk, and while a sync takes long, they go through other threads for a while. Not done with more than one log directory, so that one disk does not hold up the logs on the others.",
+    ),
+  ),
   tailCacheBytesMax: brokerSetting(
     "ottla.log.tail.cache.max.bytes",
     long(
