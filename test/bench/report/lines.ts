@@ -40,6 +40,8 @@ function curveOf(
       const spread = bySystem.get(name);
       return spread === undefined ? [] : [[xs.get(scenario) ?? 0, spread.median] as const];
     });
+    // scenarios that share a cluster run first, whatever their place in the curve
+    points.sort(([a], [b]) => a - b);
     return points.length === 0 ? [] : [{ label: name, color: index % colors, dash: 0, points }];
   });
   const wide = Math.max(...xs.values()) / Math.max(1, Math.min(...xs.values())) >= 20;

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { lineChartFile } from "../../bench/report/charts.ts";
+import { curvesOf } from "../../bench/report/lines.ts";
+import type { Report } from "../../bench/report/report.ts";
 import { chartFileStyle } from "../../bench/report/style.ts";
 
 const line = (label: string, color: number) => ({
@@ -24,4 +26,21 @@ test("a chart as a file has what a page would give it: its names, its style, its
     else if (selfClosed !== "/") open.push(name!);
   }
   expect(open).toEqual([]);
+});
+
+test("a curve goes from left to right, in whatever order its scenarios were measured", () => {
+  const scenarios = [3, 1, 2].map((x) => ({ name: `brokers/${x}`, curve: { name: "brokers", xLabel: "brokers", x } }));
+  const rows = scenarios.map(({ name, curve }) => ({
+    scenario: name,
+    figure: "produced",
+    unit: "records/s",
+    better: "higher" as const,
+    bySystem: new Map([["ottla", { median: 100 * curve.x, lowest: 0, highest: 0, count: 1 }]]),
+  }));
+  const [curve] = curvesOf({ scenarios, systems: [{ name: "ottla" }] } as unknown as Report, rows);
+  expect(curve?.chart.lines[0]?.points).toEqual([
+    [1, 100],
+    [2, 200],
+    [3, 300],
+  ]);
 });
