@@ -77,7 +77,7 @@ export function lineChartFile(title: string, chart: LineChart, style: string): s
   });
   const height = legendTop + keys.length * 16 + (keys.length === 0 ? 0 : 8);
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img"><style>${style}</style>` +
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img"><title>${escaped(title)}</title><style>${style}</style>` +
     `<rect class="ground" width="${width}" height="${height}"/><text x="10" y="16" font-weight="600">${escaped(title)}</text>` +
     `<g transform="translate(0 ${titleHeight})">${plotOf(chart)}</g>${legendRows.join("")}</svg>\n`
   );
