@@ -105,12 +105,14 @@ export function clusterView({ brokerId, images, membership, session }: ClusterVi
   return {
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
     hasReplica: (id, topicId, partition) => {
-      const { brokers, leavingBrokers, offlineReplicas } = images.current;
+      const { brokers, offlineReplicas } = images.current;
       // an image that lacks even us was not filled yet, and says nothing about the others
-      if (!brokers.has(brokerId)) return true;
-      // one that stops as we do is not worth a smaller in-sync set, as long as it is there
-      const isThere = leavingBrokers.has(brokerId) ? brokers.has(id) : stays(id);
-      return isThere && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
+      return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
+    },
+    stopsAsWeDo: (id, { topicId, partition }) => {
+      const { brokers, leavingBrokers, offlineReplicas } = images.current;
+      const bothLeave = leavingBrokers.has(brokerId) && leavingBrokers.has(id);
+      return bothLeave && brokers.has(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
     },
     registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,

@@ -41,10 +41,23 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
       const isrEpochs = epochsOf(state, record, isr, isTrusted);
       return sameMembers(record, isr, isrEpochs) ? null : { ...record, isr, isrEpochs };
     }
-    const elected = electOffline(candidatesOf(state, topic, record), uncleanAllowed(topic));
+    const elected = electForNow(state, topic, record, uncleanAllowed(topic));
     if (elected === null && record.leader === noBroker) return null;
     return led(state, record, elected);
   };
+}
+
+/**
+ * Where nobody else is whole, a member that is about to stop leads as long as it is there. Otherwise: (1) two brokers stop together, and
+ * nothing moves from one to the other; (2) the first is gone; (3) the second has to wait for a replica of another partition: what the first
+ * led has no leader meanwhile.
+ */
+function electForNow(state: ControllerState, topic: TopicState, record: PartitionRecord, uncleanAllowed: boolean): Elected | null {
+  const candidates = candidatesOf(state, topic, record);
+  const elected = electOffline(candidates, uncleanAllowed);
+  if (elected !== null && !elected.unclean) return elected;
+  const canStill = (id: BrokerId) => isOnline(state, topic.id, record.partition, id);
+  return electOffline({ ...candidates, inDoubt: [], canLead: canStill }, false) ?? elected;
 }
 
 /**

@@ -95,6 +95,13 @@ export interface ClusterView {
    * leader no longer waits for it.
    */
   hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
+  /**
+   * Whether this broker and that one are both being shut down, and that one is still there with its replica. Of this broker itself: whether
+   * it is being shut down. A member that stops together with its leader is not worth a smaller in-sync set, as long as it has everything.
+   * Otherwise: (1) a cluster stops; (2) a member has stopped a moment before its leader; (3) the leader appends, and acknowledges to a
+   * producer with acks=1; (4) it stops, the cluster starts, and that member is in the set, leads, and has less than its leader had.
+   */
+  stopsAsWeDo(id: BrokerId, replica: { readonly topicId: TopicId; readonly partition: number }): boolean;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */
   readonly ownEpoch: number;

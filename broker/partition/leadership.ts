@@ -1,4 +1,3 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
@@ -22,6 +21,7 @@ import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
+import { Members } from "./members.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -44,6 +44,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #intake: Intake;
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
+  readonly #members: Members;
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
   readonly #stopListening: () => void;
@@ -54,6 +55,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   constructor(parts: LeadershipParts, record: PartitionRecord, highWatermark: number) {
     const { environment, identity } = parts;
     this.#parts = parts;
+    this.#members = new Members(environment.cluster, environment.config.brokerId, identity);
     this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
     this.#intake = new Intake({
       admissions: environment.admissions,
@@ -63,7 +65,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       append: (batch) => this.#appendToLog(batch),
     });
     this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state });
-    this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#isAlive(id) });
+    this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#members.isAlive(id) });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
       identity,
@@ -128,7 +130,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
    */
   tick(): boolean {
     this.#repeatFetches();
-    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#isAlive(id) });
+    const { endOffset } = this.#parts.replica.log;
+    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#members.mayStay(id, this.#state, endOffset) });
     this.logStart.look();
     return !isAtRest(this.#state);
   }
@@ -143,9 +146,10 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   append(records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
     const deadlineMs = this.#nowMs + options.timeoutMs;
     const taken = this.#intake.take(records, options.acks, deadlineMs); // assigns and queues in this turn
-    return taken instanceof Promise
-      ? taken.then((late) => this.#settled(late, deadlineMs, options))
-      : this.#settled(taken, deadlineMs, options);
+    // what is acknowledged without the others must not depend on which of them starts first: see `stopsAsWeDo`
+    if (options.acks !== -1 && this.#members.areWeStopping) this.tick();
+    const settled = (one: Taken) => this.#settled(one, deadlineMs, options);
+    return taken instanceof Promise ? taken.then(settled) : settled(taken);
   }
 
   /** Without the records, so that their memory can be reused while replicas are waited for. */
@@ -381,11 +385,6 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (this.#state.stateVersion === before.stateVersion) return;
     const { epoch, isr } = this.#state;
     environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
-  }
-
-  #isAlive(id: BrokerId): boolean {
-    const { environment, identity } = this.#parts;
-    return environment.cluster.hasReplica(id, identity.topicId, identity.partition);
   }
 
   #isSessionProved(): boolean {

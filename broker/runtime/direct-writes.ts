@@ -2,6 +2,8 @@
 const directBytesMax = 1024 * 1024;
 /** The kernel takes 1 MiB into its cache in well under a millisecond; a write that takes this long has waited for the disk. */
 const stallMs = 50;
+/** Of a second, in direct writes: more is no burst but a kernel that makes each of them wait a little. */
+const busyMsPerSecondMax = 500;
 const slowSyncMs = 1_000;
 const pauseMinMs = 30_000;
 const pauseMaxMs = 600_000;
@@ -20,6 +22,8 @@ export class DirectWrites {
   readonly #syncs = new Set<{ readonly startedMs: number }>();
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
   #pauseMs = pauseMinMs;
+  #secondFromMs = Number.NEGATIVE_INFINITY;
+  #busyMs = 0;
 
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs;
@@ -38,8 +42,19 @@ export class DirectWrites {
     try {
       return write();
     } finally {
-      if (this.#monotonicMs() - startedMs >= stallMs) this.#pause();
+      const nowMs = this.#monotonicMs();
+      if (nowMs - startedMs >= stallMs || this.#busyIn(nowMs, nowMs - startedMs) > busyMsPerSecondMax) this.#pause();
     }
+  }
+
+  /** Milliseconds of direct writes in the present second, with this one. */
+  #busyIn(nowMs: number, tookMs: number): number {
+    if (nowMs - this.#secondFromMs >= 1_000) {
+      this.#secondFromMs = nowMs;
+      this.#busyMs = 0;
+    }
+    this.#busyMs += tookMs;
+    return this.#busyMs;
   }
 
   /** A sync that goes through the pool. */
@@ -56,6 +71,8 @@ export class DirectWrites {
 
   #pause(): void {
     const nowMs = this.#monotonicMs();
+    // one stall is seen by all that waited in it
+    if (nowMs < this.#pausedUntilMs) return;
     const isCalm = nowMs - this.#pausedUntilMs >= pauseMaxMs;
     this.#pauseMs = isCalm ? pauseMinMs : Math.min(2 * this.#pauseMs, pauseMaxMs);
     this.#pausedUntilMs = nowMs + this.#pauseMs;

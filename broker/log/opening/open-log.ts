@@ -177,6 +177,8 @@ async function createLog(io: LogOpening, folder: string, { startOffset, recovery
   await keepEpochs(io.files, folder, epochs);
   const layout = emptyLayout(startOffset, io.clock.nowMs());
   await removeSnapshots(io.files, folder, () => true);
+  // its name is all that says where the log begins, once the checkpoint leaves that out
+  if (startOffset > 0) await io.files.syncDirectory(folder);
   return {
     folder,
     segments: [segment],

@@ -165,6 +165,15 @@ describe("brokers that come and go", () => {
     expect(states()).toEqual(before);
   });
 
+  test("what one led that has stopped, the other leads that stops with it, as long as it is there", async () => {
+    const world = await cluster();
+    await created(world, topic("t", [[2, 3]]));
+    expect(await world.run(Promise.all([2, 3].map((id) => world.node(id).controlledShutdown()))), "3 led nothing").toEqual([false, true]);
+    expect(world.state("t")).toMatchObject({ leader: 2, isr: [2, 3] });
+    await world.run(world.node(2).close());
+    await world.until("the other leads", () => world.state("t").leader === 3);
+  });
+
   test("of two that stop together, nothing moves to the other while there is a third", async () => {
     const world = await cluster();
     await created(

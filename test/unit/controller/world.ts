@@ -163,7 +163,9 @@ export class Node {
   /** As leaders do. */
   #takeOutWhoLeft(view: ClusterView, topic: TopicImage, record: PartitionRecord): void {
     const { partition, leader, leaderEpoch, isrEpochs, stateVersion: expectedVersion } = record;
-    const isr = record.isr.filter((other) => view.hasReplica(other, topic.id, partition));
+    const isr = record.isr.filter(
+      (other) => view.hasReplica(other, topic.id, partition) || view.stopsAsWeDo(other, { topicId: topic.id, partition }),
+    );
     if (leader !== this.id || isr.length === record.isr.length || !record.isr.includes(this.id)) return;
     const change = { topic: topic.name, topicId: topic.id, partition, leader, leaderEpoch, isrEpochs, expectedVersion };
     void this.isrStore.writeIsr({ ...change, isr: isr.includes(this.id) ? isr : [...isr, this.id] });

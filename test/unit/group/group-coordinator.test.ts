@@ -31,6 +31,7 @@ async function setUp() {
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => true,
+      stopsAsWeDo: () => false,
       registration: (id) => 100 + id,
       peerAddress: () => null,
       ownEpoch: 101,

@@ -35,6 +35,7 @@ function setUp() {
     cluster: {
       brokerEpoch: () => 1,
       hasReplica: () => true,
+      stopsAsWeDo: () => false,
       registration: () => 1,
       peerAddress: () => null,
       ownEpoch: 1,

@@ -47,6 +47,23 @@ describe("writes on the main thread", () => {
     expect(direct.mayWrite(kib), "after a calm time it begins anew").toBe(true);
   });
 
+  test("end with many that had to wait a little each", () => {
+    const { direct, write } = policy();
+    for (let i = 0; i < 12; i++) write(45);
+    expect(direct.mayWrite(kib)).toBe(false);
+  });
+
+  test("one stall that many waited in is one", async () => {
+    const { direct, pass } = policy();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const syncs = Array.from({ length: 8 }, () => direct.syncing(promise));
+    pass(2_000);
+    resolve();
+    await Promise.all(syncs);
+    pass(30_000);
+    expect(direct.mayWrite(kib)).toBe(true);
+  });
+
   test("a failure that took long counts as well, and is passed on", () => {
     const { direct, pass } = policy();
     const write = () =>
