@@ -21,7 +21,6 @@ export {
   checksumOfCleanStop,
   decodeCleanStop,
   fromStart,
-  readCleanStop,
   type SegmentSizes,
 } from "./log/files/clean-stop.ts";
 export { decodeCleanShutdown, decodeControllerEpochFile, readControllerEpochFile } from "./log/files/directory-notes.ts";

@@ -102,17 +102,15 @@ export interface ClusterViewParts {
 export function clusterView({ brokerId, images, membership, session }: ClusterViewParts): ClusterView {
   // a broker that is being shut down counts as gone: it may not rejoin an in-sync set
   const stays = (id: BrokerId) => images.current.brokers.has(id) && !images.current.leavingBrokers.has(id);
+  const canUse = (id: BrokerId, { topicId, partition }: { readonly topicId: TopicId; readonly partition: number }) =>
+    images.current.offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
   return {
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
-    hasReplica: (id, topicId, partition) => {
-      const { brokers, offlineReplicas } = images.current;
-      // an image that lacks even us was not filled yet, and says nothing about the others
-      return !brokers.has(brokerId) || (stays(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true);
-    },
-    stopsAsWeDo: (id, { topicId, partition }) => {
-      const { brokers, leavingBrokers, offlineReplicas } = images.current;
-      const bothLeave = leavingBrokers.has(brokerId) && leavingBrokers.has(id);
-      return bothLeave && brokers.has(id) && offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
+    // an image that lacks even us was not filled yet, and says nothing about the others
+    hasReplica: (id, topicId, partition) => !images.current.brokers.has(brokerId) || (stays(id) && canUse(id, { topicId, partition })),
+    stopsAsWeDo: (id, replica) => {
+      const { brokers, leavingBrokers } = images.current;
+      return leavingBrokers.has(brokerId) && leavingBrokers.has(id) && brokers.has(id) && canUse(id, replica);
     },
     registration: (id: BrokerId) => images.current.brokers.get(id)?.epoch ?? null,
     peerAddress: (id: BrokerId) => images.current.brokers.get(id)?.peer ?? null,

@@ -146,10 +146,9 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   append(records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
     const deadlineMs = this.#nowMs + options.timeoutMs;
     const taken = this.#intake.take(records, options.acks, deadlineMs); // assigns and queues in this turn
-    // what is acknowledged without the others must not depend on which of them starts first: see `stopsAsWeDo`
-    if (options.acks !== -1 && this.#members.areWeStopping) this.tick();
-    const settled = (one: Taken) => this.#settled(one, deadlineMs, options);
-    return taken instanceof Promise ? taken.then(settled) : settled(taken);
+    return taken instanceof Promise
+      ? taken.then((late) => this.#settled(late, deadlineMs, options))
+      : this.#settled(taken, deadlineMs, options);
   }
 
   /** Without the records, so that their memory can be reused while replicas are waited for. */
@@ -158,6 +157,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       onWritten?.();
       return appended;
     }
+    // what is acknowledged without the others must not depend on which of them starts first: see `stopsAsWeDo`
+    if (acks !== -1 && this.#members.areWeStopping) this.tick();
     if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);
     const committed = this.#untilCommitted(appended.endOffset, deadlineMs);
     if (onWritten !== undefined) void this.#untilWritten(appended.endOffset).then(onWritten);

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
-import type { ClusterView } from "../../../broker/partition/cluster-contract.ts";
+import type { ClusterView, IsrStore } from "../../../broker/partition/cluster-contract.ts";
 import type { LeaderState } from "../../../broker/partition/leader-state.ts";
 import { Members } from "../../../broker/partition/members.ts";
+import { settled } from "../network/manual-clock.ts";
+import { follower, followerFetch, setUp } from "./partition-fixture.ts";
 
 const identity = { topic: "t", topicId: "AbCdEfGhIjKlMnOpQrStUw", partition: 0, key: "t-0" };
 
@@ -24,4 +26,25 @@ test("a member that stops stays in the set only if its leader stops as well, and
   expect(members([1, 2, 3]).mayStay(10)).toEqual([2]);
   expect(members([1, 2, 3]).mayStay(11), "something was appended since").toEqual([]);
   expect([members([2, 3]).of.areWeStopping, members([1]).of.areWeStopping]).toEqual([false, true]);
+});
+
+test("a leader that stops keeps a member that stops with it, until it acknowledges something without that member", async () => {
+  const proposed: (readonly number[])[] = [];
+  const isrStore = {
+    writeIsr: ({ isr }: { readonly isr: readonly number[] }) => {
+      proposed.push([...isr]);
+      return new Promise<never>(() => undefined);
+    },
+  };
+  const inSync = { isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } };
+  const { table, append, replicas, stopping } = await setUp({}, inSync, undefined, isrStore as unknown as IsrStore);
+  await append();
+  replicas.acknowledge(follower, followerFetch(1));
+  stopping.is = true;
+  table.lookAtFollowers();
+  await settled();
+  expect(proposed).toEqual([]);
+  await append();
+  await settled();
+  expect(proposed).toEqual([[1]]);
 });

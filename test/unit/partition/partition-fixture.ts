@@ -37,6 +37,8 @@ export async function setUp(
   const clock = new ManualClock();
   const expiration = { ms: 86_400_000 };
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
+  /** This broker and all others are being shut down. */
+  const stopping = { is: false };
   const table = new PartitionTable({
     codecs: codecsAside,
     config: {
@@ -51,8 +53,8 @@ export async function setUp(
     logs: store,
     cluster: {
       brokerEpoch: (id) => 100 + id,
-      hasReplica: () => true,
-      stopsAsWeDo: () => false,
+      hasReplica: () => !stopping.is,
+      stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,
       peerAddress: () => null,
       ownEpoch: 101,
@@ -82,6 +84,7 @@ export async function setUp(
     clock,
     expiration,
     session,
+    stopping,
     table,
     assign,
     log,
