@@ -4,6 +4,7 @@ import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts"
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
+import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
 import type { WriteOperation } from "../coordinator.ts";
 import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
 import { codeOf, nodeAnswer, type TransactionPart, writeAnswer } from "./answers.ts";
@@ -129,11 +130,6 @@ export class ZookeeperWire implements SessionWire {
     this.#linkIsUp = false;
     this.#handlers.linkDown(this.#downReason);
   }
-}
-
-/** Rounds over all servers that failed in a row are logged at the 1st, 2nd, 4th, 8th, … so that a long outage does not fill the log. */
-function isWorthTelling(rounds: number): boolean {
-  return Number.isInteger(Math.log2(rounds));
 }
 
 type Answered = (error: unknown, answer: () => WireAnswer) => void;

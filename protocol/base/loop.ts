@@ -2,6 +2,7 @@ import { type Clock, sleep } from "./clock.ts";
 import { InvariantViolation } from "./invariant.ts";
 import type { Logger } from "./logger.ts";
 import type { Random } from "./random.ts";
+import { isWorthTelling } from "./worth-telling.ts";
 
 export interface LoopParts {
   readonly clock: Clock;
@@ -57,7 +58,7 @@ class Failures {
     const reason = error instanceof Error ? error.message : String(error);
     this.#count++;
     const isNew = !this.#told.has(reason) && this.#told.size < reasonsMax;
-    if (!isNew && !Number.isInteger(Math.log2(this.#count))) return;
+    if (!isNew && !isWorthTelling(this.#count)) return;
     this.#told.add(reason);
     // an error of a class of ours says in its message all there is to say; where one of JavaScript's own comes from, its stack says
     const isOurs = error instanceof Error && !builtinNames.has(error.name);
