@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { checksumOfCleanStop } from "../../../broker/log/files/clean-stop.ts";
 import { LogOffline, OffsetOutOfLog } from "../../../broker/log/log-contract.ts";
 import { isSoundIndex, offsetIndexFormat, timeIndexFormat } from "../../../broker/log/segment/index-file.ts";
 import { InconsistentTopicId } from "../../../broker/log/store-contract.ts";
@@ -62,16 +63,16 @@ describe("the files", () => {
     expect(String(closed.get("partition.metadata"))).toBe(`version: 0\ntopic_id: ${topicId}`);
     expect(String(await files.readFile(`${root}/recovery-point-offset-checkpoint`))).toBe("0\n1\nt 0 600\n");
     expect(String(await files.readFile(`${root}/log-start-offset-checkpoint`))).toBe("0\n0\n");
-    const kafkas = JSON.parse(String(await files.readFile(`${root}/.kafka_cleanshutdown`)), (key, value) =>
-      key === "ottla" ? undefined : value,
-    ) as unknown;
-    expect(kafkas).toStrictEqual({ version: 0, brokerEpoch: 7 });
+    const checksum = checksumOfCleanStop(await files.readFile(`${root}/ottla-clean-stop`));
+    const marker = `{"version":0,"brokerEpoch":7,"ottla":{"closed_crc32c":${checksum}}}`;
+    expect(String(await files.readFile(`${root}/.kafka_cleanshutdown`))).toBe(marker);
 
     await files.remove(`${root}/.kafka_cleanshutdown`);
     await files.remove(`${root}/recovery-point-offset-checkpoint`);
     const second = await startStore(disk, {}, clock);
     expect(await fileContents(second.files), "recovery builds the same bytes").toStrictEqual(closed);
     expect(!(await second.files.exists(`${root}/.kafka_cleanshutdown`))).toBeTruthy();
+    expect(!(await second.files.exists(`${root}/ottla-clean-stop`)), "ours, gone after the next start").toBeTruthy();
   });
 
   test("a clean start reads no whole segment, and few files stay open over many segments", async () => {
