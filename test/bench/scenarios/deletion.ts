@@ -1,6 +1,6 @@
 import type { Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
-import { latencyFigures, pacedNotes } from "./rates.ts";
+import { latencyFigures, pacedFrom, pacedNotes } from "./rates.ts";
 import { deleteTopics, leaderOf, makeTopics } from "./topics.ts";
 
 const partitions = 1000;
@@ -33,13 +33,8 @@ async function deleteBeside(stage: Stage, { killsLeader }: { readonly killsLeade
   await makeTopics(cluster, [large], { partitions, copies: 3 });
   await makeTopics(cluster, [topic], { partitions: killsLeader ? 1 : 6, copies: 3 });
   const leader = await leaderOf(cluster, topic);
-  const { promise: measuring, resolve } = Promise.withResolvers<void>();
   const measuredSeconds = Math.max(killsLeader ? 25 : 15, stage.pace.measuredSeconds);
-  const fixed = { kind: "paced", recordBytes: 1024, acks: -1, codec: "none", lingerMs: 0, consumes: false, rate: 1000 } as const;
-  const order = { ...fixed, bootstrap: cluster.bootstrap, topic, discardedSeconds: stage.pace.discardedSeconds, measuredSeconds };
-  const running = stage.loads.paced(order, { measuring: resolve });
-  running.catch(() => undefined); // heard of below
-  await Promise.race([measuring, running]);
+  const running = await pacedFrom(stage, cluster, topic, measuredSeconds);
   const startedMs = performance.now();
   const deleting = deleteTopics(cluster, [large]);
   if (killsLeader) {
@@ -48,7 +43,7 @@ async function deleteBeside(stage: Stage, { killsLeader }: { readonly killsLeade
   }
   await deleting;
   const deletedSeconds = (performance.now() - startedMs) / 1000;
-  const report = await running;
+  const report = await running.report;
   return {
     figures: [
       { name: "deleted after", unit: "s", value: deletedSeconds, better: "lower" },

@@ -1,6 +1,6 @@
 import type { Figure, Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
-import { latencyFigures, pacedNotes } from "./rates.ts";
+import { latencyFigures, pacedFrom, pacedNotes } from "./rates.ts";
 import { allInSync, deleteTopics, leaderOf, makeTopics } from "./topics.ts";
 
 const topicCount = 50;
@@ -44,15 +44,10 @@ async function killLeader(stage: Stage): Promise<Outcome> {
   await makeTopics(cluster, [topic], shape);
   const leader = await leaderOf(cluster, topic);
   const measuredSeconds = Math.max(20, stage.pace.measuredSeconds);
-  const { promise: measuring, resolve } = Promise.withResolvers<void>();
-  const fixed = { kind: "paced", recordBytes: 1024, acks: -1, codec: "none", lingerMs: 0, consumes: false, rate: 1000 } as const;
-  const order = { ...fixed, bootstrap: cluster.bootstrap, topic, discardedSeconds: stage.pace.discardedSeconds, measuredSeconds };
-  const running = stage.loads.paced(order, { measuring: resolve });
-  running.catch(() => undefined); // heard of below
-  await Promise.race([measuring, running]);
+  const running = await pacedFrom(stage, cluster, topic, measuredSeconds);
   await stage.sleep((measuredSeconds * 1000) / 5);
   await cluster.killBroker(leader);
-  const report = await running;
+  const report = await running.report;
   const restartedMs = performance.now();
   await cluster.restartBroker(leader);
   await allInSync(cluster, [topic], shape);

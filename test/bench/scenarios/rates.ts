@@ -3,6 +3,7 @@ import type { PacedOrder, PacedReport } from "../load/own-orders.ts";
 import type { Figure, Outcome, Series } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
 import type { Scenario, Stage } from "../scenario.ts";
+import type { RunningSystem } from "../systems/system.ts";
 import { withTopic } from "./topics.ts";
 
 const rates = [1000, 10_000, 50_000];
@@ -35,6 +36,22 @@ export async function atRate(
     series: latencySeries(report),
     notes: pacedNotes(report),
   };
+}
+
+/** 1,000 records per second to a topic, for what happens meanwhile. Resolves when their measuring begins; the report comes at its end. */
+export async function pacedFrom(
+  stage: Stage,
+  { bootstrap }: RunningSystem,
+  topic: string,
+  measuredSeconds: number,
+): Promise<{ readonly report: Promise<PacedReport> }> {
+  const { promise: measuring, resolve } = Promise.withResolvers<void>();
+  const fixed = { kind: "paced", recordBytes: 1024, acks: -1, codec: "none", lingerMs: 0, consumes: false, rate: 1000 } as const;
+  const order = { ...fixed, bootstrap, topic, discardedSeconds: stage.pace.discardedSeconds, measuredSeconds };
+  const report = stage.loads.paced(order, { measuring: resolve });
+  report.catch(() => undefined); // the caller hears of it when it awaits the report
+  await Promise.race([measuring, report]);
+  return { report };
 }
 
 export function latencyFigures({ produce, endToEnd }: PacedReport): Figure[] {
