@@ -97,7 +97,7 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
   const reporting = { ...common, membership, controller: controllerLink, log: logger("cluster") };
   const isrReporter = new IsrReporter(reporting, hooks.stopping);
   const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
-  const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter });
+  const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter, clock });
   return { membership, peers, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
 }
 

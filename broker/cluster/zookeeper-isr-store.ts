@@ -1,4 +1,4 @@
-import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../../coordinator-client/coordinator.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
 import {
   decodePartitionState,
@@ -7,6 +7,7 @@ import {
   stillRecovering,
 } from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
+import type { Clock } from "../../protocol/base/clock.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
@@ -19,11 +20,26 @@ export interface IsrStoreParts {
   readonly images: ImageSource;
   /** The set in force is reported to the controller. */
   readonly reporter: { report(change: IsrReport): void };
+  readonly clock: Clock;
 }
 
-/** A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. */
+/** A change that waits for its transaction. */
+interface Writing {
+  readonly change: IsrChangeRequest;
+  readonly write: WriteOperation;
+  readonly settle: (result: IsrWriteResult | Promise<IsrWriteResult>) => void;
+}
+
+/** Partitions in one transaction: some 20 KB. */
+const writtenTogetherMax = 100;
+
+/**
+ * A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. What
+ * changes in one turn of the loop is written together: when a broker is gone, thousands of sets change at once.
+ */
 export class ZookeeperIsrStore implements IsrStore {
   readonly #parts: IsrStoreParts;
+  #waiting: Writing[] = [];
 
   constructor(parts: IsrStoreParts) {
     this.#parts = parts;
@@ -31,31 +47,63 @@ export class ZookeeperIsrStore implements IsrStore {
 
   async writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult> {
     invariant(change.isr.includes(change.leader), "a leader is in the in-sync set it writes", () => change);
-    const { coordinator, images } = this.#parts;
+    const { images, clock } = this.#parts;
     const record = ledRecord(images.current, change);
     if (record === null) return { kind: "fenced" };
-    const path = partitionStatePath(change.topic, change.partition);
     const { leader, leaderEpoch, isr, isrEpochs, expectedVersion } = change;
     const { controllerEpoch } = images.current;
     const leaderRecovering = stillRecovering(record, isr);
     const data = encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering });
-    // Race: (1) the topic is deleted, and this leader cannot be reached; (2) one of the same name is created, its states at version 0 as
-    // ours was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the
-    // place of the new topic's leader.
-    const result = await coordinator.write([
-      { kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },
-      { kind: "set", path, data, version: expectedVersion },
-    ]);
-    switch (result.kind) {
-      case "written":
-        return this.#written(change, result.results[1]!.version);
-      case "conflict":
-        // The topic is gone, as the metadata will show; or another tool created it, and the next controller adds the node. Until then the
-        // stricter set stands.
-        if (result.failedIndex === 0) return { kind: "unknown" };
-        return this.#compare(change, path, result.kind);
-      case "unknown":
-        return this.#compare(change, path, result.kind);
+    const write = { kind: "set", path: statePathOf(change), data, version: expectedVersion } as const;
+    const { promise, resolve } = Promise.withResolvers<IsrWriteResult>();
+    this.#waiting.push({ change, write, settle: resolve });
+    if (this.#waiting.length === 1) clock.schedule(0, () => this.#writeWaiting());
+    return promise;
+  }
+
+  #writeWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let from = 0; from < waiting.length; from += writtenTogetherMax) this.#write(waiting.slice(from, from + writtenTogetherMax));
+  }
+
+  #write(writings: readonly Writing[]): void {
+    this.#writeTogether(writings).catch((error: unknown) => {
+      for (const { settle } of writings) settle(Promise.reject(error));
+    });
+  }
+
+  /**
+   * Race: (1) the topic is deleted, and this leader cannot be reached; (2) one of the same name is created, its states at version 0 as ours
+   * was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the place
+   * of the new topic's leader.
+   */
+  async #writeTogether(writings: readonly Writing[]): Promise<void> {
+    const checks = new Map<string, WriteOperation>();
+    for (const { change } of writings) {
+      const path = topicIdPath(change.topic, change.topicId);
+      checks.set(path, { kind: "check", path, version: -1 });
+    }
+    const result = await this.#parts.coordinator.write([...checks.values(), ...writings.map(({ write }) => write)]);
+    // whose change it was that failed is of no interest where there are others: each is written by itself
+    if (result.kind === "conflict" && writings.length > 1) {
+      for (const writing of writings) this.#write([writing]);
+      return;
+    }
+    for (const [index, { change, settle }] of writings.entries()) {
+      switch (result.kind) {
+        case "written":
+          settle(this.#written(change, result.results[checks.size + index]!.version));
+          break;
+        case "conflict":
+          // The topic is gone, as the metadata will show; or another tool created it, and the next controller adds the node. Until then the
+          // stricter set stands.
+          settle(result.failedIndex < checks.size ? { kind: "unknown" } : this.#compare(change, result.kind));
+          break;
+        case "unknown":
+          settle(this.#compare(change, result.kind));
+          break;
+      }
     }
   }
 
@@ -69,8 +117,8 @@ export class ZookeeperIsrStore implements IsrStore {
    * nothing, and the partition asks again. The next version with our leadership and our set is our own write: only the controller also
    * writes in the name of this leader and epoch, and if it wrote the same set, that is as good.
    */
-  async #compare(change: IsrChangeRequest, path: string, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
-    const found = await this.#read(path);
+  async #compare(change: IsrChangeRequest, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
+    const found = await this.#read(statePathOf(change));
     if (found === "unavailable") return { kind: "unknown" };
     // a deleted topic's state does not come back under the same id
     if (found === null) return after === "conflict" ? { kind: "fenced" } : { kind: "unknown" };
@@ -100,6 +148,10 @@ export class ZookeeperIsrStore implements IsrStore {
   #report({ topicId, partition, leaderEpoch }: IsrChangeRequest, { isr, isrEpochs }: Members, stateVersion: number): void {
     this.#parts.reporter.report({ topicId, partition, leaderEpoch, isr, isrEpochs, stateVersion });
   }
+}
+
+function statePathOf({ topic, partition }: IsrChangeRequest): string {
+  return partitionStatePath(topic, partition);
 }
 
 /** The partition's state in the image, if we lead it in this epoch there. */

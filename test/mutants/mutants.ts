@@ -80,8 +80,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "isr-of-another-topic",
     file: "broker/cluster/zookeeper-isr-store.ts",
-    find: '{ kind: "check", path: topicIdPath(change.topic, change.topicId), version: -1 },',
-    replace: '{ kind: "check", path: "/", version: -1 },',
+    find: 'checks.set(path, { kind: "check", path, version: -1 });',
+    replace: 'checks.set(path, { kind: "check", path: "/", version: -1 });',
     breaks: "The leader of a deleted topic writes its in-sync set into the topic re-created under its name.",
   },
   {

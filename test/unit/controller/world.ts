@@ -139,7 +139,7 @@ export class Node {
       this.#abort.signal,
     );
     this.roles.report = (replica, health) => replicas.report(replica, health);
-    this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter });
+    this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter, clock });
     const view = clusterView({ brokerId: id, images: this.images, membership: this.membership, session: coordinator });
     this.images.onChange((image) => {
       for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
