@@ -11,6 +11,8 @@ export interface ElectionParts {
   readonly nowMs: number;
   /** The newest controller epoch that this broker has seen: a coordinator with an older one is not the one it knows. -1: none. */
   readonly seenEpoch?: number;
+  /** A holder of `/controller` that a majority of the brokers cannot reach, and its registration: it is replaced. */
+  readonly unreachable?: { readonly brokerId: BrokerId; readonly brokerEpoch: number } | null;
 }
 
 export type ElectionResult =
@@ -33,7 +35,8 @@ const attemptsMax = 5;
  * neither a controller without a new epoch nor two controllers with the same epoch. Only a registered broker may, and the registration is
  * checked in the same transaction: it proves that this is the coordinator we know, even if all its state was replaced a moment ago. A
  * `/controller` left by an earlier life of this broker is replaced in that transaction, not waited for; that life is known to be over
- * because the broker's registration is of this session (see `registerBroker`). Never rejects for lack of an answer: that is `unknown`.
+ * because the broker's registration is of this session (see `registerBroker`). So is one whose holder cannot be reached (`unreachable`): it
+ * may go on for a while, but its writes fail, for the epoch was raised. Never rejects for lack of an answer: that is `unknown`.
  * Rejects with MalformedZnode.
  */
 export async function electController(parts: ElectionParts): Promise<ElectionResult> {
@@ -61,7 +64,7 @@ export function resignController(coordinator: Coordinator, { epochVersion }: { r
 async function tryOnce(parts: ElectionParts, sessionNumber: number): Promise<ElectionResult | "again"> {
   const { coordinator } = parts;
   const holder = await coordinator.read(controllerPath);
-  const isLeftover = holder !== null && (await isOfEarlierLife(holder, parts));
+  const isLeftover = holder !== null && ((await isOfEarlierLife(holder, parts)) || (await isUnreachable(holder, parts)));
   if (holder !== null && !isLeftover) return await heldBy(holder, parts, sessionNumber);
   const epochNode = await ensuredEpoch(parts);
   // Both were written by one transaction. A later one on the epoch means that the znode was replaced since, perhaps by another broker's.
@@ -110,6 +113,14 @@ async function settleUnknown(coordinator: Coordinator, { error }: WriteResult & 
 async function isOfEarlierLife(holder: Node, { coordinator, brokerId }: ElectionParts): Promise<boolean> {
   if (holder.ownedByUs || decodeController(controllerPath, holder.data).brokerId !== brokerId) return false;
   return (await coordinator.read(brokerPath(brokerId)))?.ownedByUs === true;
+}
+
+/** The session that holds it is that of the registration which cannot be reached, and not of a later one. */
+async function isUnreachable(holder: Node, { coordinator, unreachable = null }: ElectionParts): Promise<boolean> {
+  if (unreachable === null || holder.ownedByUs) return false;
+  if (decodeController(controllerPath, holder.data).brokerId !== unreachable.brokerId) return false;
+  const registered = await coordinator.read(brokerPath(unreachable.brokerId));
+  return registered?.createdZxid === unreachable.brokerEpoch && registered.ephemeralOwner === holder.ephemeralOwner;
 }
 
 /**

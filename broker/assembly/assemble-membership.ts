@@ -5,10 +5,12 @@ import { clusterView } from "../cluster/cluster-image.ts";
 import { ControllerLink } from "../cluster/controller-link.ts";
 import { IsrReporter, ReplicaReporter } from "../cluster/controller-reports.ts";
 import { Membership } from "../cluster/membership.ts";
-import { settingsResolver } from "../cluster/resolve-settings.ts";
+import { PeerWatch } from "../cluster/peer-watch.ts";
+import { type ResolveSettings, settingsResolver } from "../cluster/resolve-settings.ts";
 import { ZookeeperIsrStore } from "../cluster/zookeeper-isr-store.ts";
 import { Controller } from "../controller/controller.ts";
 import type { ControllerSettings } from "../controller/controller-term.ts";
+import { ControllerVote } from "../controller/controller-vote.ts";
 import { resourceRules } from "../controller/setting-rules.ts";
 import type { Doubt } from "../log/files/directory-notes.ts";
 import type { BoundListener } from "../network/client-listener.ts";
@@ -43,7 +45,7 @@ export type ClusterMembership = ReturnType<typeof assembleMembership>;
 export function assembleMembership(options: BrokerOptions, foundation: Foundation, storage: Storage, hooks: MembershipHooks) {
   const { settings, texts, transport, slabs, clock, random } = options;
   const { coordinator, known, peerSecret } = foundation;
-  const { images, seen, inForce, logs } = storage;
+  const { images, seen, logs } = storage;
   const { brokerId } = settings;
   const common = { brokerId, clock, random };
   const logger = (part: string) => options.log.child({ part });
@@ -76,8 +78,39 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     log: logger("peers"),
     limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
   });
-  const cluster = clusterView({ brokerId, images, membership, session: coordinator });
+  const watch = new PeerWatch({
+    brokerId,
+    peers,
+    images,
+    clock,
+    log: logger("cluster"),
+    suspectTimeoutMs: settings.controller.suspectTimeoutMs,
+  });
+  const cluster = clusterView({ brokerId, images, membership, session: coordinator, watch });
   const resolveSettings = settingsResolver(brokerId, texts);
+  const { controller, vote } = assembleController(options, foundation, storage, { membership, peers, watch, resolveSettings });
+  const controllerLink = new ControllerLink({ peers, images, holder: () => controller.holder });
+  const reporting = { ...common, membership, controller: controllerLink, log: logger("cluster") };
+  const isrReporter = new IsrReporter(reporting, hooks.stopping);
+  const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
+  const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter, clock });
+  return { membership, peers, watch, vote, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
+}
+
+/** This broker's part in being the controller, and in replacing one. */
+function assembleController(
+  { settings, clock, random, log }: BrokerOptions,
+  { coordinator }: Foundation,
+  { images, seen, inForce }: Storage,
+  others: {
+    readonly membership: Membership;
+    readonly peers: PeerClient;
+    readonly watch: PeerWatch;
+    readonly resolveSettings: ResolveSettings;
+  },
+) {
+  const { brokerId } = settings;
+  const { membership, peers, watch, resolveSettings } = others;
   const controller = new Controller(
     {
       brokerId,
@@ -85,20 +118,16 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
       peers,
       clock,
       random,
-      log: logger("controller"),
+      log: log.child({ part: "controller" }),
       rules: resourceRules(() => inForce.layers),
       resolveSettings,
       seen,
+      watch,
       settings: controllerSettings(settings),
     },
     () => membership.epoch >= 0,
   );
-  const controllerLink = new ControllerLink({ peers, images, holder: () => controller.holder });
-  const reporting = { ...common, membership, controller: controllerLink, log: logger("cluster") };
-  const isrReporter = new IsrReporter(reporting, hooks.stopping);
-  const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
-  const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter, clock });
-  return { membership, peers, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
+  return { controller, vote: new ControllerVote({ brokerId, peers, images, watch, clock, controller }) };
 }
 
 /** Far more than one topic can use well, far less than what one request could make the controller write. */

@@ -1,6 +1,8 @@
 import { isPresentTerm } from "../../coordinator-client/known-controller.ts";
 import { codecsAside } from "../../protocol/records/compression.ts";
 import type { BrokerOptions } from "../broker-options.ts";
+import { CutOffLeader } from "../cluster/cut-off-leader.ts";
+import type { LocalReplica } from "../cluster/roles.ts";
 import { UpdateReceiver } from "../cluster/update-receiver.ts";
 import { GroupCoordinator, type GroupCoordinatorConfig } from "../group/group-coordinator.ts";
 import type { PartitionConfig } from "../partition/environment.ts";
@@ -22,7 +24,7 @@ export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
   { logs, images, seen, inForce }: Storage,
-  { cluster, isrStore, replicaReporter, peers, resolveSettings }: ClusterMembership,
+  { cluster, isrStore, replicaReporter, peers, resolveSettings, vote }: ClusterMembership,
 ) {
   const { settings, clock, random } = options;
   const { brokerId, replication } = settings;
@@ -55,12 +57,6 @@ export function assemblePartitions(
     log: logger("group"),
     config: groupConfig(settings, options.memoryBytes),
   });
-  /** The replicas on disk or open, by topic id. */
-  const localReplicas = () => {
-    const found = logs.found.flatMap(({ topic, partition, topicId }) => (topicId === null ? [] : [{ ref: { topic, partition }, topicId }]));
-    const open = [...table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
-    return [...found, ...open];
-  };
   const updates = new UpdateReceiver({
     brokerId,
     isPresentTerm: (claimed) => isPresentTerm(coordinator, claimed),
@@ -68,24 +64,41 @@ export function assemblePartitions(
     roles: table,
     view: cluster,
     seen,
-    localReplicas,
+    localReplicas: () => localReplicas(logs, table),
     resolveSettings,
     log: logger("cluster"),
   });
-  return { table, fetchers, groups, updates };
+  const cutOff = new CutOffLeader({
+    brokerId,
+    coordinator,
+    images,
+    clock,
+    isControllerAway: () => vote.isControllerAway,
+    adopt: (partitions) => updates.adopt(partitions),
+  });
+  return { table, fetchers, groups, updates, cutOff };
+}
+
+/** The replicas on disk or open, by topic id. */
+function localReplicas(logs: Storage["logs"], table: PartitionTable): LocalReplica[] {
+  const found = logs.found.flatMap(({ topic, partition, topicId }) => (topicId === null ? [] : [{ ref: { topic, partition }, topicId }]));
+  const open = [...table.all()].map(({ identity: { topic, partition, topicId } }) => ({ ref: { topic, partition }, topicId }));
+  return [...found, ...open];
 }
 
 /** Producers that may wait for replication in one partition: each costs some memory, in addition to that of its request. */
 const appendWaitersMax = 100_000;
 
 /** `producerExpirationMs` may change while we run. */
-function partitionConfig({ brokerId, replication, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
+function partitionConfig({ brokerId, replication, controller, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
   const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
   const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
   return {
     brokerId,
     appendWaitersMax,
     replicaLagTimeMaxMs,
+    // it asks again at the end of its wait, and a moment is granted for the way
+    suspectLagMs: Math.min(replicaLagTimeMaxMs, replication.fetchWaitMaxMs + controller.suspectTimeoutMs / 4),
     highWatermarkCheckpointMs,
     retentionCheckMs,
     strayRetentionMs,

@@ -4,6 +4,7 @@ import { groupFinder, type OffsetsTopicConfig } from "../api/group-finder.ts";
 import { logDirectoryApis } from "../api/log-directory-apis.ts";
 import { type ServedApis, servedApis } from "../api/registry.ts";
 import type { BrokerOptions } from "../broker-options.ts";
+import { heartbeatHandler } from "../cluster/peer-watch.ts";
 import { ProducerIds } from "../cluster/producer-ids.ts";
 import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
@@ -22,7 +23,7 @@ import { clientMemoryBytes } from "./shares.ts";
 /** What is served, and when. */
 export interface Served
   extends Pick<Storage, "logs" | "images" | "inForce">,
-    Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers">,
+    Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
   readonly stopping: AbortSignal;
   /** This broker knows the cluster. Clients' requests wait for it. */
@@ -53,6 +54,8 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
       }),
       updates,
       controller,
+      heartbeat: heartbeatHandler(clock, served.membership),
+      vote: served.vote,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),
     limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },

@@ -71,6 +71,9 @@ export class LifeCycle {
     partitions.fetchers.start();
     membership.membership.start();
     membership.controller.start();
+    this.#actOnSuspicion();
+    membership.watch.start(this.#signals.stopping.signal);
+    membership.vote.start(this.#signals.stopping.signal);
     await this.#signals.joined.promise;
     unsubscribe();
   }
@@ -116,6 +119,18 @@ export class LifeCycle {
       if (brokerConfigs === last) return;
       last = brokerConfigs;
       logs.reconfigureCleaning(cleanerShare(inForce.now, this.#options.settings.logDirectories.length));
+    });
+  }
+
+  #actOnSuspicion(): void {
+    const { membership, partitions } = this.#assemblies;
+    const { watch } = membership;
+    let last = watch.suspects;
+    watch.onChange(() => {
+      partitions.cutOff.look(this.#signals.stopping.signal);
+      if (watch.suspects === last) return;
+      last = watch.suspects;
+      partitions.table.lookAtFollowers();
     });
   }
 

@@ -2,6 +2,7 @@ import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../proto
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
 import type { ClusterView } from "../partition/cluster-contract.ts";
+import type { Suspects } from "./suspicion.ts";
 
 /** The cluster as this broker knows it: a value, replaced as a whole at each update. */
 export interface ClusterImage {
@@ -13,6 +14,8 @@ export interface ClusterImage {
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
   /** Live brokers that are being shut down. */
   readonly leavingBrokers: ReadonlySet<BrokerId>;
+  /** Live brokers that the controller does not reach. */
+  readonly suspectedBrokers: ReadonlySet<BrokerId>;
   /** Leaders of partitions that were just created, which do not serve them yet as far as is known. */
   readonly startingLeaders: readonly StartingLeader[];
   readonly topics: ReadonlyMap<string, TopicImage>;
@@ -51,6 +54,7 @@ export function emptyImage(clusterId: string): ClusterImage {
     controllerEpoch: -1,
     brokers: new Map(),
     leavingBrokers: new Set(),
+    suspectedBrokers: new Set(),
     startingLeaders: [],
     topics: new Map(),
     topicNames: new Map(),
@@ -96,18 +100,21 @@ export interface ClusterViewParts {
   readonly membership: { readonly epoch: number };
   /** The coordinator session's. */
   readonly session: { readonly provedUntilMs: number };
+  readonly watch: { readonly suspects: Suspects };
 }
 
 /** The partitions' view of the cluster. */
-export function clusterView({ brokerId, images, membership, session }: ClusterViewParts): ClusterView {
-  // a broker that is being shut down counts as gone: it may not rejoin an in-sync set
-  const stays = (id: BrokerId) => images.current.brokers.has(id) && !images.current.leavingBrokers.has(id);
+export function clusterView({ brokerId, images, membership, session, watch }: ClusterViewParts): ClusterView {
+  // a broker that is being shut down counts as gone, and so does one whose process is: it may not rejoin an in-sync set
+  const stays = (id: BrokerId) =>
+    images.current.brokers.has(id) && !images.current.leavingBrokers.has(id) && watch.suspects.get(id) !== "gone";
   const canUse = (id: BrokerId, { topicId, partition }: { readonly topicId: TopicId; readonly partition: number }) =>
     images.current.offlineReplicas.get(id)?.has(partitionKey(topicId, partition)) !== true;
   return {
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
     // an image that lacks even us was not filled yet, and says nothing about the others
     hasReplica: (id, topicId, partition) => !images.current.brokers.has(brokerId) || (stays(id) && canUse(id, { topicId, partition })),
+    isSuspected: (id) => watch.suspects.has(id) || images.current.suspectedBrokers.has(id),
     stopsAsWeDo: (id, replica) => {
       const { brokers, leavingBrokers } = images.current;
       return leavingBrokers.has(brokerId) && leavingBrokers.has(id) && brokers.has(id) && canUse(id, replica);

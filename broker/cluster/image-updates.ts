@@ -2,6 +2,7 @@ import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { MetadataUpdateRequest, PartitionRecord, TopicRecord } from "../../protocol/peer/messages.ts";
 import { type ClusterImage, emptyImage, sameConfig, type TopicImage } from "./cluster-image.ts";
+import type { LedElsewhere } from "./cut-off-leader.ts";
 
 /** How far this broker is in the stream of updates. */
 export interface StreamPosition {
@@ -87,6 +88,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
     controllerEpoch: update.controllerEpoch,
     brokers: new Map(update.brokers.map((broker) => [broker.id, broker])),
     leavingBrokers: new Set(update.leavingBrokers),
+    suspectedBrokers: new Set(update.suspectedBrokers),
     startingLeaders: update.startingLeaders,
     topics,
     topicNames,
@@ -127,9 +129,24 @@ function withRecord(known: TopicImage | null, { name, id, partitions: changed, c
   return { name, id, partitions, config: known !== null && sameConfig(known.config, config) ? known.config : config };
 }
 
-/** Whether leaders have to check their followers: a broker is gone, is shutting down, or what it can use has changed. */
+/** The image with those of these states that are newer than what it has. The same image: none of them is. */
+export function withLedElsewhere(image: ClusterImage, partitions: readonly LedElsewhere[]): ClusterImage {
+  const topics = new Map(image.topics);
+  let isNew = false;
+  for (const { topic: name, record } of partitions) {
+    const topic = topics.get(name);
+    const known = topic?.partitions[record.partition];
+    if (topic === undefined || known === undefined || known.leaderEpoch >= record.leaderEpoch) continue;
+    topics.set(name, { ...topic, partitions: topic.partitions.with(record.partition, record) });
+    isNew = true;
+  }
+  return isNew ? { ...image, topics } : image;
+}
+
+/** Whether leaders have to check their followers: a broker is gone, suspected or shutting down, or what it can use has changed. */
 export function someoneLeft(before: ClusterImage, after: ClusterImage): boolean {
   if (before.offlineReplicas !== after.offlineReplicas) return true;
+  if (!after.suspectedBrokers.isSubsetOf(before.suspectedBrokers)) return true;
   return [...before.brokers.keys()].some((id) => !after.brokers.has(id)) || !after.leavingBrokers.isSubsetOf(before.leavingBrokers);
 }
 

@@ -6,7 +6,8 @@ import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protoc
 import type { ClusterView, RoleSink } from "../partition/cluster-contract.ts";
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import type { ClusterImage, ImageStore } from "./cluster-image.ts";
-import { someoneLeft, startOfStream, takeUpdate } from "./image-updates.ts";
+import type { LedElsewhere } from "./cut-off-leader.ts";
+import { someoneLeft, startOfStream, takeUpdate, withLedElsewhere } from "./image-updates.ts";
 import type { ResolveSettings } from "./resolve-settings.ts";
 import { type LocalReplica, type RoleChanges, roleChanges } from "./roles.ts";
 import type { SeenController } from "./seen-controller.ts";
@@ -43,16 +44,38 @@ export class UpdateReceiver {
 
   readonly handle: PeerHandler<"metadata-update"> = async (update) => {
     if (this.#waiting >= waitingMax) return { body: refused("BROKER_NOT_AVAILABLE", `${waitingMax} updates wait already`) };
+    return { body: await this.#inTurn(() => this.#take(update)) };
+  };
+
+  /**
+   * What this broker has found in the coordinator itself: see `CutOffLeader`. The controller's next update says the same, or something
+   * newer.
+   */
+  adopt(partitions: readonly LedElsewhere[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { images, view, log } = this.#parts;
+      const before = images.current;
+      const after = withLedElsewhere(before, partitions);
+      if (after === before || view.ownEpoch < 0) return;
+      log.warn(
+        { partitions: partitions.length },
+        "others lead by now what this broker led: it cannot reach the controller, and has found out",
+      );
+      await this.#apply(before, after, { full: false, brokerEpoch: view.ownEpoch, told: new Set() });
+    });
+  }
+
+  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
     this.#waiting++;
-    const turn = this.#last.then(() => this.#take(update));
+    const turn = this.#last.then(run);
     // a failure goes to its caller; the next update takes its turn all the same
     this.#last = turn.catch(() => undefined);
     try {
-      return { body: await turn };
+      return await turn;
     } finally {
       this.#waiting--;
     }
-  };
+  }
 
   async #take(update: MetadataUpdateRequest): Promise<MetadataUpdateResponse> {
     const { images, view, seen, log } = this.#parts;
@@ -80,7 +103,8 @@ export class UpdateReceiver {
         this.#position = taken.position;
         return { error: "NONE", message: "", keptTopics: [] };
       case "applied": {
-        const keptTopics = await this.#apply(before, taken.image, update);
+        const { full, brokerEpoch } = update;
+        const keptTopics = await this.#apply(before, taken.image, { full, brokerEpoch, told: deletionsTold(taken.image, update) });
         if (keptTopics === null) {
           // whatever part of it was applied, the new registration begins with a full update
           this.#position = startOfStream;
@@ -127,10 +151,8 @@ export class UpdateReceiver {
    *
    * The registration may end during any wait: then nothing more is started, since this broker has just given up its roles with the session.
    */
-  async #apply(before: ClusterImage, after: ClusterImage, update: MetadataUpdateRequest): Promise<readonly TopicId[] | null> {
+  async #apply(before: ClusterImage, after: ClusterImage, { full, brokerEpoch, told }: Applied): Promise<readonly TopicId[] | null> {
     const { brokerId, images, roles, view, localReplicas, resolveSettings } = this.#parts;
-    const { full, brokerEpoch } = update;
-    const told = deletionsTold(after, update);
     const changes: RoleChanges = roleChanges({
       self: brokerId,
       before,
@@ -150,6 +172,11 @@ export class UpdateReceiver {
     if (someoneLeft(before, after)) roles.lookAtFollowers();
     return kept;
   }
+}
+
+interface Applied extends Pick<MetadataUpdateRequest, "full" | "brokerEpoch"> {
+  /** Deletions. */
+  readonly told: ReadonlySet<TopicId>;
 }
 
 /** The deletions of an update; a full one came in parts, and has its deletions in the first. An id that is in use is not deleted. */

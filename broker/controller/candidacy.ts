@@ -3,7 +3,9 @@ import { controllerPath } from "../../coordinator-client/znodes/paths.ts";
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import type { SeenController } from "../cluster/seen-controller.ts";
 import type { ControllerParts } from "./controller-term.ts";
+import type { ControllerLife } from "./controller-vote.ts";
 import type { Term } from "./fenced-writer.ts";
 
 /** Pause before the next attempt, after an election or a resignation whose outcome is unknown, or a term that failed. */
@@ -14,6 +16,10 @@ const retryPauseMs = 250;
  */
 const noteWaitMinMs = 5_000;
 const noteWaitMaxMs = 60_000;
+
+export interface CandidacyParts extends Pick<ControllerParts, "brokerId" | "coordinator" | "clock" | "log"> {
+  readonly seen: Pick<SeenController, "controllerEpoch" | "note">;
+}
 
 /** What standing for election leads to. */
 export interface CandidacyEvents {
@@ -28,7 +34,7 @@ export interface CandidacyEvents {
  * have the same epoch.
  */
 export class Candidacy {
-  readonly #parts: Pick<ControllerParts, "brokerId" | "coordinator" | "clock" | "log" | "seen">;
+  readonly #parts: CandidacyParts;
   /** Only a registered broker may be elected. */
   readonly #isEligible: () => boolean;
   readonly #events: CandidacyEvents;
@@ -37,6 +43,8 @@ export class Candidacy {
   /** A term that is over while its `/controller` may still be there, in our own session. */
   #resigning: Term | null = null;
   #holder: BrokerId | null = null;
+  /** The holder to be replaced by the next attempt. */
+  #unreachable: ControllerLife | null = null;
   #isElecting = false;
   #electAgain = false;
   #retry: Timer | null = null;
@@ -47,11 +55,7 @@ export class Candidacy {
   #unsettledReason: string | null = null;
   #isClosed = false;
 
-  constructor(
-    parts: Pick<ControllerParts, "brokerId" | "coordinator" | "clock" | "log" | "seen">,
-    isEligible: () => boolean,
-    events: CandidacyEvents,
-  ) {
+  constructor(parts: CandidacyParts, isEligible: () => boolean, events: CandidacyEvents) {
     this.#parts = parts;
     this.#isEligible = isEligible;
     this.#events = events;
@@ -66,6 +70,13 @@ export class Candidacy {
   consider(): void {
     if (this.#isElecting) this.#electAgain = true;
     else void this.#elect();
+  }
+
+  /** A majority of the brokers cannot reach the holder: takes its place. */
+  replace(controller: ControllerLife): void {
+    this.#parts.log.warn({ controllerId: controller.brokerId }, "a majority of the brokers cannot reach the controller: replacing it");
+    this.#unreachable = controller;
+    this.consider();
   }
 
   /** The session is over, and `/controller` gone with it, if it was ours. */
@@ -114,7 +125,9 @@ export class Candidacy {
     if (this.#resigning !== null && !(await this.#release(this.#resigning))) return false;
     // the others' turn; which of them has won is not known yet
     if (this.#isDiskStalled && (await coordinator.read(controllerPath)) === null) return true;
-    const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch });
+    const unreachable = this.#unreachable;
+    this.#unreachable = null;
+    const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch, unreachable });
     // before anything is done in the name of this epoch: see `SeenController`
     const isNoted = result.kind !== "won" || (await this.#note(result.controllerEpoch));
     if (this.#isClosed) return true;

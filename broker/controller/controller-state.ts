@@ -17,6 +17,8 @@ export interface ControllerState {
   readonly recoveredEpochs: ReadonlyMap<BrokerId, number>;
   /** Live brokers that asked to be shut down: they get no leadership and no new partition. */
   readonly shuttingDown: ReadonlySet<BrokerId>;
+  /** Live brokers that cannot be reached, or could not until a moment ago: what others can lead they do not lead. */
+  readonly suspects: ReadonlySet<BrokerId>;
   readonly topics: ReadonlyMap<string, TopicState>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Deletions that not all brokers with replicas have carried out yet. */
@@ -65,6 +67,7 @@ export const emptyState: ControllerState = {
   brokers: new Map(),
   recoveredEpochs: new Map(),
   shuttingDown: new Set(),
+  suspects: new Set(),
   topics: new Map(),
   topicNames: new Map(),
   deletions: new Map(),
@@ -73,9 +76,9 @@ export const emptyState: ControllerState = {
 };
 
 /** Only live brokers have state here: it is dropped with the registration. */
-export function assertLiving({ brokers, recoveredEpochs, shuttingDown, offlineReplicas }: ControllerState): void {
-  const values = () => ({ brokers, shuttingDown, offlineReplicas });
-  for (const kept of [recoveredEpochs, shuttingDown, offlineReplicas])
+export function assertLiving({ brokers, recoveredEpochs, shuttingDown, suspects, offlineReplicas }: ControllerState): void {
+  const values = () => ({ brokers, shuttingDown, suspects, offlineReplicas });
+  for (const kept of [recoveredEpochs, shuttingDown, suspects, offlineReplicas])
     for (const id of kept.keys()) invariant(brokers.has(id), "only of living brokers anything is kept", values);
 }
 
@@ -85,7 +88,7 @@ export function offlineKey(topicId: TopicId, partition: number): string {
 
 /** Whether this broker may be given the leadership of the partition. */
 export function canLead(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
-  return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id);
+  return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id) && !state.suspects.has(id);
 }
 
 /** Whether the broker lives and has its replica of the partition in use. */
@@ -166,6 +169,7 @@ export function withBrokers(
     brokers,
     recoveredEpochs,
     shuttingDown: new Set([...state.shuttingDown].filter(sameLife)),
+    suspects: new Set([...state.suspects].filter(sameLife)),
     offlineReplicas: new Map([...state.offlineReplicas].filter(([id]) => sameLife(id))),
   };
 }
@@ -173,6 +177,10 @@ export function withBrokers(
 export function withShuttingDown(state: ControllerState, ids: readonly BrokerId[]): ControllerState {
   for (const id of ids) invariant(state.brokers.has(id), "only a live broker can be shutting down", () => ({ id }));
   return { ...state, shuttingDown: new Set([...state.shuttingDown, ...ids]) };
+}
+
+export function withSuspects(state: ControllerState, ids: Iterable<BrokerId>): ControllerState {
+  return { ...state, suspects: new Set(ids) };
 }
 
 export function withOfflineReplicas(state: ControllerState, id: BrokerId, offline: OfflineReplicas): ControllerState {

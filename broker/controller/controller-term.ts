@@ -12,8 +12,8 @@ import type {
   PeerStatus,
   ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
+import type { PeerWatch } from "../cluster/peer-watch.ts";
 import type { ResolveSettings } from "../cluster/resolve-settings.ts";
-import type { SeenController } from "../cluster/seen-controller.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
 import { ClusterLoader } from "./cluster-loader.ts";
@@ -26,6 +26,7 @@ import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { LeaderKeeper } from "./leader-keeper.ts";
 import { StateBook } from "./state-book.ts";
 import { StateWriter } from "./state-writer.ts";
+import { calmMs, nextSuspicions, type Suspicion } from "./suspicions.ts";
 import type { TermContext } from "./term-context.ts";
 import { TopicCreator } from "./topic-creator.ts";
 import { TopicDeletions } from "./topic-deletions.ts";
@@ -41,7 +42,7 @@ export interface ControllerParts {
   readonly settings: ControllerSettings;
   readonly rules: ResourceRules;
   readonly resolveSettings: ResolveSettings;
-  readonly seen: Pick<SeenController, "controllerEpoch" | "note">;
+  readonly watch: Pick<PeerWatch, "suspects" | "onChange">;
 }
 
 export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
@@ -79,6 +80,8 @@ export class ControllerTerm {
   readonly #unwatch: (() => void)[] = [];
   /** Brokers that asked to stop a moment ago, and the epochs under which they did. */
   readonly #stopping = new Map<BrokerId, number>();
+  #suspicions: ReadonlyMap<BrokerId, Suspicion> = new Map();
+  #calmTimer: Timer | null = null;
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
 
@@ -144,6 +147,7 @@ export class ControllerTerm {
     this.#queue.close();
     this.#sender.stop();
     this.#balanceTimer?.cancel();
+    this.#calmTimer?.cancel();
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
   }
 
@@ -218,9 +222,9 @@ export class ControllerTerm {
     const { coordinator } = this.#parts;
     await this.#loader.ensureFolders();
     // watched before it is read: what changes in between is seen again
-    const watched = (path: string, key: string, run: () => Promise<void>) =>
-      this.#unwatch.push(coordinator.watch(path, "children", () => this.#queue.signal(key, run)));
-    watched(brokerIdsPath, "brokers", () => this.#brokersChanged());
+    const watched = (path: string, key: string, run: () => Promise<void>, isUrgent = false) =>
+      this.#unwatch.push(coordinator.watch(path, "children", () => this.#queue.signal(key, run, isUrgent)));
+    watched(brokerIdsPath, "brokers", () => this.#brokersChanged(), true);
     watched(deletionsPath, "deletions", () => this.#deleteMarked());
     watched(configChangesPath, "configs", () => this.#configsChanged());
     await this.#configs.startFollowing();
@@ -229,9 +233,40 @@ export class ControllerTerm {
     await this.#loader.load();
     await this.#deletions.load();
     await this.#leaders.endEarlierLives();
-    this.#sender.brokersChanged();
+    this.#unwatch.push(this.#parts.watch.onChange(() => this.#lookAtSuspects()));
+    await this.#suspectsChanged();
     await this.#leaders.repairAll();
+    // the first update of this term has the leaders in place of those that are gone
+    this.#sender.brokersChanged();
     this.#scheduleBalance();
+  }
+
+  /** The watch tells of every breath that a broker misses. */
+  #lookAtSuspects(): void {
+    const { current } = this.#context.book;
+    const next = this.#nextSuspicions();
+    if (next.size === current.suspects.size && [...next.keys()].every((id) => current.suspects.has(id))) this.#suspicions = next;
+    else this.#queue.signal("suspects", () => this.#suspectsChanged(), true);
+    this.#awaitCalm();
+  }
+
+  #nextSuspicions(): ReadonlyMap<BrokerId, Suspicion> {
+    const { book, clock } = this.#context;
+    const { suspects } = this.#parts.watch;
+    return nextSuspicions(this.#suspicions, { suspects, brokers: book.current.brokers, nowMs: clock.monotonicMs() });
+  }
+
+  async #suspectsChanged(): Promise<void> {
+    this.#suspicions = this.#nextSuspicions();
+    await this.#leaders.suspectsChanged(new Set(this.#suspicions.keys()), this.#parts.settings.autoLeaderRebalanceEnabled);
+    this.#awaitCalm();
+  }
+
+  /** Nothing else may happen that would make anyone look again. */
+  #awaitCalm(): void {
+    this.#calmTimer?.cancel();
+    if (this.#suspicions.size === 0 || this.#abort.signal.aborted) return;
+    this.#calmTimer = this.#context.clock.schedule(calmMs, () => this.#lookAtSuspects());
   }
 
   async #brokersChanged(): Promise<void> {

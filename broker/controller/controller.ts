@@ -10,9 +10,10 @@ import type {
   ReplicasOfflineRequest,
 } from "../../protocol/peer/messages.ts";
 
-import { Candidacy } from "./candidacy.ts";
+import { Candidacy, type CandidacyParts } from "./candidacy.ts";
 import type { ConfigChange, ControllerService, Verdict } from "./controller-service.ts";
 import { type ControllerParts, ControllerTerm } from "./controller-term.ts";
+import type { ControllerLife } from "./controller-vote.ts";
 import { EventRefused } from "./event-queue.ts";
 import { Deposed, type Term } from "./fenced-writer.ts";
 
@@ -27,7 +28,7 @@ export class Controller implements ControllerService {
   #term: ControllerTerm | null = null;
 
   /** `isEligible`: only a registered broker may be elected. */
-  constructor(parts: ControllerParts, isEligible: () => boolean) {
+  constructor(parts: ControllerParts & CandidacyParts, isEligible: () => boolean) {
     this.#parts = parts;
     this.#candidacy = new Candidacy(parts, isEligible, { won: (term) => this.#begin(term), lost: () => this.#endTerm() });
   }
@@ -67,6 +68,11 @@ export class Controller implements ControllerService {
   /** Something that decides about candidacy may have changed: the holder, the session, our own registration. */
   consider(): void {
     this.#candidacy.consider();
+  }
+
+  /** A majority of the brokers cannot reach the holder. */
+  replace(controller: ControllerLife): void {
+    this.#candidacy.replace(controller);
   }
 
   #begin({ controllerEpoch, epochVersion, sessionNumber }: Term): void {

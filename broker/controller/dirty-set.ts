@@ -93,6 +93,7 @@ export function updatesFor(
     more: dirty.full && index < parts.length - 1,
     brokers: [...state.brokers.values()],
     leavingBrokers: [...state.shuttingDown],
+    suspectedBrokers: [...state.suspects],
     startingLeaders: to.startingLeaders,
     topics,
     deletedTopics: index > 0 ? [] : [...deletionsTold(state, dirty)].map(([id, name]) => ({ id, name })),

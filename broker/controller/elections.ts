@@ -20,6 +20,9 @@ export type Decision = (state: ControllerState, topic: TopicState, record: Parti
  * came back with all its records stays in sync, and leads if no member that was never away can. The election comes at once: a state without
  * a leader in between would hide from the next controller which members were in doubt.
  *
+ * A leader that is suspected has a successor too, if a member that is neither in doubt nor suspected can lead; it stays in the in-sync set,
+ * for it may be well. Only its successor knows whether it fetches, and removes it.
+ *
  * Where the leader stays, members of the in-sync set that may lack records are removed, under the same leader epoch: the leader adopts the
  * smaller set. Dead members, and those that are shutting down, are left for the leader to remove, which learns of them. If the controller
  * removed them:
@@ -35,6 +38,8 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
       isOnline(state, topic.id, record.partition, record.leader) &&
       isSameLife(state, record, record.leader)
     ) {
+      const successor = state.suspects.has(record.leader) ? electOffline(wholeOf(candidatesOf(state, topic, record)), false) : null;
+      if (successor !== null) return led(state, record, successor);
       const isTrusted = (id: BrokerId) => hasAllItHad(state, record, id);
       const isr = record.isr.filter(isTrusted);
       invariant(isr.includes(record.leader), "a leader is in its own ISR", () => ({ topic: topic.name, record }));
@@ -48,9 +53,9 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
 }
 
 /**
- * Where nobody else is whole, a member that is about to stop leads as long as it is there. Otherwise: (1) two brokers stop together, and
- * nothing moves from one to the other; (2) the first is gone; (3) the second has to wait for a replica of another partition: what the first
- * led has no leader meanwhile.
+ * Where nobody else is whole, a member that is about to stop, or is suspected, leads as long as it is there. Otherwise: (1) two brokers
+ * stop together, and nothing moves from one to the other; (2) the first is gone; (3) the second has to wait for a replica of another
+ * partition: what the first led has no leader meanwhile.
  */
 function electForNow(state: ControllerState, topic: TopicState, record: PartitionRecord, uncleanAllowed: boolean): Elected | null {
   const candidates = candidatesOf(state, topic, record);
@@ -188,6 +193,11 @@ function candidatesOf(state: ControllerState, topic: TopicState, record: Partiti
   };
 }
 
+/** Without those that may have lost records: who has a leader that may be well is in no need of them. */
+function wholeOf(candidates: Candidates): Candidates {
+  return { ...candidates, inDoubt: [] };
+}
+
 /** As far as is known, it has every record that it had when it joined the in-sync set. */
 function hasAllItHad(state: ControllerState, record: PartitionRecord, id: BrokerId): boolean {
   const standing = standingOf(state, record, id);
@@ -198,7 +208,7 @@ function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerI
   return standingOf(state, record, id) === "same-life";
 }
 
-/** What an election chooses from, as plain values. `canLead`: the broker is live, has the replica, and is not shutting down. */
+/** What an election chooses from, as plain values. `canLead`: the broker is live, has the replica, and neither stops nor is suspected. */
 export interface Candidates {
   /** Assignment order: the first is the preferred leader. */
   readonly replicas: readonly BrokerId[];

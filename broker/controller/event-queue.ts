@@ -13,13 +13,14 @@ export class EventRefused extends Error {
 
 interface Waiting {
   readonly key: string | null;
+  readonly isUrgent: boolean;
   run: () => Promise<void>;
   readonly refuse: (reason: EventRefused) => void;
 }
 
 /**
- * Runs one event at a time, in order of arrival, so that the controller decides on a state that nothing else changes meanwhile. Waiting
- * signals with the same key are merged.
+ * Runs one event at a time, in order of arrival, urgent ones first, so that the controller decides on a state that nothing else changes
+ * meanwhile. Waiting signals with the same key are merged.
  */
 export class EventQueue {
   readonly #waiting: Waiting[] = [];
@@ -36,9 +37,9 @@ export class EventQueue {
 
   /**
    * Never refused because the queue is full: there are only as many keys as kinds of events and brokers. The newest `run` of a key is the
-   * one that runs.
+   * one that runs. `isUrgent`: before all that waits and is not, for partitions have no leader meanwhile.
    */
-  signal(key: string, run: () => Promise<void>): void {
+  signal(key: string, run: () => Promise<void>, isUrgent = false): void {
     if (this.#closed) return;
     const guarded = () =>
       run().catch((error) => {
@@ -46,7 +47,7 @@ export class EventQueue {
       });
     const same = this.#waiting.find((event) => event.key === key);
     if (same !== undefined) same.run = guarded;
-    else this.#add({ key, run: guarded, refuse: () => {} });
+    else this.#add({ key, isUrgent, run: guarded, refuse: () => {} });
   }
 
   /** Rejects with EventRefused when more than `waitingMax` wait, or when the queue is closed before its turn. */
@@ -54,7 +55,7 @@ export class EventQueue {
     if (this.#closed) return Promise.reject(new EventRefused("closed"));
     if (this.#waiting.length >= this.#waitingMax) return Promise.reject(new EventRefused("full"));
     return new Promise<T>((resolve, reject) => {
-      this.#add({ key: null, run: () => run().then(resolve, reject), refuse: reject });
+      this.#add({ key: null, isUrgent: false, run: () => run().then(resolve, reject), refuse: reject });
     });
   }
 
@@ -65,7 +66,9 @@ export class EventQueue {
   }
 
   #add(event: Waiting): void {
-    this.#waiting.push(event);
+    const before = event.isUrgent ? this.#waiting.findIndex(({ isUrgent }) => !isUrgent) : -1;
+    if (before < 0) this.#waiting.push(event);
+    else this.#waiting.splice(before, 0, event);
     if (!this.#running) void this.#drain();
   }
 

@@ -23,6 +23,7 @@ import {
   withOfflineReplicas,
   withPartitions,
   withShuttingDown,
+  withSuspects,
 } from "./controller-state.ts";
 import { dirtyPartitions, nothingDirty } from "./dirty-set.ts";
 import { type Decision, isImbalanced, leave, namesEarlierLife, prefer, repair, standingOf } from "./elections.ts";
@@ -85,6 +86,24 @@ export class LeaderKeeper {
     const changed = new Set([...died, ...arrived.map(({ id }) => id)]);
     await this.#apply(({ leader, isr }) => leader < 0 || changed.has(leader) || isr.some((id) => changed.has(id)), this.#repair);
     return changes;
+  }
+
+  /**
+   * Brokers are suspected, or are not any more. What the first lead moves to others; what the second are preferred for moves back
+   * (`isBalanced`), once and not each time that a link comes and goes. Brokers learn of it together with the new leaders.
+   */
+  async suspectsChanged(suspects: ReadonlySet<BrokerId>, isBalanced: boolean): Promise<void> {
+    const { book, log } = this.#context;
+    const { suspects: before } = book.current;
+    const arisen = suspects.difference(before);
+    const cleared = before.difference(suspects);
+    if (arisen.size + cleared.size === 0) return;
+    log.warn({ arisen: [...arisen], cleared: [...cleared] }, "the suspected brokers changed");
+    book.commit(withSuspects(book.current, suspects), null);
+    await this.#apply(({ leader }) => leader < 0 || arisen.has(leader), this.#repair);
+    book.commit(book.current, { ...nothingDirty, brokers: true });
+    if (isBalanced && cleared.size > 0)
+      await this.#apply(({ replicas, leader }) => cleared.has(replicas[0]!) && leader !== replicas[0], prefer);
   }
 
   /**

@@ -1,6 +1,13 @@
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
-import { type PeerAnswer, type PeerCallOptions, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
+import {
+  type PeerAnswer,
+  type PeerCallOptions,
+  type PeerLane,
+  type PeerRequester,
+  PeerUnavailable,
+  type SilentLinks,
+} from "../runtime/peer-port.ts";
 import { type PeerClientLimits, type PeerClientParts, PeerLink } from "./peer-link.ts";
 
 export const peerClientDefaults = {
@@ -10,7 +17,7 @@ export const peerClientDefaults = {
 } as const satisfies Omit<PeerClientLimits, "frameMaxBytes">;
 
 /** Asks other brokers: one link per address and lane, opened by the first call and reopened by the first call after it broke. */
-export class PeerClient implements PeerRequester {
+export class PeerClient implements PeerRequester, SilentLinks {
   readonly #parts: PeerClientParts;
   readonly #links = new Map<string, PeerLink>();
   #closed = false;
@@ -29,14 +36,18 @@ export class PeerClient implements PeerRequester {
     return this.#linkTo(to, options.lane).call(kind, body, options);
   }
 
+  giveUp(to: Address): void {
+    for (const lane of ["control", "replication"] as const) this.#links.get(keyOf(to, lane))?.close("it is silent");
+  }
+
   /** Every call in flight is rejected with PeerUnavailable. */
   close(): void {
     this.#closed = true;
     for (const link of [...this.#links.values()]) link.close("this broker is shutting down");
   }
 
-  #linkTo(to: Address, lane: PeerCallOptions["lane"]): PeerLink {
-    const key = `${lane} ${formatAddress(to)}`;
+  #linkTo(to: Address, lane: PeerLane): PeerLink {
+    const key = keyOf(to, lane);
     const known = this.#links.get(key);
     if (known !== undefined) return known;
     const link: PeerLink = new PeerLink(to, this.#parts, () => {
@@ -46,4 +57,8 @@ export class PeerClient implements PeerRequester {
     link.open();
     return link;
   }
+}
+
+function keyOf(to: Address, lane: PeerLane): string {
+  return `${lane} ${formatAddress(to)}`;
 }

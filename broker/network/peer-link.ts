@@ -2,13 +2,20 @@ import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { type Address, formatAddress, type Link, type LinkHandlers, type Transport } from "../../protocol/base/transport.ts";
+import {
+  type Address,
+  ConnectionRefused,
+  formatAddress,
+  type Link,
+  type LinkHandlers,
+  type Transport,
+} from "../../protocol/base/transport.ts";
 import type { PeerKind, PeerRequest } from "../../protocol/peer/messages.ts";
 import { checkedResponse } from "../../protocol/peer/shape-check.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import type { Slab, SlabPool } from "../../protocol/wire/slab-pool.ts";
-import { type PeerAnswer, type PeerCallOptions, type PeerSecret, PeerUnavailable } from "../runtime/peer-port.ts";
+import { type PeerAnswer, type PeerCallOptions, type PeerSecret, PeerUnavailable, type Unavailability } from "../runtime/peer-port.ts";
 import { decodePeerFrame, encodePeerFrame, type PeerFrame } from "./peer-frame.ts";
 import {
   checkedAnyHelloAnswer,
@@ -127,12 +134,12 @@ export class PeerLink implements LinkHandlers {
       this.#splitter.push(chunk, (frame, slab) => this.#arrived(decodePeerFrame(frame), slab));
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      this.#end(`a bad message from it: ${messageOf(error)}`, "warn");
+      this.#end(`a bad message from it: ${messageOf(error)}`, { level: "warn" });
     }
   }
 
   onClose(error?: Error): void {
-    this.#end(error === undefined ? "it closed the link" : `the link broke: ${error.message}`);
+    this.#end(error === undefined ? "it closed the link" : `the link broke: ${error.message}`, { why: "broken" });
   }
 
   /** Returns what ends the call's bookkeeping; called by whichever comes first: the answer, the timeout, the signal, the link's end. */
@@ -159,7 +166,7 @@ export class PeerLink implements LinkHandlers {
       settle();
       reject(this.#unavailable(`no answer to ${kind} within ${timeoutMs} ms`));
       // not a byte since the request: the link may be dead without having noticed, and the next call should not find out the same way
-      if (this.#state.kind === "open" && this.#heardMs < startedMs) this.#end(`nothing heard for ${timeoutMs} ms`);
+      if (this.#heardMs < startedMs) this.#end(`nothing heard for ${timeoutMs} ms`);
     });
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#calls.set(id, {
@@ -208,7 +215,7 @@ export class PeerLink implements LinkHandlers {
       this.#helloTimer = clock.schedule(limits.connectTimeoutMs, () => this.#end(`no introduction within ${limits.connectTimeoutMs} ms`));
       link.write(encodePeerFrame(helloId, helloKind, hello));
     } catch (error) {
-      this.#end(messageOf(error));
+      this.#end(messageOf(error), { why: error instanceof ConnectionRefused ? "refused" : "unanswered" });
     }
   }
 
@@ -230,7 +237,7 @@ export class PeerLink implements LinkHandlers {
   #challenged({ id, kind, body }: PeerFrame, hello: Hello): void {
     if (id !== helloId || kind !== helloKind) throw new MalformedFrame("the first frame is not an introduction");
     const { refusal } = checkedAnyHelloAnswer(body);
-    if (refusal !== null) return this.#end(`it refused us: ${refusal}`, "warn");
+    if (refusal !== null) return this.#end(`it refused us: ${refusal}`, { level: "warn" });
     const introductions = { clusterId: hello.clusterId, asking: hello, answering: checkedHelloAnswer(body) };
     const proof: Proof = { code: codeOf(this.#parts.secret.value, "asking", introductions) };
     this.#state = { kind: "proved", introductions };
@@ -244,7 +251,9 @@ export class PeerLink implements LinkHandlers {
     if (refusal === null && isCodeOf(code, secret.value, "answering", introductions)) return this.#open();
     // perhaps the secret has changed, and we have the old one: read it again for the next link
     void secret.reread();
-    this.#end(refusal === null ? "it did not prove that it knows the secret of this cluster" : `it refused us: ${refusal}`, "warn");
+    this.#end(refusal === null ? "it did not prove that it knows the secret of this cluster" : `it refused us: ${refusal}`, {
+      level: "warn",
+    });
   }
 
   #open(): void {
@@ -267,7 +276,10 @@ export class PeerLink implements LinkHandlers {
   }
 
   /** `level`: for more than an unreachable broker, which the caller reports. */
-  #end(reason: string, level: "debug" | "warn" = "debug"): void {
+  #end(
+    reason: string,
+    { level = "debug", why = "unanswered" }: { readonly level?: "debug" | "warn"; readonly why?: Unavailability } = {},
+  ): void {
     if (this.#state.kind === "ended") return;
     this.#state = { kind: "ended" };
     this.#helloTimer?.cancel();
@@ -276,11 +288,11 @@ export class PeerLink implements LinkHandlers {
     this.#link?.destroy();
     // first make room for the next link: rejected callers may call again at once
     this.#onEnded();
-    for (const call of [...this.#calls.values()]) call.reject(this.#unavailable(reason));
+    for (const call of [...this.#calls.values()]) call.reject(this.#unavailable(reason, why));
   }
 
-  #unavailable(reason: string): PeerUnavailable {
-    return new PeerUnavailable(`broker at ${formatAddress(this.#to)}: ${reason}`);
+  #unavailable(reason: string, why?: Unavailability): PeerUnavailable {
+    return new PeerUnavailable(`broker at ${formatAddress(this.#to)}: ${reason}`, why);
   }
 }
 

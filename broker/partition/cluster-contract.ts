@@ -96,6 +96,11 @@ export interface ClusterView {
    */
   hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   /**
+   * Whether the broker does not answer us or the controller, and may be gone: a leader waits no longer for it than for a follower that
+   * lives to fetch again.
+   */
+  isSuspected(id: BrokerId): boolean;
+  /**
    * Whether this broker and that one are both being shut down, and that one is still there with its replica. Of this broker itself: whether
    * it is being shut down. A member that stops together with its leader is not worth a smaller in-sync set, as long as it has everything.
    * Otherwise: (1) a cluster stops; (2) a member has stopped a moment before its leader; (3) the leader appends, and acknowledges to a

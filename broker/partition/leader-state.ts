@@ -54,6 +54,8 @@ export interface LeaderState {
   readonly followers: ReadonlyMap<BrokerId, FollowerProgress>;
   /** `replica.lag.time.max.ms`. */
   readonly lagMaxMs: number;
+  /** A suspected member that has not fetched for this long leaves. */
+  readonly suspectLagMs: number;
 }
 
 export type LeaderEvent =
@@ -77,7 +79,13 @@ export type LeaderEvent =
       readonly fetchOffset: number;
       readonly nowMs: number;
     }
-  | { readonly kind: "tick"; readonly nowMs: number; readonly isAlive: (id: BrokerId) => boolean }
+  | {
+      readonly kind: "tick";
+      readonly nowMs: number;
+      readonly isAlive: (id: BrokerId) => boolean;
+      /** It may be gone: it is waited for no longer than a follower that lives takes to fetch again. */
+      readonly isSuspected: (id: BrokerId) => boolean;
+    }
   /** The coordinator has this set at this version: our write succeeded, or another writer's did. */
   | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
   | { readonly kind: "replicas-changed"; readonly replicas: readonly BrokerId[]; readonly nowMs: number };
@@ -101,6 +109,7 @@ export interface LeaderStart {
   /** What we know to be committed. It may lag behind what the last leader knew; it catches up as the followers fetch. */
   readonly highWatermark: number;
   readonly lagMaxMs: number;
+  readonly suspectLagMs: number;
   readonly nowMs: number;
 }
 
@@ -113,7 +122,7 @@ export const holdBackMaxMs = 2000;
 const settled: IsrChange = { kind: "settled" };
 
 export function startLeading(start: LeaderStart): LeaderState {
-  const { self, epoch, replicas, stateVersion, logEndOffset, writtenEndOffset, highWatermark, lagMaxMs, nowMs } = start;
+  const { self, epoch, replicas, stateVersion, logEndOffset, writtenEndOffset, highWatermark, lagMaxMs, suspectLagMs, nowMs } = start;
   const isr = new Set(start.isr);
   const unknown = new Map<BrokerId, FollowerProgress>();
   const state: LeaderState = {
@@ -130,6 +139,7 @@ export function startLeading(start: LeaderStart): LeaderState {
     highWatermark,
     followers: followersOf(replicas, isr, self, unknown, nowMs),
     lagMaxMs,
+    suspectLagMs,
   };
   return checked(state, { ...state, highWatermark: Math.max(highWatermark, lowestEnd(state)) });
 }
@@ -283,7 +293,7 @@ export function isAtRest({ change, followers, isr, writtenEndOffset }: LeaderSta
   return true;
 }
 
-function ticked(state: LeaderState, { nowMs, isAlive }: LeaderEvent & { kind: "tick" }): LeaderState {
+function ticked(state: LeaderState, { nowMs, isAlive, isSuspected }: LeaderEvent & { kind: "tick" }): LeaderState {
   const holdMs = Math.min(state.lagMaxMs, holdBackMaxMs);
   const followers = new Map(state.followers);
   for (const [id, progress] of followers) {
@@ -294,7 +304,9 @@ function ticked(state: LeaderState, { nowMs, isAlive }: LeaderEvent & { kind: "t
   const leaving = new Set<BrokerId>();
   for (const id of state.isr) {
     const progress = state.followers.get(id);
-    if (progress !== undefined && (!isAlive(id) || isLagging(state, progress, nowMs))) leaving.add(id);
+    if (progress === undefined) continue;
+    const isUnheard = isSuspected(id) && nowMs - progress.fetchedAtMs > state.suspectLagMs;
+    if (!isAlive(id) || isUnheard || isLagging(state, progress, nowMs)) leaving.add(id);
   }
   return leaving.size === 0 ? next : { ...next, change: { kind: "shrinking", leaving } };
 }

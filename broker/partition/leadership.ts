@@ -131,7 +131,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   tick(): boolean {
     this.#repeatFetches();
     const { endOffset } = this.#parts.replica.log;
-    this.#advance({ kind: "tick", nowMs: this.#nowMs, isAlive: (id) => this.#members.mayStay(id, this.#state, endOffset) });
+    this.#advance({ kind: "tick", nowMs: this.#nowMs, ...this.#members.standings(this.#state, endOffset) });
     this.logStart.look();
     return !isAtRest(this.#state);
   }
@@ -314,6 +314,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       writtenEndOffset: log.writtenEndOffset,
       highWatermark,
       lagMaxMs: config.replicaLagTimeMaxMs,
+      suspectLagMs: config.suspectLagMs,
       nowMs: this.#nowMs,
     });
   }

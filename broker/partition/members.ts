@@ -1,7 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { ClusterView } from "./cluster-contract.ts";
 import type { ReplicaIdentity } from "./environment.ts";
-import type { LeaderState } from "./leader-state.ts";
+import type { LeaderEvent, LeaderState } from "./leader-state.ts";
 
 /** What the metadata says of the brokers with replicas of one partition, as its leader needs it. */
 export class Members {
@@ -21,6 +21,11 @@ export class Members {
 
   isAlive(id: BrokerId): boolean {
     return this.#cluster.hasReplica(id, this.#identity.topicId, this.#identity.partition);
+  }
+
+  /** What is to be known of the members for a look at who lags. */
+  standings(state: LeaderState, endOffset: number): Pick<LeaderEvent & { readonly kind: "tick" }, "isAlive" | "isSuspected"> {
+    return { isAlive: (id) => this.mayStay(id, state, endOffset), isSuspected: (id) => this.#cluster.isSuspected(id) };
   }
 
   /** Or it stops together with us, and has all of our log: see `stopsAsWeDo`. */

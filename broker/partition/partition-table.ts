@@ -1,6 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -19,7 +18,7 @@ import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
 import type { FollowedPartition, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
-import { startUpkeep } from "./upkeep.ts";
+import { FollowerLooks, startUpkeep } from "./upkeep.ts";
 import { ChangeWaiters } from "./waiters.ts";
 
 export interface PartitionTableParts {
@@ -71,6 +70,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   /** Replicas that were reported here because no open partition could report itself, by id. */
   readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
+  readonly #followerLooks: FollowerLooks;
   /** Counts the calls of `standDown`: an assignment begun before one must not continue. */
   #standDowns = 0;
 
@@ -121,6 +121,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
         else partition.giveUp(reason);
       },
     });
+    this.#followerLooks = new FollowerLooks(clock, config.suspectLagMs, () => {
+      for (const partition of this.#byKey.values()) partition.tick();
+    });
     logs.onOffline((failure) => this.#goOffline(failure));
   }
 
@@ -136,7 +139,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   lookAtFollowers(): void {
-    for (const partition of this.#byKey.values()) partition.tick();
+    this.#followerLooks.look();
   }
 
   /** The cost grows with what moves, not with what is led. */
@@ -150,6 +153,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   /** Stops everything here, then closes the logs. */
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#followerLooks.end();
     this.#standDowns++;
     await Promise.all([...this.#byKey.values()].map((partition) => partition.close()));
     this.#followingChanged();

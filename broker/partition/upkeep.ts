@@ -1,4 +1,4 @@
-import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import { type Clock, sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { loop } from "../../protocol/base/loop.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -80,5 +80,32 @@ async function retentionRound(partitions: readonly Partition[], clock: Clock, lo
       if (!(error instanceof LogOffline || error instanceof DamagedBatch)) throw error;
       logger.warn({ err: error, partition: partition.identity.key }, "old records could not be looked for");
     }
+  }
+}
+
+/**
+ * A look at all followers at once, and another one a little later: a member that is suspected may have fetched just before, for the last
+ * time.
+ */
+export class FollowerLooks {
+  readonly #clock: Clock;
+  readonly #againAfterMs: number;
+  readonly #look: () => void;
+  #again: Timer | null = null;
+
+  constructor(clock: Clock, suspectLagMs: number, look: () => void) {
+    this.#clock = clock;
+    this.#againAfterMs = suspectLagMs + 1;
+    this.#look = look;
+  }
+
+  look(): void {
+    this.#look();
+    this.#again?.cancel();
+    this.#again = this.#clock.schedule(this.#againAfterMs, this.#look);
+  }
+
+  end(): void {
+    this.#again?.cancel();
   }
 }

@@ -1,5 +1,6 @@
 import type { UpdateReceiver } from "../cluster/update-receiver.ts";
 import type { Controller } from "../controller/controller.ts";
+import type { ControllerVote } from "../controller/controller-vote.ts";
 import type { PeerHandler, PeerHandlers } from "../runtime/peer-port.ts";
 
 export interface PeerHandlerParts {
@@ -7,10 +8,12 @@ export interface PeerHandlerParts {
   readonly updates: Pick<UpdateReceiver, "handle">;
   readonly controller: Pick<Controller, "controlledShutdown" | "isrChanged" | "replicasOffline">;
   readonly forward: PeerHandler<"forward">;
+  readonly heartbeat: PeerHandler<"heartbeat">;
+  readonly vote: Pick<ControllerVote, "answer">;
 }
 
 /** Everything that other brokers may request of this one. */
-export function peerHandlers({ replicaFetch, updates, controller, forward }: PeerHandlerParts): PeerHandlers {
+export function peerHandlers({ replicaFetch, updates, controller, forward, heartbeat, vote }: PeerHandlerParts): PeerHandlers {
   return {
     // a follower
     "replica-fetch": replicaFetch,
@@ -21,5 +24,8 @@ export function peerHandlers({ replicaFetch, updates, controller, forward }: Pee
     "isr-changed": async (request) => ({ body: await controller.isrChanged(request) }),
     "replicas-offline": async (request) => ({ body: await controller.replicasOffline(request) }),
     forward,
+    // any broker
+    heartbeat,
+    "controller-unreachable": async (request) => ({ body: await vote.answer(request) }),
   };
 }

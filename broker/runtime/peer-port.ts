@@ -13,12 +13,20 @@ export interface PeerRequester {
   request<K extends PeerKind>(to: Address, kind: K, body: PeerRequest<K>, options: PeerCallOptions): Promise<PeerAnswer<K>>;
 }
 
+/** Ends links whose other end is silent: TCP itself takes minutes to give them up, and tries ever more rarely meanwhile. */
+export interface SilentLinks {
+  /** All links to that address but those of heartbeats; what waits for an answer on them is rejected, the next request connects anew. */
+  giveUp(to: Address): void;
+}
+
+export type PeerLane = "control" | "replication" | "heartbeat";
+
 export interface PeerCallOptions {
   readonly timeoutMs: number;
   /** Sent after the body. */
   readonly payload?: readonly Buffer[];
   /** Calls in different lanes do not wait for each other's bytes: replication must not delay control requests. */
-  readonly lane: "control" | "replication";
+  readonly lane: PeerLane;
   readonly signal?: AbortSignal;
   /**
    * Called once the request is sent: from then on it may be carried out, whatever happens to the call. A call that failed before that has
@@ -37,8 +45,19 @@ export interface PeerAnswer<K extends PeerKind> {
   readonly release?: (() => void) | undefined;
 }
 
+/**
+ * Why a request failed: nobody listens at that address; the link broke; or there is no answer (yet), for whatever reason.
+ */
+export type Unavailability = "refused" | "broken" | "unanswered";
+
 export class PeerUnavailable extends Error {
   override readonly name = "PeerUnavailable";
+  readonly why: Unavailability;
+
+  constructor(message: string, why: Unavailability = "unanswered") {
+    super(message);
+    this.why = why;
+  }
 }
 
 /** What all brokers of a cluster know and nobody else may: it is stored in the coordinator. */

@@ -1,12 +1,18 @@
 /** Byte streams between processes, injected: TCP in production, the simulator's network in tests. */
 export interface Transport {
   /**
-   * Opens a link. Resolves once connected; rejects with an Error that names the address when refused, unreachable, or after `timeoutMs`.
+   * Opens a link. Resolves once connected; rejects with an Error that names the address when unreachable, or after `timeoutMs`, and with
+   * ConnectionRefused when nobody listens there.
    * The handlers are used from the moment it resolves; nothing is delivered before.
    */
   connect(address: Address, handlers: LinkHandlers, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<Link>;
   /** Port 0 picks a free one. `accept` returns the handlers of the new link. Rejects when the address is in use. */
   listen(address: Address, accept: (link: Link) => LinkHandlers): Promise<Listener>;
+}
+
+/** The machine answered that nobody listens there: unlike silence, this says something about the process that did. */
+export class ConnectionRefused extends Error {
+  override readonly name = "ConnectionRefused";
 }
 
 export interface Address {

@@ -1,5 +1,13 @@
 import { createConnection, createServer, type OnReadOpts, type Server, Socket } from "node:net";
-import { type Address, formatAddress, type Link, type LinkHandlers, type Listener, type Transport } from "../base/transport.ts";
+import {
+  type Address,
+  ConnectionRefused,
+  formatAddress,
+  type Link,
+  type LinkHandlers,
+  type Listener,
+  type Transport,
+} from "../base/transport.ts";
 
 /** A keep-alive probe after this long without data finds peers that vanished without a reset. */
 const keepAliveDelayMs = 30_000;
@@ -28,15 +36,18 @@ export const nodeTransport: Transport = {
         socket.destroy();
         reject(outcome);
       };
-      const refused = (why: string, cause?: unknown) => new Error(`cannot connect to ${formatAddress(address)}: ${why}`, { cause });
-      const onError = (error: Error) => settle(refused(error.message, error));
+      const failed = (why: string, cause?: unknown) => {
+        const Kind = codeOf(cause) === "ECONNREFUSED" ? ConnectionRefused : Error;
+        return new Kind(`cannot connect to ${formatAddress(address)}: ${why}`, { cause });
+      };
+      const onError = (error: Error) => settle(failed(error.message, error));
       const onConnect = () => {
         const link = new TcpLink(socket, formatAddress(address));
         link.handledBy(handlers);
         settle(link);
       };
-      const onAbort = () => settle(signal?.reason instanceof Error ? signal.reason : refused("aborted"));
-      const silent = () => settle(refused(`no answer within ${timeoutMs} ms`, Object.assign(new Error("silent"), { code: "ETIMEDOUT" })));
+      const onAbort = () => settle(signal?.reason instanceof Error ? signal.reason : failed("aborted"));
+      const silent = () => settle(failed(`no answer within ${timeoutMs} ms`, Object.assign(new Error("silent"), { code: "ETIMEDOUT" })));
       const timer = setTimeout(silent, Math.min(timeoutMs, 2 ** 31 - 1));
       socket.once("error", onError);
       socket.once("connect", onConnect);
@@ -56,6 +67,10 @@ export const nodeTransport: Transport = {
     });
   },
 };
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : null;
+}
 
 function readsInto(take: (bytes: Buffer) => void): OnReadOpts {
   return {

@@ -22,6 +22,10 @@ export interface PeerMessages {
   readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };
   /** Any broker to the controller: the replicas that it cannot use at the moment. */
   readonly "replicas-offline": { request: ReplicasOfflineRequest; response: PeerStatus };
+  /** Any broker to any other: whether it is there. */
+  readonly heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
+  /** A broker that cannot reach the controller to the others: whether they cannot either. */
+  readonly "controller-unreachable": { request: ControllerUnreachableRequest; response: ControllerUnreachableResponse };
 }
 
 export type PeerKind = keyof PeerMessages;
@@ -153,6 +157,8 @@ export interface MetadataUpdateRequest {
   readonly brokers: readonly BrokerRecord[];
   /** Those of them that are shutting down. They must not join an ISR any more, or a leader would wait for a replica that is about to go. */
   readonly leavingBrokers: readonly BrokerId[];
+  /** Those of them that the controller does not reach: leaders wait for them no longer than for a broker that may be gone. */
+  readonly suspectedBrokers: readonly BrokerId[];
   /** Leaders of partitions that were just created and, as far as is known, do not serve them yet; in every update. */
   readonly startingLeaders: readonly StartingLeader[];
   /** Topics that are new or changed; of a changed topic, only the changed partitions, unless `full`. */
@@ -232,4 +238,27 @@ export interface ReplicasOfflineRequest {
   readonly sequence: number;
   /** All replicas that the broker cannot use now, by reason. A replica that was reported before and is not listed can be used again. */
   readonly offline: readonly { readonly reason: string; readonly replicas: readonly ReplicaName[] }[];
+}
+
+export interface HeartbeatRequest {
+  readonly brokerId: BrokerId;
+  /** Answer after this time: so that one is always under way, and a link that breaks is noticed at once. */
+  readonly waitMs: number;
+}
+
+export interface HeartbeatResponse {
+  /** The registration of the broker that answers; -1: it has none. A process that was started again is not the one that was registered. */
+  readonly brokerEpoch: number;
+}
+
+export interface ControllerUnreachableRequest {
+  readonly brokerId: BrokerId;
+  readonly controllerId: BrokerId;
+  /** The controller's registration as a broker. */
+  readonly controllerBrokerEpoch: number;
+}
+
+export interface ControllerUnreachableResponse extends PeerStatus {
+  /** The broker that answers cannot reach that controller either, and knows no newer one. */
+  readonly agrees: boolean;
 }

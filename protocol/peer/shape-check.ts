@@ -4,7 +4,11 @@ import type {
   BrokerRecord,
   ControlledShutdownRequest,
   ControlledShutdownResponse,
+  ControllerUnreachableRequest,
+  ControllerUnreachableResponse,
   ForwardRequest,
+  HeartbeatRequest,
+  HeartbeatResponse,
   IsrChangedRequest,
   MetadataUpdateRequest,
   MetadataUpdateResponse,
@@ -141,6 +145,7 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   more: flag,
   brokers: array(brokerRecord, brokersMax),
   leavingBrokers: array(brokerId, brokersMax),
+  suspectedBrokers: array(brokerId, brokersMax),
   startingLeaders: array(object<StartingLeader>({ brokerId, topicId, fromPartition: partition }), partitionsMax),
   topics: array(topicRecord, topicsMax),
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
@@ -179,6 +184,16 @@ const replicasOfflineRequest = object<ReplicasOfflineRequest>({
   offline: array(object({ reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax),
 });
 
+const heartbeatRequest = object<HeartbeatRequest>({ brokerId, waitMs: integer(0, int32Max) });
+const heartbeatResponse = object<HeartbeatResponse>({ brokerEpoch });
+
+const controllerUnreachableRequest = object<ControllerUnreachableRequest>({
+  brokerId,
+  controllerId: brokerId,
+  controllerBrokerEpoch: registration,
+});
+const controllerUnreachableResponse = object<ControllerUnreachableResponse>({ ...status, agrees: flag });
+
 /** Every kind, in both directions. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
@@ -187,6 +202,8 @@ const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<
   "controlled-shutdown": { request: controlledShutdownRequest, response: controlledShutdownResponse },
   "isr-changed": { request: isrChangedRequest, response: peerStatus },
   "replicas-offline": { request: replicasOfflineRequest, response: peerStatus },
+  heartbeat: { request: heartbeatRequest, response: heartbeatResponse },
+  "controller-unreachable": { request: controllerUnreachableRequest, response: controllerUnreachableResponse },
 };
 
 /** A body from another broker that does not have the shape declared for its kind. */

@@ -8,6 +8,8 @@ const speakers: { readonly [K in PeerKind]: (request: PeerMessages[K]["request"]
   "controlled-shutdown": ({ brokerId }) => brokerId,
   "isr-changed": ({ brokerId }) => brokerId,
   "replicas-offline": ({ brokerId }) => brokerId,
+  heartbeat: ({ brokerId }) => brokerId,
+  "controller-unreachable": ({ brokerId }) => brokerId,
 };
 
 /** The broker in whose name a request speaks; null: in nobody's. */

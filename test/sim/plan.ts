@@ -65,6 +65,7 @@ export function planFor(seed: number): Plan {
     brokerSettings: {
       ...(retention === null ? {} : { "log.retention.check.interval.ms": "700" }),
       "replica.lag.time.max.ms": `${[600, 1200, 2000][randomInt(random, 3)]}`,
+      "broker.suspect.timeout.ms": `${suspectTimeoutFor(seed)}`,
       // what is in memory would hide what rots on the disk
       ...(mayRot
         ? {
@@ -84,6 +85,11 @@ export function planFor(seed: number): Plan {
     hasFleetingTopic,
     ...troublesFor(seed),
   };
+}
+
+/** As it comes, or so little that a slow network raises suspicion against brokers that are well. */
+function suspectTimeoutFor(seed: number): number {
+  return [100, 300, 1000][randomInt(seededRandom(seed * 3571 + 7), 3)] as number;
 }
 
 /** From a random source of its own: what was added later leaves the rest of a seed's plan as it was. */

@@ -1,5 +1,13 @@
 import { type Random, randomInt } from "../../protocol/base/random.ts";
-import { type Address, formatAddress, type Link, type LinkHandlers, type Listener, type Transport } from "../../protocol/base/transport.ts";
+import {
+  type Address,
+  ConnectionRefused,
+  formatAddress,
+  type Link,
+  type LinkHandlers,
+  type Listener,
+  type Transport,
+} from "../../protocol/base/transport.ts";
 import type { SimClock } from "./sim-clock.ts";
 import { type LinkWorld, SimLink } from "./sim-link.ts";
 import type { WireTap } from "./wire-tap.ts";
@@ -148,12 +156,13 @@ export class SimNetwork implements LinkWorld {
       how();
     };
     signal?.addEventListener("abort", onAbort, { once: true });
-    const refuse = (why: string) => settle(() => reject(new Error(`cannot connect to ${key}: ${why}`)));
+    const refuse = (why: string, Kind: new (message: string) => Error = Error) =>
+      settle(() => reject(new Kind(`cannot connect to ${key}: ${why}`)));
     this.#clock.schedule(owner, timeoutMs, () => refuse(`no answer within ${timeoutMs} ms`));
     this.#clock.schedule(owner, this.delayMs(), () => {
       if (settled || this.isDown(address.host) || this.isCut(owner, address.host) || this.isCut(address.host, owner)) return;
       const accepting = this.#listeners.get(key);
-      if (accepting === undefined) return refuse("connection refused");
+      if (accepting === undefined) return refuse("connection refused", ConnectionRefused);
       settle(() => resolve(this.#join(owner, address, handlers, accepting)));
     });
     return promise;

@@ -5,6 +5,7 @@ import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch
 export const testPartitionConfig: PartitionConfig = {
   brokerId: 1,
   replicaLagTimeMaxMs: 30_000,
+  suspectLagMs: 750,
   appendWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
   retentionCheckMs: 300_000,

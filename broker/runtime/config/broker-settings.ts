@@ -251,6 +251,14 @@ export const controller = {
     "auto.leader.rebalance.enable",
     boolean(true, "Whether the controller gives leaderships back to preferred replicas by itself."),
   ),
+  suspectTimeoutMs: brokerSetting(
+    "broker.suspect.timeout.ms",
+    int(
+      1000,
+      "A broker that has been silent for this long is suspected: what it leads moves to others, and a silent controller is replaced, without waiting for its ZooKeeper session to end. One whose port refuses connections is suspected at once.",
+      { min: 100, unit: "milliseconds" },
+    ),
+  ),
   leaderImbalanceCheckIntervalMs: brokerSetting(
     "leader.imbalance.check.interval.seconds",
     long(300, "How often the controller looks for leaderships to give back.", {

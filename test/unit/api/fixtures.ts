@@ -100,6 +100,7 @@ export function image(topics: readonly TopicImage[], more: Partial<ClusterImage>
     controllerEpoch: 3,
     brokers: new Map([1, 2].map((id) => [id, broker(id)])),
     leavingBrokers: new Set(),
+    suspectedBrokers: new Set(),
     startingLeaders: [],
     deletedTopics: new Map(),
     topics: new Map(topics.map((one) => [one.name, one])),

@@ -28,6 +28,7 @@ function image(topics: TopicImage[], controllerEpoch = 3): ClusterImage {
     controllerEpoch,
     brokers: new Map(),
     leavingBrokers: new Set(),
+    suspectedBrokers: new Set(),
     startingLeaders: [],
     topics: new Map(topics.map((each) => [each.name, each])),
     topicNames: new Map(),

@@ -135,7 +135,13 @@ describe("brokers that come and go", () => {
     await world.until("the leader took it out", () => [0, 1].every((each) => world.state("t", each).isr.length === 1));
     expect(world.state("t", 1)).toMatchObject({ leader: 3, isr: [3], leaderEpoch: 0 });
     // or the leader would take it back into the in-sync set at its next fetch, and wait for it when it is gone
-    const view = clusterView({ brokerId: 3, images: world.node(3).images, membership: { epoch: 1 }, session: { provedUntilMs: 0 } });
+    const view = clusterView({
+      brokerId: 3,
+      images: world.node(3).images,
+      membership: { epoch: 1 },
+      session: { provedUntilMs: 0 },
+      watch: { suspects: new Map() },
+    });
     expect([view.brokerEpoch(2), view.brokerEpoch(1)]).toEqual([null, world.node(1).membership.epoch]);
     expect(view.peerAddress(2)).not.toBeNull();
     const [answer] = await world.run(

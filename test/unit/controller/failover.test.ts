@@ -259,6 +259,7 @@ describe("what others write at the same time", () => {
       more: false,
       brokers: [],
       leavingBrokers: [],
+      suspectedBrokers: [],
       startingLeaders: [],
       topics: [],
       deletedTopics: [],

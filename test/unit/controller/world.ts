@@ -27,6 +27,7 @@ import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/p
 import { SimClock } from "../../sim/sim-clock.ts";
 import { foundCluster } from "../../support/memory-cluster.ts";
 import { RecordedRoles } from "./recorded-roles.ts";
+import { ScriptedWatch } from "./scripted-watch.ts";
 
 const sessionTimeoutMs = 6_000;
 const untilMaxMs = 120_000;
@@ -52,8 +53,9 @@ const neverAsked = (): never => {
   throw new Error("not asked here");
 };
 
-/** One life of one broker, without partitions and network. */
 const clusterId = "test-cluster";
+
+/** One life of one broker, without partitions and network. */
 
 export class Node {
   readonly id: number;
@@ -66,6 +68,7 @@ export class Node {
   readonly roles: RecordedRoles;
   readonly isrStore: ZookeeperIsrStore;
   readonly link: ControllerLink;
+  readonly watch = new ScriptedWatch();
   readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown" | "replicas-offline">;
   isAlive = true;
   readonly #abort = new AbortController();
@@ -126,6 +129,7 @@ export class Node {
         rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
+        watch: this.watch,
       },
       () => this.membership.epoch >= 0,
     );
@@ -140,7 +144,7 @@ export class Node {
     );
     this.roles.report = (replica, health) => replicas.report(replica, health);
     this.isrStore = new ZookeeperIsrStore({ coordinator, images: this.images, reporter, clock });
-    const view = clusterView({ brokerId: id, images: this.images, membership: this.membership, session: coordinator });
+    const view = clusterView({ brokerId: id, images: this.images, membership: this.membership, session: coordinator, watch: this.watch });
     this.images.onChange((image) => {
       for (const topic of image.topics.values()) for (const record of topic.partitions) this.#takeOutWhoLeft(view, topic, record);
     });
@@ -155,7 +159,14 @@ export class Node {
       resolveSettings,
       log,
     });
-    this.handlers = peerHandlers({ replicaFetch: neverAsked, updates, controller: this.controller, forward: neverAsked });
+    this.handlers = peerHandlers({
+      replicaFetch: neverAsked,
+      updates,
+      controller: this.controller,
+      forward: neverAsked,
+      heartbeat: neverAsked,
+      vote: { answer: neverAsked },
+    });
     this.membership.start();
     this.controller.start();
   }

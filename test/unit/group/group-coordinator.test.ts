@@ -31,6 +31,7 @@ async function setUp() {
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => true,
+      isSuspected: () => false,
       stopsAsWeDo: () => false,
       registration: (id) => 100 + id,
       peerAddress: () => null,

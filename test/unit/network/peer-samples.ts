@@ -63,6 +63,7 @@ export const peerSamples: PeerMessages = {
         { id: 2, epoch: 77, rack: "r", endpoints: [], peer: { host: "b", port: 9093 } },
       ],
       leavingBrokers: [2],
+      suspectedBrokers: [],
       startingLeaders: [{ brokerId: 2, topicId, fromPartition: 3 }],
       topics: [
         {
@@ -114,5 +115,10 @@ export const peerSamples: PeerMessages = {
       offline: [{ reason: "log directory /data/1 is offline: ENOSPC", replicas: [{ topicId, partition: 0 }] }],
     },
     response: { error: "STALE_CONTROLLER_EPOCH", message: "" },
+  },
+  heartbeat: { request: { brokerId: 1, waitMs: 250 }, response: { brokerEpoch: 77 } },
+  "controller-unreachable": {
+    request: { brokerId: 1, controllerId: 2, controllerBrokerEpoch: 78 },
+    response: { error: "NONE", message: "", agrees: true },
   },
 };

@@ -35,6 +35,7 @@ function setUp() {
     cluster: {
       brokerEpoch: () => 1,
       hasReplica: () => true,
+      isSuspected: () => false,
       stopsAsWeDo: () => false,
       registration: () => 1,
       peerAddress: () => null,

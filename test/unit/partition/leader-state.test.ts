@@ -27,6 +27,7 @@ function leader(start: Partial<LeaderStart> = {}): LeaderState {
     writtenEndOffset: 0,
     highWatermark: 0,
     lagMaxMs,
+    suspectLagMs: 750,
     nowMs: 0,
     ...start,
   });
@@ -46,7 +47,12 @@ const fetched = (
   nowMs: number,
   epochs: { brokerEpoch?: number; registeredEpoch?: number | null } = {},
 ) => ({ kind: "follower-fetched", from, fetchOffset, nowMs, brokerEpoch: 100 + from, registeredEpoch: 100 + from, ...epochs }) as const;
-const tick = (nowMs: number, dead: readonly number[] = []): LeaderEvent => ({ kind: "tick", nowMs, isAlive: (id) => !dead.includes(id) });
+const tick = (nowMs: number, dead: readonly number[] = [], suspected: readonly number[] = []): LeaderEvent => ({
+  kind: "tick",
+  nowMs,
+  isAlive: (id) => !dead.includes(id),
+  isSuspected: (id) => suspected.includes(id),
+});
 const epochsOf = (isr: readonly number[]) => Object.fromEntries(isr.map((id) => [id, 100 + id]));
 const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => ({
   kind: "isr-in-force",

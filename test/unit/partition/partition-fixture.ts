@@ -54,6 +54,7 @@ export async function setUp(
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => !stopping.is,
+      isSuspected: () => false,
       stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,
       peerAddress: () => null,

@@ -26,6 +26,7 @@ function leader(isr: readonly number[] = [1, 2, 3]): LeaderState {
     writtenEndOffset: 0,
     highWatermark: 0,
     lagMaxMs,
+    suspectLagMs: 750,
     nowMs: 0,
   });
 }
@@ -75,7 +76,12 @@ const wrote = (offset: number): LeaderEvent[] => [
   { kind: "appended", logEndOffset: offset },
   { kind: "written", writtenEndOffset: offset },
 ];
-const tick = (nowMs: number, dead: readonly number[] = []): LeaderEvent => ({ kind: "tick", nowMs, isAlive: (id) => !dead.includes(id) });
+const tick = (nowMs: number, dead: readonly number[] = []): LeaderEvent => ({
+  kind: "tick",
+  nowMs,
+  isAlive: (id) => !dead.includes(id),
+  isSuspected: () => false,
+});
 
 describe("a follower that fetches in a session", () => {
   test("stays in sync in a partition in which nothing happened for long, and has the whole lag time once something does", () => {

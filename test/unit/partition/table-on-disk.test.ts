@@ -32,6 +32,7 @@ async function life(disk: MemoryDisk, clock: ManualClock, seen: (operation: stri
     cluster: {
       brokerEpoch: () => 1,
       hasReplica: () => true,
+      isSuspected: () => false,
       stopsAsWeDo: () => false,
       registration: () => 1,
       peerAddress: () => null,

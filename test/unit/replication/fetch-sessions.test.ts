@@ -231,6 +231,7 @@ class TwoBrokers {
       cluster: {
         brokerEpoch: () => null,
         hasReplica: () => true,
+        isSuspected: () => false,
         stopsAsWeDo: () => false,
         registration: () => null,
         peerAddress: () => ({ host: "leader", port: 1 }),

@@ -244,6 +244,7 @@ export class MiniCluster {
     return {
       brokerEpoch: (of) => alive.get(of) ?? null,
       hasReplica: (of) => !alive.has(id) || alive.has(of),
+      isSuspected: () => false,
       stopsAsWeDo: () => false,
       registration: (of) => alive.get(of) ?? null,
       peerAddress: (of) => ({ host: "peer", port: of }),

@@ -1,0 +1,105 @@
+import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
+import { decodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
+import { partitionStatePath } from "../../coordinator-client/znodes/paths.ts";
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { pipelined } from "../runtime/pipelined.ts";
+import type { ImageSource } from "./cluster-image.ts";
+
+/** A partition that another broker leads by now. */
+export interface LedElsewhere {
+  readonly topic: string;
+  readonly record: PartitionRecord;
+}
+
+export interface CutOffLeaderParts {
+  readonly brokerId: BrokerId;
+  readonly coordinator: Coordinator;
+  readonly images: ImageSource;
+  readonly clock: Clock;
+  /** This broker cannot reach the controller. */
+  readonly isControllerAway: () => boolean;
+  readonly adopt: (partitions: readonly LedElsewhere[]) => Promise<void>;
+}
+
+/** A controller that is gone is replaced by then. */
+const firstLookMs = 300;
+const pauseMs = 500;
+/** In one look: that many states are read in some 50 ms. */
+const partitionsMax = 1_000;
+const readsAtOnceMax = 64;
+
+/**
+ * A leader that cannot reach the controller may have a successor that nobody can tell it of: it is suspected, while its clients, and the
+ * coordinator, still reach it. So it looks in the coordinator whether it still leads. Otherwise:
+ * 1. This broker is cut off from the others. Their controller elects another leader for what it leads.
+ * 2. Its producers wait: with acks=all its followers would have to fetch. With acks=1 it acknowledges what will be cut off.
+ * 3. Both go on for as long as the cut lasts.
+ *
+ * What it reads only takes leaderships away, and only for a higher leader epoch.
+ */
+export class CutOffLeader {
+  readonly #parts: CutOffLeaderParts;
+  #isLooking = false;
+  /** Where the next look begins, among the partitions led here. */
+  #next = 0;
+
+  constructor(parts: CutOffLeaderParts) {
+    this.#parts = parts;
+  }
+
+  /** To be called when the controller may be away. Looks until it is reached again. */
+  look(signal: AbortSignal): void {
+    if (this.#isLooking || !this.#parts.isControllerAway()) return;
+    this.#isLooking = true;
+    void this.#lookWhileAway(signal);
+  }
+
+  async #lookWhileAway(signal: AbortSignal): Promise<void> {
+    const { clock, isControllerAway } = this.#parts;
+    await sleep(clock, firstLookMs, signal).catch(() => undefined);
+    while (!signal.aborted && isControllerAway()) {
+      await this.#lookOnce();
+      await sleep(clock, pauseMs, signal).catch(() => undefined);
+    }
+    this.#isLooking = false;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const { adopt } = this.#parts;
+    const led = this.#led();
+    if (led.length === 0) return;
+    const from = this.#next % led.length;
+    const looked = [...led.slice(from), ...led.slice(0, from)].slice(0, partitionsMax);
+    this.#next = from + looked.length;
+    const found = await pipelined(looked, readsAtOnceMax, (one) => this.#successorOf(one));
+    const elsewhere = found.filter((one) => one !== null);
+    if (elsewhere.length > 0) await adopt(elsewhere);
+  }
+
+  #led(): LedElsewhere[] {
+    const { brokerId, images } = this.#parts;
+    return [...images.current.topics.values()].flatMap(({ name, partitions }) =>
+      partitions.filter(({ leader }) => leader === brokerId).map((record) => ({ topic: name, record })),
+    );
+  }
+
+  /** Null: there is none, or none that can be read. */
+  async #successorOf({ topic, record }: LedElsewhere): Promise<LedElsewhere | null> {
+    const { brokerId, coordinator } = this.#parts;
+    const path = partitionStatePath(topic, record.partition);
+    try {
+      const node = await coordinator.read(path);
+      if (node === null) return null;
+      const { controllerEpoch: _, ...state } = decodePartitionState(path, node.data);
+      if (state.leaderEpoch <= record.leaderEpoch || state.leader === brokerId || state.leader === noBroker) return null;
+      const isrEpochs = knownIsrEpochs(state, node.modifiedZxid);
+      return { topic, record: { ...record, ...state, isrEpochs, stateVersion: node.version } };
+    } catch (error) {
+      if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { Logger } from "../../protocol/base/logger.ts";
+import type { PeerHandler, PeerRequester, SilentLinks } from "../runtime/peer-port.ts";
+import type { ImageSource } from "./cluster-image.ts";
+import { nobodySuspected, type PeerView, type Reach, type Suspects, sameSuspects, suspectsOf } from "./suspicion.ts";
+import { WatchedPeer } from "./watched-peer.ts";
+
+export interface PeerWatchParts {
+  readonly brokerId: BrokerId;
+  readonly peers: PeerRequester & SilentLinks;
+  readonly images: ImageSource;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `broker.suspect.timeout.ms` */
+  readonly suspectTimeoutMs: number;
+}
+
+/**
+ * Watches all other registered brokers, by heartbeats: a request that the other end answers a little later, so that one is always under
+ * way. A process that dies breaks its links, and is known to be gone as soon as its port refuses the next one; one that hangs, and a
+ * network that drops packets, are noticed by silence.
+ */
+export class PeerWatch {
+  readonly #parts: PeerWatchParts;
+  readonly #peers = new Map<BrokerId, WatchedPeer>();
+  readonly #listeners = new Set<() => void>();
+  #suspects: Suspects = nobodySuspected;
+  #tickDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(parts: PeerWatchParts) {
+    this.#parts = parts;
+  }
+
+  /** `signal`: this broker is stopping, and watches nobody any more. */
+  start(signal: AbortSignal): void {
+    const unsubscribe = this.#parts.images.onChange(() => this.#watchRegistered());
+    signal.addEventListener("abort", () => {
+      unsubscribe();
+      for (const peer of this.#peers.values()) peer.end();
+      this.#peers.clear();
+      this.#suspects = nobodySuspected;
+    });
+    this.#watchRegistered();
+    this.#scheduleTick(signal);
+  }
+
+  /** Whom this broker may act against: see `suspectsOf`. The same object for as long as nothing changes. */
+  get suspects(): Suspects {
+    return this.#suspects;
+  }
+
+  /** Whether or not this broker hears from a majority. */
+  reachOf(id: BrokerId): Reach {
+    return this.#peers.get(id)?.reachAt(this.#parts.clock.monotonicMs()) ?? "reached";
+  }
+
+  /** Called when anything above has changed, and now and then while some broker is not reached. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #watchRegistered(): void {
+    const { brokerId, images } = this.#parts;
+    const { brokers } = images.current;
+    for (const [id, peer] of this.#peers) {
+      if (peer.isOf(brokers.get(id))) continue;
+      peer.end();
+      this.#peers.delete(id);
+    }
+    for (const broker of brokers.values())
+      if (broker.id !== brokerId && !this.#peers.has(broker.id))
+        this.#peers.set(broker.id, new WatchedPeer(broker, this.#parts, () => this.#judge()));
+    this.#judge();
+  }
+
+  #scheduleTick(signal: AbortSignal): void {
+    const { clock, suspectTimeoutMs } = this.#parts;
+    const tickMs = suspectTimeoutMs / 8;
+    this.#tickDueMs = clock.monotonicMs() + tickMs;
+    clock.schedule(tickMs, () => {
+      if (signal.aborted) return;
+      this.#tick();
+      this.#scheduleTick(signal);
+    });
+  }
+
+  #tick(): void {
+    const { clock, log, suspectTimeoutMs } = this.#parts;
+    const lateMs = clock.monotonicMs() - this.#tickDueMs;
+    for (const peer of this.#peers.values()) peer.doNotCount(lateMs);
+    if (lateMs >= suspectTimeoutMs / 2)
+      log.warn({ lateMs: Math.round(lateMs) }, "this process did not run for a while: others may suspect it");
+    this.#judge();
+  }
+
+  #judge(): void {
+    const { clock, suspectTimeoutMs } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const views = new Map<BrokerId, PeerView>([...this.#peers].map(([id, peer]) => [id, peer.viewAt(nowMs)]));
+    const changed = [...this.#peers.values()].filter((peer) => this.#note(peer, nowMs));
+    const suspects = suspectsOf(views, suspectTimeoutMs / 2);
+    const isSame = sameSuspects(suspects, this.#suspects);
+    if (!isSame) this.#suspects = suspects;
+    const isAnyoneAway = [...views.values()].some(({ reach }) => reach !== "reached");
+    if (isSame && changed.length === 0 && !isAnyoneAway) return;
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Whether it is reached in another way than last time. */
+  #note(peer: WatchedPeer, nowMs: number): boolean {
+    const before = peer.noted;
+    const { reach, silentForMs } = peer.viewAt(nowMs);
+    if (reach === before) return false;
+    peer.noted = reach;
+    const { log, peers } = this.#parts;
+    const { id: brokerId, epoch: brokerEpoch, peer: address } = peer.broker;
+    const fields = { brokerId, brokerEpoch, silentForMs: Math.round(silentForMs) };
+    if (reach === "reached") log.info(fields, "another broker answers again");
+    else log.warn(fields, reach === "gone" ? "another broker's process is gone" : "another broker does not answer");
+    // What waits on its links would wait for TCP, which sends again ever more rarely, also when the other end is back.
+    if (reach === "silent" || before === "silent") peers.giveUp(address);
+    return true;
+  }
+}
+
+/** What a request may hold its answer back for, whatever it asks for. */
+const waitMaxMs = 10_000;
+
+/** The other end of a heartbeat. Also while this broker stops: it is there until its links are closed. */
+export function heartbeatHandler(clock: Clock, membership: { readonly epoch: number }): PeerHandler<"heartbeat"> {
+  return async ({ waitMs }) => {
+    await sleep(clock, Math.min(waitMs, waitMaxMs));
+    return { body: { brokerEpoch: membership.epoch } };
+  };
+}

@@ -1,0 +1,109 @@
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import { InvariantViolation } from "../../protocol/base/invariant.ts";
+import { formatAddress } from "../../protocol/base/transport.ts";
+import type { BrokerRecord } from "../../protocol/peer/messages.ts";
+import { type PeerRequester, PeerUnavailable, type Unavailability } from "../runtime/peer-port.ts";
+import type { PeerView, Reach } from "./suspicion.ts";
+
+export interface WatchingParts {
+  readonly brokerId: BrokerId;
+  readonly peers: PeerRequester;
+  readonly clock: Clock;
+  readonly suspectTimeoutMs: number;
+}
+
+/** After a link that broke the second time in a row; longer each time. */
+const brokenPauseMs = 10;
+
+/** One registration of another broker, and when it last answered. */
+export class WatchedPeer {
+  readonly broker: BrokerRecord;
+  readonly #parts: WatchingParts;
+  readonly #onNews: () => void;
+  readonly #ended = new AbortController();
+  /** The last answer of this registration; before the first, when watching began. */
+  #heardMs: number;
+  #wasHeard = false;
+  /** Since its last answer: nobody listens there, or somebody else does. */
+  #isRefused = false;
+  /** It is answered at once. */
+  #isFirstOnLink = true;
+  /** As its watch has noted it. */
+  noted: Reach = "reached";
+
+  constructor(broker: BrokerRecord, parts: WatchingParts, onNews: () => void) {
+    this.broker = broker;
+    this.#parts = parts;
+    this.#onNews = onNews;
+    this.#heardMs = parts.clock.monotonicMs();
+    void this.#run();
+  }
+
+  isOf(broker: BrokerRecord | undefined): boolean {
+    return broker?.epoch === this.broker.epoch && formatAddress(broker.peer) === formatAddress(this.broker.peer);
+  }
+
+  end(): void {
+    this.#ended.abort();
+  }
+
+  /** Time in which this process did not run, and could not hear anyone. */
+  doNotCount(lateMs: number): void {
+    this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), this.#parts.clock.monotonicMs());
+  }
+
+  /**
+   * A refusal counts once it has answered in this registration. Before that it may not know its registration yet: (1) it registers; (2) the
+   * controller tells us; (3) it says that it is not registered, for the coordinator's answer is still on its way.
+   */
+  reachAt(nowMs: number): Reach {
+    const isSilent = nowMs - this.#heardMs > this.#parts.suspectTimeoutMs;
+    if (this.#isRefused && (this.#wasHeard || isSilent)) return "gone";
+    return isSilent ? "silent" : "reached";
+  }
+
+  viewAt(nowMs: number): PeerView {
+    return { brokerEpoch: this.broker.epoch, reach: this.reachAt(nowMs), silentForMs: nowMs - this.#heardMs };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, suspectTimeoutMs } = this.#parts;
+    const intervalMs = suspectTimeoutMs / 4;
+    const { signal } = this.#ended;
+    let broken = 0;
+    while (!signal.aborted) {
+      const why = await this.#beat(this.#isFirstOnLink ? 0 : intervalMs);
+      if (signal.aborted) return;
+      this.#isFirstOnLink = why !== null;
+      this.#onNews();
+      // A link that broke is opened again at once, to find out whether anyone is there. One that breaks again may be of a process that is
+      // dying: its system closes one socket after the other, and its port last.
+      broken = why === "broken" ? broken + 1 : 0;
+      const pauseMs = broken === 0 ? intervalMs : Math.min(intervalMs, brokenPauseMs * (broken - 1));
+      if (why !== null) await sleep(clock, pauseMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** Null: it answered. */
+  async #beat(waitMs: number): Promise<Unavailability | "another" | null> {
+    const { brokerId, peers, clock, suspectTimeoutMs } = this.#parts;
+    const options = { timeoutMs: suspectTimeoutMs, lane: "heartbeat", signal: this.#ended.signal } as const;
+    try {
+      const { body } = await peers.request(this.broker.peer, "heartbeat", { brokerId, waitMs: Math.round(waitMs) }, options);
+      if (body.brokerEpoch !== this.broker.epoch) {
+        this.#isRefused = true;
+        return "another";
+      }
+      this.#heardMs = clock.monotonicMs();
+      this.#wasHeard = true;
+      this.#isRefused = false;
+      return null;
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error;
+      const why = error instanceof PeerUnavailable ? error.why : "unanswered";
+      if (why === "refused") this.#isRefused = true;
+      return why;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
+import type { BrokerRecord } from "../../protocol/peer/messages.ts";
+import type { Suspects } from "../cluster/suspicion.ts";
+
+/** For how long a broker has to be reached without a break before it is trusted again: a link that comes and goes moves leaders once. */
+export const calmMs = 10_000;
+
+export interface Suspicion {
+  /** The registration that is suspected. */
+  readonly brokerEpoch: number;
+  /** When it was last found unreachable (monotonic). */
+  readonly atMs: number;
+}
+
+/**
+ * The suspicions that a controller goes by: those that its watch has now, and those that have not been calm for long enough. A registration
+ * that ended takes its suspicion with it.
+ */
+export function nextSuspicions(
+  known: ReadonlyMap<BrokerId, Suspicion>,
+  now: { readonly suspects: Suspects; readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>; readonly nowMs: number },
+): ReadonlyMap<BrokerId, Suspicion> {
+  const { suspects, brokers, nowMs } = now;
+  const next = new Map<BrokerId, Suspicion>();
+  for (const { id, epoch } of brokers.values()) {
+    const before = known.get(id);
+    if (suspects.has(id)) next.set(id, { brokerEpoch: epoch, atMs: nowMs });
+    else if (before?.brokerEpoch === epoch && nowMs - before.atMs < calmMs) next.set(id, before);
+  }
+  return next;
+}
