@@ -10,6 +10,7 @@ import { statePartitions } from "../partition/internal-topic-partitions.ts";
 import { PartitionTable } from "../partition/partition-table.ts";
 import { FetcherSet } from "../replication/fetcher-set.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import { sparingLogger } from "../runtime/sparing-logger.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
@@ -33,7 +34,7 @@ export function assemblePartitions(
     config: partitionConfig(settings, () => inForce.now.log.producerExpirationMs),
     clock,
     random,
-    logger: logger("partition"),
+    logger: sparingLogger(logger("partition"), clock),
     logs,
     cluster,
     isrStore,

@@ -25,6 +25,12 @@ export type IsrReport = IsrChangedRequest["partitions"][number];
 const partitionsPerReportMax = 2_000;
 
 /**
+ * The sets are in force already, and nobody waits for a report of them. When a broker is gone and thousands change, its successors are to
+ * be elected first.
+ */
+const isrDelayMs = 50;
+
+/**
  * Reports in-sync sets that this broker has written to the controller, until it acknowledges them. Holds the newest per partition, so no
  * more than there are partitions led here; all of it is dropped with the session, since a new controller, and the loss of a registration,
  * make the controller read or write the states itself.
@@ -38,7 +44,12 @@ export class IsrReporter {
   constructor(parts: ReporterParts, signal: AbortSignal) {
     this.#parts = parts;
     this.#signal = signal;
-    const report = { name: "report of in-sync sets", isDue: () => this.#waiting.size > 0, send: () => this.#sendOnce() };
+    const report = {
+      name: "report of in-sync sets",
+      delayMs: isrDelayMs,
+      isDue: () => this.#waiting.size > 0,
+      send: () => this.#sendOnce(),
+    };
     this.#loop = new ReportLoop(report, parts, signal);
   }
 
@@ -98,7 +109,7 @@ export class ReplicaReporter implements ReplicaHealthReporter {
   constructor(parts: ReporterParts & { readonly images: ImageSource }, signal: AbortSignal) {
     this.#parts = parts;
     this.#signal = signal;
-    const report = { name: "report of unusable replicas", isDue: () => this.#isDue(), send: () => this.#sendOnce() };
+    const report = { name: "report of unusable replicas", delayMs: 0, isDue: () => this.#isDue(), send: () => this.#sendOnce() };
     this.#loop = new ReportLoop(report, parts, signal);
     parts.images.onChange(() => this.#loop.wake());
   }
@@ -152,6 +163,8 @@ export class ReplicaReporter implements ReplicaHealthReporter {
 interface Report {
   /** For the log. */
   readonly name: string;
+  /** What changes within this time is reported together; 0: in one turn of the loop. */
+  readonly delayMs: number;
   /** There is something to report that has not been acknowledged. */
   readonly isDue: () => boolean;
   /** Sends it once; rejects when that failed. */
@@ -179,8 +192,7 @@ class ReportLoop {
   wake(): void {
     if (this.#isSending || this.#signal.aborted || !this.#report.isDue()) return;
     this.#isSending = true;
-    // a turn later: what changes together is reported together
-    this.#parts.clock.schedule(0, () => void this.#sendAll());
+    this.#parts.clock.schedule(this.#report.delayMs, () => void this.#sendAll());
   }
 
   async #sendAll(): Promise<void> {
