@@ -130,7 +130,8 @@ export class LifeCycle {
       partitions.cutOff.look(this.#signals.stopping.signal);
       if (watch.suspects === last) return;
       last = watch.suspects;
-      partitions.table.lookAtFollowers();
+      // a turn later: where this broker is the controller, it elects first
+      this.#options.clock.schedule(0, () => partitions.table.lookAtFollowers());
     });
   }
 

@@ -76,7 +76,7 @@ export class WatchedPeer {
       const why = await this.#beat(this.#isFirstOnLink ? 0 : intervalMs);
       if (signal.aborted) return;
       this.#isFirstOnLink = why !== null;
-      this.#onNews();
+      if (why !== null || this.noted !== "reached") this.#onNews();
       // A link that broke is opened again at once, to find out whether anyone is there. One that breaks again may be of a process that is
       // dying: its system closes one socket after the other, and its port last.
       broken = why === "broken" ? broken + 1 : 0;

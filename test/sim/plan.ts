@@ -6,6 +6,7 @@ export interface Plan {
   readonly brokerSettings: Readonly<Record<string, string>>;
   /** What is acknowledged is on the disk: the power of all brokers may fail at once. */
   readonly isFlushed: boolean;
+  readonly sessionTimeoutMs: number;
   /** Bits may rot; brokers scrub for that themselves. */
   readonly mayRot: boolean;
   readonly retention: Retention | null;
@@ -34,6 +35,7 @@ export const plain: Plan = {
   topicConfigs: {},
   brokerSettings: {},
   isFlushed: false,
+  sessionTimeoutMs: 3_000,
   mayRot: false,
   retention: null,
   isSchemed: false,
@@ -78,6 +80,7 @@ export function planFor(seed: number): Plan {
         : { "ottla.log.scrub.max.bytes.per.second": "0", "ottla.log.tail.cache.max.bytes": `${tailBytesFor(seed)}` }),
     },
     isFlushed,
+    sessionTimeoutMs: plain.sessionTimeoutMs,
     mayRot,
     retention,
     isSchemed,
