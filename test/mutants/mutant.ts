@@ -14,6 +14,8 @@ export interface Mutant {
   readonly also?: readonly { readonly find: string; readonly replace: string }[];
   /** What is lost, and when. */
   readonly breaks: string;
+  /** About how quickly others take over: the scenes that measure it are played before the seeds. */
+  readonly isOfFailover?: boolean;
 }
 
 export const root = join(import.meta.dirname, "..", "..");

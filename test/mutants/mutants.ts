@@ -1,7 +1,9 @@
+import { failoverMutants } from "./failover-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
+  ...failoverMutants,
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",

@@ -1,10 +1,24 @@
+import { failoverScenes, playFailover } from "../sim/failover-scenes.ts";
 import { simulate } from "../sim/simulation.ts";
+import { mutants } from "./mutants.ts";
 
-/** Run in a process of its own, with a mutant: tells the parent seed by seed, and stops at the first that fails. */
+/** Run in a process of its own, with a mutant: tells the parent scene by scene and seed by seed, and stops at the first that fails. */
 const [from, count] = process.argv.slice(2).map(Number) as [number, number];
-for (let seed = from; seed < from + count; seed++) {
-  const { failure } = await simulate({ seed });
-  process.send?.({ seed, failure });
-  if (failure !== null) break;
+const mutant = mutants.find(({ name }) => name === process.env.OTTLA_MUTANT);
+
+async function firstFailure(): Promise<void> {
+  const tell = (seed: number, failure: string | null) => process.send?.({ seed, failure });
+  for (const [name, scene] of mutant?.isOfFailover ? Object.entries(failoverScenes) : []) {
+    const wrong = await playFailover(scene, from).catch((error: Error) => [error.message]);
+    tell(from, wrong.length === 0 ? null : `${name}: ${wrong[0]}`);
+    if (wrong.length > 0) return;
+  }
+  for (let seed = from; seed < from + count; seed++) {
+    const { failure } = await simulate({ seed });
+    tell(seed, failure);
+    if (failure !== null) return;
+  }
 }
+
+await firstFailure();
 process.disconnect?.();

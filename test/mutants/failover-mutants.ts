@@ -1,0 +1,186 @@
+import type { Mutant } from "./mutant.ts";
+
+/** Rules of detection, suspicion and replacement, taken away. Played in the scenes of `test/sim/failover-scenes.ts` first. */
+const all: readonly Omit<Mutant, "isOfFailover">[] = [
+  // ---- who is reached
+  {
+    name: "silence-is-not-noticed",
+    file: "broker/cluster/watched-peer.ts",
+    find: "const isSilent = nowMs - this.#heardMs > this.#parts.suspectTimeoutMs;",
+    replace: "const isSilent = false;",
+    breaks: "A broker that hangs, or is cut off, leads until its session ends.",
+  },
+  {
+    name: "refusal-is-not-noticed",
+    file: "broker/cluster/watched-peer.ts",
+    find: 'if (why === "refused") this.#isRefused = true;',
+    replace: "",
+    breaks: "A dead process counts as silent only.",
+  },
+  {
+    name: "broken-link-is-not-retried",
+    file: "broker/cluster/watched-peer.ts",
+    find: 'broken = why === "broken" ? broken + 1 : 0;',
+    replace: "broken = 0;",
+    breaks: "A dead process is found out at the next heartbeat, not at once.",
+  },
+  {
+    name: "first-refusal-counts",
+    file: "broker/cluster/watched-peer.ts",
+    find: "if (this.#isRefused && (this.#wasHeard || isSilent))",
+    replace: "if (this.#isRefused)",
+    breaks: "A broker that has just registered, and does not know it yet, is taken for gone.",
+  },
+  {
+    name: "another-life-is-heard",
+    file: "broker/cluster/watched-peer.ts",
+    find: "if (body.brokerEpoch !== this.broker.epoch) {",
+    replace: "if (false) {",
+    breaks: "A process that was restarted counts as the one that led.",
+  },
+  {
+    name: "own-pause-counts",
+    file: "broker/cluster/watched-peer.ts",
+    find: "this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), this.#parts.clock.monotonicMs());",
+    replace: "void lateMs;",
+    breaks: "A broker that was suspended suspects all the others.",
+  },
+  {
+    name: "minority-suspects",
+    file: "broker/cluster/suspicion.ts",
+    find: "if (2 * heard <= all.length + 1) return nobodySuspected;",
+    replace: "",
+    breaks: "A broker that is cut off acts against those that are not.",
+  },
+  {
+    name: "stale-answers-make-a-majority",
+    file: "broker/cluster/suspicion.ts",
+    find: 'reach === "reached" && silentForMs <= freshMs',
+    replace: 'reach === "reached"',
+    breaks: "A broker that is cut off acts against the first that has been silent for too long.",
+  },
+  {
+    name: "silent-links-stay",
+    file: "broker/network/peer-client.ts",
+    find: 'this.#links.get(keyOf(to, lane))?.close("it is silent");',
+    replace: "void keyOf(to, lane);",
+    breaks: "What waits for a silent broker waits for TCP, also when it is back.",
+  },
+  // ---- what the controller does
+  {
+    name: "suspected-leader-stays",
+    file: "broker/controller/elections.ts",
+    find: "const successor = state.suspects.has(record.leader) ?",
+    replace: "const successor = false as boolean ?",
+    breaks: "Suspicion moves nothing.",
+  },
+  {
+    name: "suspect-leads",
+    file: "broker/controller/controller-state.ts",
+    find: " && !state.suspects.has(id);",
+    replace: ";",
+    breaks: "A suspected broker is elected, again and again.",
+  },
+  {
+    name: "successor-in-doubt",
+    file: "broker/controller/elections.ts",
+    find: "electOffline(wholeOf(candidatesOf(state, topic, record)), false)",
+    replace: "electOffline({ ...candidatesOf(state, topic, record), isr: [], whole: [], inDoubt: record.isr }, true)",
+    breaks: "For a mere suspicion a member is elected as if the others were lost.",
+  },
+  {
+    name: "suspicion-is-not-calm",
+    file: "broker/controller/suspicions.ts",
+    find: "nowMs - before.atMs < calmMs",
+    replace: "nowMs - before.atMs < 0",
+    breaks: "A link that comes and goes moves leaderships each time.",
+  },
+  {
+    name: "suspicion-is-not-told",
+    file: "broker/controller/dirty-set.ts",
+    find: "suspectedBrokers: [...state.suspects],",
+    replace: "suspectedBrokers: [],",
+    breaks: "A leader that reaches the suspect itself waits for it.",
+  },
+  // ---- what leaders do
+  {
+    name: "suspect-is-waited-for",
+    file: "broker/partition/leader-state.ts",
+    find: "const isUnheard = isSuspected(id) && nowMs - progress.fetchedAtMs > state.suspectLagMs;",
+    replace: "const isUnheard = false;\n    void isSuspected;",
+    breaks: "A leader waits for a silent member for replica.lag.time.max.ms.",
+  },
+  {
+    name: "gone-is-waited-for",
+    file: "broker/cluster/cluster-image.ts",
+    find: ' && watch.suspects.get(id) !== "gone";',
+    replace: ";",
+    breaks: "A leader waits for a dead member until it would have fetched.",
+  },
+  {
+    name: "followers-are-looked-at-once",
+    file: "broker/partition/upkeep.ts",
+    find: "this.#again = this.#clock.schedule(this.#againAfterMs, this.#look);",
+    replace: "",
+    breaks: "A member that fetched just before it fell silent is waited for.",
+  },
+  {
+    name: "cut-off-leader-does-not-look",
+    file: "broker/cluster/cut-off-leader.ts",
+    find: "await this.#lookOnce();",
+    replace: "",
+    breaks: "A leader that is cut off keeps its clients waiting for as long as the cut lasts.",
+  },
+  {
+    name: "cut-off-leader-takes-any-epoch",
+    file: "broker/cluster/image-updates.ts",
+    find: " || known.leaderEpoch >= record.leaderEpoch) continue;",
+    replace: ") continue;",
+    breaks: "What was read before an update undoes it.",
+  },
+  // ---- the controller's replacement
+  {
+    name: "silent-controller-stays",
+    file: "broker/controller/controller-vote.ts",
+    find: "controller.replace(away);",
+    replace: "void controller;",
+    breaks: "Without a controller nothing moves until its session ends.",
+  },
+  {
+    name: "controller-is-replaced-by-anyone",
+    file: "broker/controller/controller-vote.ts",
+    find: "const isMajority = () => 2 * agreeing > all.length;",
+    replace: "const isMajority = () => agreeing > 0;",
+    breaks: "A broker that is cut off from the others replaces their controller.",
+  },
+  {
+    name: "everyone-agrees",
+    file: "broker/controller/controller-vote.ts",
+    find: "const agrees = isSame && this.#holdOff.take(ours, this.#parts.clock.monotonicMs());",
+    replace: "const agrees = isSame || ours === null;",
+    breaks: "A controller that a majority can reach is replaced.",
+  },
+  {
+    name: "replacements-take-turns",
+    file: "broker/controller/controller-vote.ts",
+    find: "if (last !== undefined && nowMs - last.atMs < holdOffMs) return false;",
+    replace: "void holdOffMs;",
+    breaks: "Two controllers replace each other without a pause.",
+  },
+  {
+    name: "later-life-is-replaced",
+    file: "coordinator-client/controller-election.ts",
+    find: "return registered?.createdZxid === unreachable.brokerEpoch && registered.ephemeralOwner === holder.ephemeralOwner;",
+    replace: "return registered !== null;",
+    breaks: "A controller that has just been restarted is replaced for what its last life did.",
+  },
+  {
+    name: "replaced-without-an-epoch",
+    file: "coordinator-client/controller-election.ts",
+    find: "const controllerEpoch = decodeNotOlder(parts, epochNode) + 1;",
+    replace: "const controllerEpoch = decodeNotOlder(parts, epochNode) + (isLeftover ? 0 : 1);",
+    breaks: "Brokers cannot tell a replaced controller from its successor.",
+  },
+];
+
+export const failoverMutants: readonly Mutant[] = all.map((mutant) => ({ ...mutant, isOfFailover: true }));
