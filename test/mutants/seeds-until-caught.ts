@@ -9,9 +9,9 @@ const mutant = mutants.find(({ name }) => name === process.env.OTTLA_MUTANT);
 async function firstFailure(): Promise<void> {
   const tell = (seed: number, failure: string | null) => process.send?.({ seed, failure });
   for (const [name, scene] of mutant?.isOfFailover ? Object.entries(failoverScenes) : []) {
-    const wrong = await playFailover(scene, from).catch((error: Error) => [error.message]);
-    tell(from, wrong.length === 0 ? null : `${name}: ${wrong[0]}`);
-    if (wrong.length > 0) return;
+    const { faults } = await playFailover(scene, from).catch((error: Error) => ({ faults: [error.message] }));
+    tell(from, faults.length === 0 ? null : `${name}: ${faults[0]}`);
+    if (faults.length > 0) return;
   }
   for (let seed = from; seed < from + count; seed++) {
     const { failure } = await simulate({ seed });

@@ -151,8 +151,14 @@ export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
   },
 };
 
-/** What is wrong with it; empty: nothing. */
-export async function playFailover(scene: FailoverScene, seed: number): Promise<readonly string[]> {
+export interface Played {
+  /** What is wrong; empty: nothing. */
+  readonly faults: readonly string[];
+  /** The longest time without an acknowledgement, in any partition. */
+  readonly gapMs: number;
+}
+
+export async function playFailover(scene: FailoverScene, seed: number): Promise<Played> {
   const world = new World(seed, null, {}, { ...plain, sessionTimeoutMs });
   const { brokers, workload, checker, observer } = world;
   const must = async (what: string, condition: () => boolean, limitMs = 60_000) => {
@@ -163,7 +169,7 @@ export async function playFailover(scene: FailoverScene, seed: number): Promise<
   void workload.createTopic({ "min.insync.replicas": "2" }).then(() => workload.startConsuming());
   await must("topic", () => world.isConverged);
   const cast = castOf(world, scene.leaderControls);
-  if (cast === null) return [];
+  if (cast === null) return { faults: [], gapMs: 0 };
   const sending = new Sending(world);
   sending.start();
   await must("records", () => sending.count > 100);
@@ -178,12 +184,13 @@ export async function playFailover(scene: FailoverScene, seed: number): Promise<
   await must("convergence", () => workload.isSettled && world.isConverged && checker.areAlike());
   await must("reading", () => workload.sends.every(({ partition, offset }) => checker.consumedEnd(partition) > offset));
   checker.finish(workload.sends);
-  return [
+  const faults = [
     ...world.violations,
     ...(gapMs > scene.gapMaxMs ? [`${Math.round(gapMs)} ms without an acknowledgement`] : []),
     ...(moves > scene.movesMax ? [`the leadership moved ${moves} times`] : []),
     ...(workload.sends.some(({ state }) => state !== "acknowledged") ? ["a record was not acknowledged"] : []),
   ];
+  return { faults, gapMs };
 }
 
 /** Null: with this seed no partition is led as the scene needs it. */
