@@ -30,9 +30,9 @@ export interface FailoverScene {
 }
 
 /** A dead process is noticed at once, but its clients have to find out who leads now. */
-const atOnceMs = 700;
+const atOnceMs = 250;
 /** And a silent one after a while. */
-const silentMs = suspectTimeoutMs + 1_500;
+const silentMs = suspectTimeoutMs + 700;
 
 const cutFromPeers = ({ world }: SceneCast, broker: SimBroker) => {
   for (const other of world.brokers) if (other !== broker) world.network.cut(broker.host, other.host);

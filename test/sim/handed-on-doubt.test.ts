@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { Link } from "../../protocol/base/transport.ts";
+import { unsuspecting } from "./plan.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { readStoredLog } from "./stored-log.ts";
 import { partitions, topic, World } from "./world.ts";
@@ -24,7 +26,7 @@ async function cluster(
   records: number,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly world: World; readonly must: Must }> {
-  const world = new World(seed, null, settings);
+  const world = new World(seed, null, { ...unsuspecting, ...settings });
   const { brokers, workload } = world;
   const must: Must = async (what, condition, limitMs = 30_000) => {
     if (!(await world.until(condition, limitMs))) throw new Error(`${what}: ${[...world.violations, ...world.trace.latest].join("\n")}`);
@@ -60,8 +62,9 @@ const lives: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
 };
 
 async function failedStart({ network }: World, must: Must, broker: SimBroker): Promise<void> {
-  const refuse = () => {
-    throw new Error("nobody connects");
+  const refuse = (link: Link) => {
+    link.destroy();
+    return { onData: () => {}, onClose: () => {} };
   };
   const blocker = await network.transportFor("blocker").listen({ host: broker.host, port: 9092 }, refuse);
   broker.start();

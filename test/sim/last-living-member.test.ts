@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { unsuspecting } from "./plan.ts";
 import type { SimBroker } from "./sim-broker.ts";
 import { partitions, World } from "./world.ts";
 
@@ -55,7 +56,7 @@ const farewells: Readonly<Record<string, Farewell>> = {
 test.each(Object.keys(farewells))("the last living member of an in-sync set never leaves it: %s", async (name) => {
   let played = 0;
   for (let seed = 11; seed < 40 && played < 3; seed++) {
-    const world = new World(seed, null);
+    const world = new World(seed, null, unsuspecting);
     const { brokers, workload, observer, checker } = world;
     const must: Scene["must"] = async (what, condition, limitMs = 30_000) => {
       if (!(await world.until(condition, limitMs))) throw new Error(`${what}: ${[...world.violations, ...world.trace.latest].join("\n")}`);

@@ -48,6 +48,9 @@ export const plain: Plan = {
   doLinksBreak: false,
 };
 
+/** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
+export const unsuspecting = { "broker.suspect.timeout.ms": "60000" } as const;
+
 export function planFor(seed: number): Plan {
   const random = seededRandom(seed * 7919 + 13);
   const isFlushed = random.next() < 0.25;
