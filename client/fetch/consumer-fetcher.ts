@@ -5,7 +5,7 @@ import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import { type AssignedPartition, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
@@ -83,11 +83,11 @@ export class ConsumerFetcher {
     const toFetch = new Map<BrokerId, Wanted[]>();
     for (const partition of partitions()) {
       if (partition.isStopped || ((partition.isPaused || partition.isHeld) && partition.phase.kind === "fetching")) continue;
-      if (partition.notBeforeMs > nowMs) {
+      const known = cluster.metadata.partition(partition.topic, partition.partition);
+      if (partition.notBeforeMs > nowMs && !partition.resumesUnder(known?.leaderEpoch)) {
         nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);
         continue;
       }
-      const known = cluster.metadata.partition(partition.topic, partition.partition);
       if (known === undefined || known.leader === noBroker) {
         leaderUnknown = true;
         continue;
@@ -185,6 +185,7 @@ export class ConsumerFetcher {
       });
       if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
       const answers = answersByPartition(answer, targets);
+      this.#learnLeaders(answers, targets, answer.nodeEndpoints);
       for (const one of wanted) {
         const { topic, partition, generation } = one.partition;
         const found = answers.get(partitionKey(topic, partition));
@@ -196,6 +197,14 @@ export class ConsumerFetcher {
       const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
       this.#failed(current, error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #learnLeaders(answers: ReadonlyMap<string, PartitionAnswer>, targets: readonly FetchTarget[], nodes: readonly NodeEndpoint[]): void {
+    const learnt = targets.flatMap(({ topic, partition }) => {
+      const leader = answers.get(partitionKey(topic, partition))?.currentLeader;
+      return leader !== undefined && leader.leaderId >= 0 ? [{ topic, partition, ...leader }] : [];
+    });
+    if (learnt.length > 0) this.#parts.cluster.metadata.learn(learnt, nodes);
   }
 
   /** False: the partition was moved since by its reader, or is fetched from another leader by now. */
@@ -214,9 +223,8 @@ export class ConsumerFetcher {
   }
 
   #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
-    const { cluster, settings, buffer } = this.#parts;
-    const { errorCode, currentLeader, divergingEpoch } = answer;
-    if (currentLeader.leaderId >= 0) cluster.metadata.learn({ topic: target.topic, partition: target.partition, ...currentLeader });
+    const { settings, buffer } = this.#parts;
+    const { errorCode, divergingEpoch } = answer;
     if (errorCode !== "NONE") {
       const verdict = judgeFetchError(errorCode, settings.offsetReset);
       switch (verdict.kind) {
@@ -312,11 +320,10 @@ export class ConsumerFetcher {
     const { cluster } = this.#parts;
     const nowMs = cluster.runtime.clock.monotonicMs();
     for (const partition of partitions) {
-      partition.failures++;
-      partition.notBeforeMs = nowMs + backoffMs(partition.failures, cluster.settings, cluster.runtime.random);
+      partition.pauseUntil(nowMs + backoffMs(partition.failures + 1, cluster.settings, cluster.runtime.random));
+      if (refreshMetadata) cluster.search.successorOf(partition, partition.notBeforeMs);
     }
     cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");
-    if (refreshMetadata) cluster.metadata.requestRefresh();
     this.wake();
   }
 }

@@ -5,6 +5,7 @@ import { ClientClosed } from "../base/errors.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
+import { LeaderSearch } from "./leader-search.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
 /** A client's view of one cluster: connections and metadata, and closing both. */
@@ -13,6 +14,7 @@ export class Cluster {
   readonly settings: ClientSettings;
   readonly pool: ConnectionPool;
   readonly metadata: MetadataCache;
+  readonly search: LeaderSearch;
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
@@ -22,6 +24,7 @@ export class Cluster {
     this.settings = clientSettings(options);
     this.pool = new ConnectionPool(this.runtime, this.settings);
     this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, { mayCreateTopics });
+    this.search = new LeaderSearch(this.metadata, this.runtime.clock);
   }
 
   /** Aborts when the client is closed. */

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { endpoint } from "../../../broker/api/api.ts";
 import { consumerGroupDescribeApi } from "../../../broker/api/consumer-group-describe.ts";
-import { consumerGroupHeartbeatApi } from "../../../broker/api/consumer-group-heartbeat.ts";
 import { deleteGroupsApi } from "../../../broker/api/delete-groups.ts";
 import { describeGroupsApi } from "../../../broker/api/describe-groups.ts";
 import type { GroupService } from "../../../broker/api/group-context.ts";
@@ -397,38 +396,4 @@ test("an IPv6 client is shown without brackets", async () => {
   await world.clock.advance(3_000);
   await asked;
   expect(world.describe().members).toMatchObject([{ clientId: "", clientHost: "/::1" }]);
-});
-
-test("whatever changes a group says which connection it came over", async () => {
-  const origins: unknown[] = [];
-  const run: GroupService["run"] = async (_groupId, _operation, origin) => {
-    origins.push(origin);
-    return { error: "NOT_COORDINATOR" };
-  };
-  const groups: GroupService = { run, runEvenUnnamed: run, listGroups: async () => ({ error: null, groups: [] }) };
-  const of = { origin: { acceptedMs: 7, retire: () => {} } };
-  const member = { groupId: "g", generationId: 1, memberId: "m", groupInstanceId: null };
-  const partitions = [{ partitionIndex: 0, committedOffset: 56, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: "" }];
-  const committing = {
-    ...member,
-    generationIdOrMemberEpoch: 1,
-    retentionTimeMs: -1,
-    topics: [{ name: "t", topicId: zeroTopicId, partitions }],
-  };
-  const syncing = { ...member, protocolType: "consumer", protocolName: "range", assignments: [] };
-  const leaving = { groupId: "g", memberId: "m", members: [{ memberId: "m", groupInstanceId: null, reason: null }] };
-  const beating = {
-    ...{ groupId: "g", memberId: "m", memberEpoch: 1, instanceId: null, rackId: null, rebalanceTimeoutMs: -1 },
-    ...{ subscribedTopicNames: null, subscribedTopicRegex: null, serverAssignor: null, topicPartitions: null },
-  };
-  await answerOf(joinGroupApi(groups), joining, 5, of);
-  await answerOf(syncGroupApi(groups), syncing, 5, of);
-  await answerOf(heartbeatApi(groups), member, 4, of);
-  await answerOf(leaveGroupApi(groups), leaving, 5, of);
-  await answerOf(offsetCommitApi(groups, images), committing, 8, of);
-  await answerOf(offsetCommitApi(groups, images), { ...committing, generationIdOrMemberEpoch: -1 }, 8, of);
-  await answerOf(offsetDeleteApi(groups, images), { groupId: "g", topics: [{ name: "t", partitions: [{ partitionIndex: 0 }] }] }, 0, of);
-  await answerOf(deleteGroupsApi(groups), { groupsNames: ["g"] }, 2, of);
-  await answerOf(consumerGroupHeartbeatApi(groups), beating, 0, of);
-  expect(origins).toEqual(Array.from({ length: 9 }, () => of.origin));
 });
