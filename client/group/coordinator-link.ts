@@ -5,10 +5,10 @@ import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { retryUntil } from "../base/backoff.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import { RefreshPace } from "../metadata/refresh-pace.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 
 const groupKeyType = 0;
-const retryMaxMs = 500;
 /** From this version on several groups are requested at once. */
 const manyKeysSince = 4;
 
@@ -72,8 +72,13 @@ export class CoordinatorLink {
     const { clock, random } = runtime;
     const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
     // another broker may coordinate at any moment
-    const limits = { ...settings, retryBackoffMaxMs: Math.min(settings.retryBackoffMaxMs, retryMaxMs) };
-    return retryUntil(() => this.request(api, build, options), { clock, random, limits, deadlineMs, signal });
+    const pace = new RefreshPace(settings);
+    const pauseMs = () => pace.pauseMs(clock.monotonicMs(), random);
+    const attempt = () => {
+      pace.begins(clock.monotonicMs());
+      return this.request(api, build, options);
+    };
+    return retryUntil(attempt, { clock, random, limits: settings, deadlineMs, signal, pauseMs });
   }
 
   /** An answer named another coordinator, or none. */

@@ -175,7 +175,7 @@ export class MetadataCache {
     const { clock, random } = this.#runtime;
     // however many callers there are, the same topics are requested at this pace, and less often while that fails
     const isNews = this.#failures === 0 && [...this.#topicsUsedAtMs.keys()].some((name) => !this.#askedTopics.has(name));
-    const paceMs = this.#pace.gapMs(clock.monotonicMs()) * (0.8 + 0.4 * random.next());
+    const paceMs = this.#pace.pauseMs(clock.monotonicMs(), random);
     const gapMs = isNews ? 0 : this.#failures > 0 ? backoffMs(this.#failures, this.#settings, random) : paceMs;
     const waitMs = this.#startedAtMs + gapMs - clock.monotonicMs();
     if (waitMs > 0) await sleep(clock, waitMs, this.#closing.signal);

@@ -1,3 +1,4 @@
+import type { Random } from "../../protocol/base/random.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 
 /** After this long without a request the next series begins. Above the longest gap, so that a series does not end by itself. */
@@ -30,6 +31,11 @@ export class RefreshPace {
   gapMs(nowMs: number): number {
     if (this.#isCalm(nowMs)) return 0;
     return Math.min(Math.max((this.#lastMs - this.#sinceMs) / 5, this.#shortestMs), this.#longestMs);
+  }
+
+  /** The same with some jitter, so that clients do not ask in step. */
+  pauseMs(nowMs: number, random: Random): number {
+    return this.gapMs(nowMs) * (0.8 + 0.4 * random.next());
   }
 
   #isCalm(nowMs: number): boolean {
