@@ -96,6 +96,11 @@ export class ConnectionPool {
     return abortable(this.#connect(address, purpose), signal);
   }
 
+  /** A connection that nothing is waiting on. */
+  probe(address: Address, signal: AbortSignal): Promise<BrokerConnection> {
+    return abortable(this.#connect(address, "probes"), signal);
+  }
+
   /** Some broker: one that answered lately if any, the least busy of them; else the first that can be reached. */
   toAny(): Promise<BrokerConnection> {
     return this.#ofAny((address) => this.#connect(address, "requests"));
