@@ -69,6 +69,8 @@ export class AssignedPartition {
   failures = 0;
   /** The leader epoch under which something was last asked for; -1: nothing yet. */
   sentToEpoch = -1;
+  /** Its leader has changed, and nothing was fetched from the new one yet. */
+  isNewThere = false;
   #lastingFailure: Error | null = null;
   /** Bytes fetched and not handed out. */
   bufferedBytes = 0;
@@ -214,6 +216,7 @@ export class AssignedPartition {
 
   /** The metadata has this leader epoch now: a newer one than the position was checked under calls for a new check. */
   leaderEpochIs(epoch: number): void {
+    if (this.sentToEpoch >= 0 && epoch > this.sentToEpoch) this.isNewThere = true;
     this.sentToEpoch = epoch;
     if (epoch <= this.validatedEpoch || this.phase.kind !== "fetching") return;
     if (this.fetchEpoch >= 0 && this.fetchEpoch < epoch && this.validatedEpoch >= 0) this.phase = { kind: "validating" };

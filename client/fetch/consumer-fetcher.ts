@@ -46,6 +46,9 @@ export class ConsumerFetcher {
   readonly #sessions = new Map<BrokerId, ClientFetchSession>();
   /** By broker, the bytes that its fetch in flight may return. */
   readonly #inFlightBytes = new Map<BrokerId, number>();
+  /** By broker, what breaks its fetch in flight off, and when that was last done. Monotonic. */
+  readonly #flights = new Map<BrokerId, AbortController>();
+  readonly #brokenOffMs = new Map<BrokerId, number>();
   /** Number of the last fetch started at each broker. */
   readonly #begun = new Map<BrokerId, number>();
   #fetches = 0;
@@ -149,18 +152,34 @@ export class ConsumerFetcher {
   }
 
   #beginFetch(broker: BrokerId, wanted: readonly Wanted[], shareBytes: number): void {
-    if (this.#inFlightBytes.has(broker)) return;
+    if (this.#inFlightBytes.has(broker)) return this.#makeWay(broker, wanted);
     const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, shareBytes, this.#room());
     if (maxBytes <= 0) return;
     this.#begun.set(broker, ++this.#fetches);
     this.#inFlightBytes.set(broker, maxBytes);
-    void this.#fetch(broker, wanted, maxBytes).finally(() => {
+    for (const { partition } of wanted) partition.isNewThere = false;
+    const flight = new AbortController();
+    this.#flights.set(broker, flight);
+    void this.#fetch(broker, wanted, maxBytes, flight.signal).finally(() => {
       this.#inFlightBytes.delete(broker);
       this.wake();
     });
   }
 
-  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number): Promise<void> {
+  /**
+   * A fetch that waits for records of other partitions would hold up those that have just come to this leader: what they missed meanwhile
+   * is there already. So it is broken off, not more often than it would have ended by itself.
+   */
+  #makeWay(broker: BrokerId, wanted: readonly Wanted[]): void {
+    if (!wanted.some(({ partition }) => partition.isNewThere)) return;
+    const nowMs = this.#parts.cluster.runtime.clock.monotonicMs();
+    const lastMs = this.#brokenOffMs.get(broker) ?? Number.NEGATIVE_INFINITY;
+    if (nowMs - lastMs < this.#parts.settings.fetchWaitMaxMs) return;
+    this.#brokenOffMs.set(broker, nowMs);
+    this.#flights.get(broker)?.abort(new Error("a partition has come to this leader"));
+  }
+
+  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number, makesWay: AbortSignal): Promise<void> {
     const { cluster, settings } = this.#parts;
     let session = this.#sessions.get(broker);
     if (session === undefined) {
@@ -175,7 +194,8 @@ export class ConsumerFetcher {
     const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
     const waitMs = settings.fetchWaitMaxMs;
     try {
-      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (signal) => {
+      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (moved) => {
+        const signal = AbortSignal.any([moved, makesWay]);
         const connection = await cluster.pool.toBroker(broker, "fetches", signal);
         const asked = session.next(targets);
         const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
@@ -193,7 +213,7 @@ export class ConsumerFetcher {
       }
     } catch (error) {
       session.failed();
-      if (cluster.isClosed) return;
+      if (cluster.isClosed || makesWay.aborted) return;
       const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
       this.#failed(current, error instanceof Error ? error : new Error(String(error)));
     }

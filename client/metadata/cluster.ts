@@ -1,4 +1,4 @@
-import { retryUntil } from "../base/backoff.ts";
+import { type RetryParts, retryUntil } from "../base/backoff.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { ClientClosed } from "../base/errors.ts";
@@ -41,9 +41,18 @@ export class Cluster {
    * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
    */
   retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    return this.#retry(deadlineMs, attempt, {});
+  }
+
+  /** As `retrying`, for what another broker may do at any moment: tried again whenever the metadata was refreshed, at its pace. */
+  asSoonAsPossible<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    return this.#retry(deadlineMs, attempt, { pauseMs: () => 0 });
+  }
+
+  #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
     const { clock, random } = this.runtime;
-    const beforeNext = () => this.metadata.refresh().catch(() => undefined);
-    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext });
+    const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
+    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });
   }
 
   /** A connection to the broker with this id if it is known, else to any. */

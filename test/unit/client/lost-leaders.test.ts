@@ -212,6 +212,32 @@ describe("a consumer", () => {
     expect(cluster.clock.monotonicMs() - electedMs).toBeLessThanOrEqual(patienceMs(outageMs));
   });
 
+  test("does not wait for a fetch that waits at the new leader for other partitions, nor breaks it off again and again", async () => {
+    const cluster = new FakeCluster([1, 2, 3]);
+    const moving = 20;
+    const partitions = cluster.topic("t", [2, ...Array.from({ length: moving }, () => 1)]);
+    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde, fetchWaitMaxMs: 5_000 });
+    await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
+    const records = consumer[Symbol.asyncIterator]();
+    const next = async () => (await cluster.clock.until(records.next())).value?.value;
+    const first = next();
+    await cluster.clock.advance(3_000);
+    await cluster.kill(1);
+    await cluster.clock.advance(100);
+    partitions[1]?.appendRecords([textRecord("a")]);
+    cluster.moveLeader("t", 1, 2);
+    const electedMs = cluster.clock.monotonicMs();
+    expect(await first).toBe("a");
+    expect(cluster.clock.monotonicMs() - electedMs).toBeLessThanOrEqual(65);
+    const fetches = () => cluster.requests.filter((request) => request === "Fetch@2").length;
+    const before = fetches();
+    for (let i = 2; i <= moving; i++) {
+      cluster.moveLeader("t", i, 2);
+      await cluster.clock.advance(100);
+    }
+    expect(fetches() - before, "in two seconds").toBeLessThanOrEqual(5);
+  });
+
   test("whose leader falls silent reads on soon after the next one is elected", async () => {
     const cluster = new FakeCluster([1, 2, 3]);
     const [partition] = cluster.topic("t", [1]);
