@@ -168,13 +168,13 @@ export class ConsumerFetcher {
 
   /**
    * A fetch that waits for records of other partitions would hold up those that have just come to this leader: what they missed meanwhile
-   * is there already. So it is broken off, not more often than it would have ended by itself.
+   * is there already. So it is broken off, seldom, and once for all that come: not while positions are still being checked there.
    */
   #makeWay(broker: BrokerId, wanted: readonly Wanted[]): void {
-    if (!wanted.some(({ partition }) => partition.isNewThere)) return;
+    if (!wanted.some(({ partition }) => partition.isNewThere) || this.#finder.isAsking(broker)) return;
     const nowMs = this.#parts.cluster.runtime.clock.monotonicMs();
     const lastMs = this.#brokenOffMs.get(broker) ?? Number.NEGATIVE_INFINITY;
-    if (nowMs - lastMs < this.#parts.settings.fetchWaitMaxMs) return;
+    if (nowMs - lastMs < this.#parts.settings.fetchWaitMaxMs / 2) return;
     this.#brokenOffMs.set(broker, nowMs);
     this.#flights.get(broker)?.abort(new Error("a partition has come to this leader"));
   }
@@ -209,7 +209,10 @@ export class ConsumerFetcher {
       for (const one of wanted) {
         const { topic, partition, generation } = one.partition;
         const found = answers.get(partitionKey(topic, partition));
-        if (found !== undefined && generation === one.generation) this.#onAnswer(one, found);
+        if (generation !== one.generation) continue;
+        if (found !== undefined) this.#onAnswer(one, found);
+        // nothing new: in a session it is not mentioned
+        else one.partition.failures = 0;
       }
     } catch (error) {
       session.failed();
