@@ -9,7 +9,7 @@ const longestGapMs = 500;
 /**
  * How often the same thing is asked for while something waits for a change: each gap is a fifth of how long that has gone on, within
  * bounds. So a change is heard of soon, after a fifth of what it took at most, and one that never comes costs two requests per second.
- * Whatever asks, in a second there are at most 15. Pure state: time comes as an argument.
+ * Whatever asks, there are about 15 in the first second. Pure state: time comes as an argument.
  */
 export class RefreshPace {
   readonly #shortestMs: number;
