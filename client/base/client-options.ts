@@ -14,13 +14,16 @@ export interface ClientOptions {
   /** How long a broker may take to answer before its connection is closed. Milliseconds; default 30,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * When a broker is this late, another one is asked for metadata, too, and new leaders are looked up for what it led. Its connection is
+   * When a broker is this late, another one is asked for metadata, too, and new leaders are looked for for what it led. Its connection is
    * still kept for `requestTimeoutMs`, unless nothing waits for it any more. Milliseconds; default 1,000.
    */
   readonly slowAfterMs?: number;
   /** How long a connection may take to open. Milliseconds; default 5,000. */
   readonly connectTimeoutMs?: number;
-  /** First pause before a retry; doubles with each failure in a row, with some jitter. Milliseconds; default 100. */
+  /**
+   * First pause before a retry; doubles with each failure in a row, with some jitter. The next leader or coordinator in place of a lost one
+   * is looked for sooner: docs/clients.md. Milliseconds; default 100.
+   */
   readonly retryBackoffMs?: number;
   /** Longest such pause. Milliseconds; default 1,000. */
   readonly retryBackoffMaxMs?: number;
