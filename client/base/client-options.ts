@@ -14,7 +14,7 @@ export interface ClientOptions {
   /** How long a broker may take to answer before its connection is closed. Milliseconds; default 30,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * When a broker is this late, another one is asked for metadata, too, and new leaders are looked for for what it led. Its connection is
+   * When a broker is this late, another one is asked for metadata, too, and new leaders are looked up for what it led. Its connection is
    * still kept for `requestTimeoutMs`, unless nothing waits for it any more. Milliseconds; default 1,000.
    */
   readonly slowAfterMs?: number;
