@@ -41,12 +41,12 @@ export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: Se
     }
   };
   const check = () => {
+    if (moment !== null || ![...open].some(isElsewhere)) return;
     if (isLate || cluster.pool.isSilent(sent.broker)) return leave();
-    if (moment === null && sent.partitions.some(isElsewhere))
-      moment = clock.schedule(slowAfterMs / 5, () => {
-        moment = null;
-        leave();
-      });
+    moment = clock.schedule(slowAfterMs / 5, () => {
+      moment = null;
+      leave();
+    });
   };
   const timer = clock.schedule(sent.waitMs + slowAfterMs, () => {
     isLate = true;

@@ -152,10 +152,12 @@ export class ConnectionPool {
     const ranked = [...unique.values()].map((address) => ({ address, ...this.#promise(address) }));
     const byPromise = ranked.sort((a, b) => a.rank - b.rank || a.pending - b.pending);
     if (!inTurns) return byPromise.map(({ address }) => address);
-    const askedAtMs = (address: Address) => this.#askedAtMs.get(formatAddress(address)) ?? 0;
-    const isDoubtful = ({ rank }: { readonly rank: number }) => Number(rank >= doubtfulRank);
-    const byTurn = byPromise.sort((a, b) => isDoubtful(a) - isDoubtful(b) || askedAtMs(a.address) - askedAtMs(b.address));
-    return byTurn.map(({ address }) => address);
+    const known = new Set([...this.#brokers.values()].map(formatAddress));
+    // an address of the bootstrap list that the metadata does not have may be another name of one that it has
+    const turnOf = ({ address, rank }: { readonly address: Address; readonly rank: number }) =>
+      Number(rank >= doubtfulRank) * 2 + Number(!known.has(formatAddress(address)));
+    const askedAtMs = ({ address }: { readonly address: Address }) => this.#askedAtMs.get(formatAddress(address)) ?? 0;
+    return byPromise.sort((a, b) => turnOf(a) - turnOf(b) || askedAtMs(a) - askedAtMs(b)).map(({ address }) => address);
   }
 
   /**
