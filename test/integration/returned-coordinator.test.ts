@@ -45,19 +45,26 @@ async function committed(): Promise<number | undefined> {
 
 test("a coordinator that comes back takes no commit over a connection that is older than its return, and closes it", async () => {
   const anyBroker = await RawConnection.open(cluster.port(1));
+  let first = -1;
+  let preferred = -1;
   await waitUntil("the group to have a coordinator", async () => {
     const found = await anyBroker.request(apis.findCoordinator, 4, { key: groupId, keyType: 0, coordinatorKeys: [groupId] });
-    return found.coordinators[0]?.errorCode === "NONE" && (await coordinators()).isWhole;
+    const known = await coordinators();
+    first = known.leader;
+    preferred = known.preferred;
+    return found.coordinators[0]?.errorCode === "NONE" && first > 0 && known.isWhole;
   });
   anyBroker.close();
-  const { leader: first, preferred } = await coordinators();
   expect(first).toBe(preferred);
   const old = await RawConnection.open(cluster.port(first));
   await waitUntil("the coordinator to serve", async () => (await commit(old, 56)) === "NONE");
 
   cluster.pause(first);
-  await waitUntil("another one to coordinate", async () => (await coordinators()).leader !== first);
-  const { leader: second } = await coordinators();
+  let second = first;
+  await waitUntil("another one to coordinate", async () => {
+    second = (await coordinators()).leader;
+    return second > 0 && second !== first;
+  });
   const there = await RawConnection.open(cluster.port(second));
   await waitUntil("it to take the next commit", async () => (await commit(there, 86)) === "NONE");
   there.close();
