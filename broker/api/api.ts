@@ -3,6 +3,7 @@ import type { ApiName, RequestOf, ResponseOf } from "../../protocol/messages/api
 import type { Message } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer, WrittenTooMuch } from "../../protocol/wire/writer.ts";
+import type { RequestOrigin } from "../state-machine/contract.ts";
 import { AnswerTooLarge, type RequestMeter } from "./request-meter.ts";
 
 /** What a handler may know of a request's origin. */
@@ -17,6 +18,8 @@ export interface RequestContext {
   readonly connectionId: number;
   /** Aborts when the connection is gone: nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** The connection itself, as far as groups need it. */
+  readonly origin: RequestOrigin;
   /** What this request costs, and may cost. */
   readonly meter: RequestMeter;
 }

@@ -21,8 +21,10 @@ export function consumerGroupHeartbeatApi(
     response: consumerGroupHeartbeatResponse,
     async handle(request, context) {
       const from = { ...clientOf(context), apiVersion: context.apiVersion };
-      const ran = await groups.run<ConsumerGroupHeartbeatResponse>(request.groupId, (machine, now) =>
-        machine.consumer.heartbeat(request, from, now),
+      const ran = await groups.run<ConsumerGroupHeartbeatResponse>(
+        request.groupId,
+        (machine, now) => machine.consumer.heartbeat(request, from, now),
+        context.origin,
       );
       if (ran.error === null) return ran.value;
       if (ran.error === "INVALID_GROUP_ID") return failed("INVALID_REQUEST", "GroupId can't be empty.");

@@ -12,9 +12,9 @@ export function heartbeatApi(groups: Pick<GroupService, "run">): Api<HeartbeatRe
   return {
     request: heartbeatRequest,
     response: heartbeatResponse,
-    async handle(request) {
+    async handle(request, { origin }) {
       const { groupId } = request;
-      const ran = await groups.run<KafkaErrorCode>(groupId, (machine, now) => machine.classic.heartbeat(groupId, request, now));
+      const ran = await groups.run<KafkaErrorCode>(groupId, (machine, now) => machine.classic.heartbeat(groupId, request, now), origin);
       const error = ran.error === null ? ran.value : memberError(ran.error);
       return { throttleTimeMs: 0, errorCode: error === "COORDINATOR_LOAD_IN_PROGRESS" ? "NONE" : error };
     },

@@ -39,7 +39,7 @@ function join(groups: Pick<GroupService, "run">, request: JoinGroupRequest, cont
     mustKnowItsId: context.apiVersion >= 4,
     canSkipAssignment: context.apiVersion >= 9,
   };
-  return groups.run<JoinAnswer>(groupId, (machine, now) => machine.classic.join(groupId, joining, now));
+  return groups.run<JoinAnswer>(groupId, (machine, now) => machine.classic.join(groupId, joining, now), context.origin);
 }
 
 function joinResponse(answer: JoinAnswer, apiVersion: number): JoinGroupResponse {

@@ -19,13 +19,13 @@ export function leaveGroupApi(groups: Pick<GroupService, "run">): Api<LeaveGroup
   return {
     request: leaveGroupRequest,
     response: leaveGroupResponse,
-    async handle({ groupId, memberId, members }, { apiVersion, meter }) {
+    async handle({ groupId, memberId, members }, { apiVersion, meter, origin }) {
       const isSingle = apiVersion < 3;
       const leavers = isSingle
         ? [{ memberId, groupInstanceId: null }]
         : members.map((one) => ({ memberId: one.memberId, groupInstanceId: one.groupInstanceId }));
       const slices = await inTurns(slicesOf(leavers), { meter }, ({ items }) =>
-        groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, items, now)),
+        groups.run<readonly Left[]>(groupId, (machine, now) => machine.classic.leave(groupId, items, now), origin),
       );
       const left: (readonly Left[])[] = [];
       for (const ran of slices) {

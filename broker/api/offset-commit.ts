@@ -11,7 +11,7 @@ import { PositionBytes } from "../group/group-records.ts";
 import type { TopicErrors } from "../group/offset-requests.ts";
 import { AppendRoom } from "../state-machine/append-room.ts";
 import type { Ran } from "../state-machine/ticket.ts";
-import type { Api } from "./api.ts";
+import type { Api, RequestContext } from "./api.ts";
 import type { GroupService } from "./group-context.ts";
 import { partitionRecord } from "./leader-hints.ts";
 import { inAllPlaces, inTurns, lastOfEach, type TopicSlice, takesLong, topicSlices } from "./slices.ts";
@@ -35,15 +35,17 @@ export function offsetCommitApi(
   images: Pick<ImageSource, "current">,
   room = new AppendRoom(),
 ): Api<OffsetCommitRequest, OffsetCommitResponse> {
-  const commit = (request: OffsetCommitRequest, topics: readonly TopicRequest[], apiVersion: number) => {
+  const commit = (request: OffsetCommitRequest, topics: readonly TopicRequest[], { apiVersion, origin }: RequestContext) => {
     const { groupId, generationIdOrMemberEpoch } = request;
     const run = generationIdOrMemberEpoch < 0 ? groups.runEvenUnnamed.bind(groups) : groups.run.bind(groups);
-    return run<readonly TopicErrors[]>(groupId, (machine, now) => machine.commitOffsets(groupId, { ...request, topics, apiVersion }, now));
+    const committing = { ...request, topics, apiVersion };
+    return run<readonly TopicErrors[]>(groupId, (machine, now) => machine.commitOffsets(groupId, committing, now), origin);
   };
   return {
     request: offsetCommitRequest,
     response: offsetCommitResponse,
-    async handle(request, { apiVersion, meter }) {
+    async handle(request, context) {
+      const { apiVersion, meter } = context;
       const isByName = apiVersion < commitByIdsVersion;
       const keyOf = ({ name, topicId }: TopicRequest): string => (isByName ? name : topicId);
       const named = (image: ClusterImage, topics: readonly TopicRequest[]) =>
@@ -54,7 +56,7 @@ export function offsetCommitApi(
         const known = topics
           .map((topic) => ({ ...topic, partitions: topic.partitions.filter((one) => exists(image, topic, one)) }))
           .filter(({ partitions }) => partitions.length > 0);
-        const ran = known.length === 0 ? noneKnown : await commit(request, known, apiVersion);
+        const ran = known.length === 0 ? noneKnown : await commit(request, known, context);
         if (ran.error !== null) return ran;
         // those that exist were answered in their order
         const remaining = ran.value.flatMap(({ partitions }) => partitions).values();

@@ -28,12 +28,12 @@ export function offsetDeleteApi(
   return {
     request: offsetDeleteRequest,
     response: offsetDeleteResponse,
-    async handle({ groupId, topics: asked }, { meter }) {
+    async handle({ groupId, topics: asked }, { meter, origin }) {
       const topics = lastOfEach(asked, keyOf);
       const positions = new PositionBytes(groupId);
       const slices = topicSlices(topics, ({ name }) => positions.of(name));
       const ran = await inTurns(slices, { meter, room }, async (slice): Promise<Ran<readonly TopicErrors[]>> => {
-        const outcome = await groups.run<OffsetsDeleted>(groupId, (machine) => machine.deleteOffsets(groupId, slice.topics));
+        const outcome = await groups.run<OffsetsDeleted>(groupId, (machine) => machine.deleteOffsets(groupId, slice.topics), origin);
         if (outcome.error !== null) return outcome;
         return outcome.value.error !== null ? { error: outcome.value.error } : { error: null, value: outcome.value.topics };
       });

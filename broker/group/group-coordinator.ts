@@ -2,7 +2,7 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { Decision, Now } from "../state-machine/contract.ts";
+import type { Decision, Now, RequestOrigin } from "../state-machine/contract.ts";
 import type { ShardConfig } from "../state-machine/shard.ts";
 import { type LedPartitions, Shards } from "../state-machine/shards.ts";
 import type { Ran } from "../state-machine/ticket.ts";
@@ -56,18 +56,18 @@ export class GroupCoordinator {
     topics.onChange((view) => this.#onTopics(view));
   }
 
-  /** On the shard that the group belongs to. Errors: see `Shard.run`; and INVALID_GROUP_ID for an empty id. */
-  run<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>): Promise<Ran<T>> {
+  /** On the shard that the group belongs to. Errors: see `Shards.run`; and INVALID_GROUP_ID for an empty id. */
+  run<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>, origin?: RequestOrigin): Promise<Ran<T>> {
     if (groupId === "") return Promise.resolve({ error: "INVALID_GROUP_ID" });
-    return this.runEvenUnnamed(groupId, operation);
+    return this.runEvenUnnamed(groupId, operation, origin);
   }
 
   /**
    * For offsets, and for clients that read or delete them: Kafka allows offsets under an empty group id, for a client that is not a member
    * of any group.
    */
-  runEvenUnnamed<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>): Promise<Ran<T>> {
-    return this.#shards.run(groupId, operation);
+  runEvenUnnamed<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>, origin?: RequestOrigin): Promise<Ran<T>> {
+    return this.#shards.run(groupId, operation, origin);
   }
 
   /** From every shard here; while one of them is loading, the list is not complete and says so. */

@@ -80,15 +80,16 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   #lastActiveMs: number;
   #lastCameMs: number;
 
-  constructor(link: Link, of: Omit<ConnectionContext, "signal" | "remote">, parts: ConnectionParts, onClosed: () => void) {
+  constructor(link: Link, of: Pick<ConnectionContext, "listener" | "connectionId">, parts: ConnectionParts, onClosed: () => void) {
     this.#link = link;
     this.#parts = parts;
-    this.#context = { ...of, remote: link.remote, signal: this.#aborter.signal };
+    const acceptedMs = parts.clock.monotonicMs();
+    this.#context = { ...of, remote: link.remote, signal: this.#aborter.signal, origin: { acceptedMs, retire: () => this.drain() } };
     this.#splitter = new FrameSplitter({ frameMaxBytes: parts.limits.frameMaxBytes, slabs: parts.memory.slabs });
     this.#outgoing = new Outgoing(link);
     this.#onClosed = onClosed;
-    this.#lastActiveMs = parts.clock.monotonicMs();
-    this.#lastCameMs = this.#lastActiveMs;
+    this.#lastActiveMs = acceptedMs;
+    this.#lastCameMs = acceptedMs;
   }
 
   get remote(): string {
@@ -372,7 +373,11 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
 
   #endOrAdvance(): void {
     if (this.#state !== "draining") this.#advance();
-    else if (this.#slots.length === 0 && this.#outgoing.isHandedOver) this.#link.end();
+    else if (this.#slots.length === 0 && this.#outgoing.isHandedOver) {
+      this.#link.end();
+      // what still comes is dropped, so that the client's end of the stream is seen behind it
+      this.#link.resume();
+    }
   }
 
   /** Logs one line and closes this connection; nothing else is disturbed. */

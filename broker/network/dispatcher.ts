@@ -14,7 +14,7 @@ import type { Endpoint, RequestContext } from "../api/api.ts";
 import { claimedVersions } from "../api/api-versions.ts";
 import type { RequestMeter } from "../api/request-meter.ts";
 
-export type ConnectionContext = Pick<RequestContext, "listener" | "remote" | "connectionId" | "signal">;
+export type ConnectionContext = Pick<RequestContext, "listener" | "remote" | "connectionId" | "signal" | "origin">;
 
 /** Well-formed, but not served: its connection is of no further use, because the answer's format is not known. */
 export class RefusedRequest extends Error {

@@ -26,7 +26,7 @@ export function forwardHandler(
     if (apiVersion < first || apiVersion > last)
       return refuse("UNSUPPORTED_VERSION", `${endpoint.name} ${apiVersion}, served are ${first} to ${last}`);
     if (!controller.isController) return refuse("NOT_CONTROLLER", "this broker is not the controller");
-    const context = { apiVersion, clientId, listener, remote, connectionId: forwardedConnectionId, signal: neverAborted, meter: uncounted };
+    const context = { ...forwarded, apiVersion, clientId, listener, remote };
     try {
       const answer = await endpoint.serve(payload, context);
       return answer === null ? refuse("UNKNOWN_SERVER_ERROR", "no answer") : { body: { error: "NONE", message: "" }, payload: answer };
@@ -41,11 +41,16 @@ export function forwardHandler(
   };
 }
 
-/** Forwarded requests share no connection with their client; nothing that is kept per connection concerns them. */
-const forwardedConnectionId = -1;
-
-/** A change that was started for another broker's client is finished, whether or not that client still waits. */
-const neverAborted = new AbortController().signal;
+/**
+ * Forwarded requests share no connection with their client; nothing that is kept per connection concerns them. A change that was started
+ * for another broker's client is finished, whether or not that client still waits.
+ */
+const forwarded = {
+  connectionId: -1,
+  signal: new AbortController().signal,
+  origin: { acceptedMs: Number.POSITIVE_INFINITY, retire: () => {} },
+  meter: uncounted,
+};
 
 function refuse(error: KafkaError, message: string) {
   return { body: { error, message: printable(message) } };

@@ -65,6 +65,14 @@ export type ReplayedBatch = Pick<
   "baseOffset" | "producerId" | "producerEpoch" | "baseSequence" | "isTransactional" | "isControl"
 >;
 
+/** The connection that a request came over: what it says of the request's age. */
+export interface RequestOrigin {
+  /** When the connection was accepted, monotonic. No request that came over it was sent before. */
+  readonly acceptedMs: number;
+  /** Nothing more is begun that comes over it: what was begun is answered, then it is closed, and the client opens another. */
+  retire(): void;
+}
+
 /** The outcome of an operation. Records are appended together or not at all, unless they are `divisible`. */
 export interface Decision<T> {
   readonly records: readonly StateRecord[];

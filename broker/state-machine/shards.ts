@@ -4,7 +4,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { Deadlines } from "../partition/deadlines.ts";
 import type { StatePartitions } from "../partition/internal-topic-partitions.ts";
-import type { Decision, Now, ShardEnvironment, StateMachine } from "./contract.ts";
+import type { Decision, Now, RequestOrigin, ShardEnvironment, StateMachine } from "./contract.ts";
 import { Shard, type ShardConfig } from "./shard.ts";
 import { ShardLog } from "./shard-log.ts";
 import type { Ran } from "./ticket.ts";
@@ -37,6 +37,8 @@ export class Shards<M extends StateMachine> {
   readonly #parts: ShardsParts<M>;
   readonly #deadlines: Deadlines;
   readonly #shards = new Map<number, Shard<M>>();
+  /** Partitions whose leadership has ended here; since when this broker leads them again, monotonic. */
+  readonly #ledAgainMs = new Map<number, number>();
 
   constructor(parts: ShardsParts<M>) {
     this.#parts = parts;
@@ -58,11 +60,23 @@ export class Shards<M extends StateMachine> {
     return [...this.#shards.values()].filter(({ isServing }) => isServing).length;
   }
 
-  /** On the shard that the key belongs to. Errors as `Shard.run` has them; NOT_COORDINATOR where that is not here. */
-  run<T>(key: string, operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>> {
+  /**
+   * On the shard that the key belongs to. Errors as `Shard.run` has them; NOT_COORDINATOR where that is not here, and for what may have
+   * been meant for an earlier leadership of this broker. Race: (1) this machine sleeps, or the network delays what is sent to it; (2) a
+   * member's commit of 56 times out, another broker leads, and is told 86; (3) this broker leads again; (4) the commit of 56 arrives: the
+   * same member in the same generation, and the position would go back. When it was sent is not known. But it came over a connection that
+   * is older than this leadership; and whoever was told of this leadership can open a new one.
+   */
+  run<T>(key: string, operation: (machine: M, now: Now) => Decision<T>, origin?: RequestOrigin): Promise<Ran<T>> {
     const partitions = this.#parts.topic.partitionCount();
-    const shard = partitions === 0 ? undefined : this.#shards.get(partitionOfKey(key, partitions));
-    return shard === undefined ? Promise.resolve({ error: "NOT_COORDINATOR" }) : shard.run(operation);
+    const partition = partitions === 0 ? -1 : partitionOfKey(key, partitions);
+    const shard = this.#shards.get(partition);
+    if (shard === undefined) return Promise.resolve({ error: "NOT_COORDINATOR" });
+    if (origin !== undefined && origin.acceptedMs <= (this.#ledAgainMs.get(partition) ?? Number.NEGATIVE_INFINITY)) {
+      origin.retire();
+      return Promise.resolve({ error: "NOT_COORDINATOR" });
+    }
+    return shard.run(operation);
   }
 
   /** The same question to every shard here. */
@@ -81,6 +95,7 @@ export class Shards<M extends StateMachine> {
 
   #lead(ref: TopicPartition, leaderEpoch: number): void {
     const known = this.#shards.get(ref.partition);
+    // nothing was answered under another leader in between: it would have needed this broker as its follower, or without it in the ISR
     if (known !== undefined) return known.goOn(leaderEpoch);
     const { topic, partitions, clock, log, config, makeMachine } = this.#parts;
     const stateLog = new ShardLog({
@@ -93,6 +108,7 @@ export class Shards<M extends StateMachine> {
     });
     const shard = new Shard<M>({ stateLog, clock, deadlines: this.#deadlines, log, config, makeMachine }, leaderEpoch);
     this.#shards.set(ref.partition, shard);
+    if (this.#ledAgainMs.has(ref.partition)) this.#ledAgainMs.set(ref.partition, clock.monotonicMs());
     void shard.load(); // rejects with a bug only, which ends the process
   }
 
@@ -100,6 +116,7 @@ export class Shards<M extends StateMachine> {
     const shard = this.#shards.get(partition);
     if (shard === undefined) return;
     this.#shards.delete(partition);
+    this.#ledAgainMs.set(partition, Number.NEGATIVE_INFINITY);
     shard.end();
   }
 }

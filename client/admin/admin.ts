@@ -4,6 +4,7 @@ import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
+import { whileAlive } from "../metadata/broker-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { metadataRequest } from "../metadata/metadata-request.ts";
@@ -319,7 +320,7 @@ export class Admin implements AsyncDisposable {
   async #ask<Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req): Promise<Res> {
     try {
       const connection = await this.#cluster.connection(this.#controller);
-      return await connection.request(api, build);
+      return await whileAlive(this.#cluster, connection, (signal) => connection.request(api, build, { signal }));
     } catch (error) {
       this.#controller = null;
       throw error;
@@ -327,7 +328,10 @@ export class Admin implements AsyncDisposable {
   }
 
   #askAbout<Req, Res>(resource: ConfigResource, api: MessagePair<Req, Res>, request: Req): Promise<Res> {
-    return this.#retrying(async () => (await this.#connectionFor(resource)).request(api, () => request));
+    return this.#retrying(async () => {
+      const connection = await this.#connectionFor(resource);
+      return whileAlive(this.#cluster, connection, (signal) => connection.request(api, () => request, { signal }));
+    });
   }
 
   async #connectionFor(resource: ConfigResource): Promise<BrokerConnection> {

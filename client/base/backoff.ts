@@ -24,6 +24,8 @@ export interface RetryParts {
   readonly deadlineMs: number;
   /** Ends a pause, with its reason. */
   readonly signal: AbortSignal;
+  /** Instead of pauses that double: how long the next one is. */
+  readonly pauseMs?: () => number;
   /** After a pause, before the next attempt. */
   readonly beforeNext?: () => Promise<void>;
 }
@@ -31,13 +33,13 @@ export interface RetryParts {
 /** Runs `attempt` until it succeeds, fails for good or the deadline is reached, with growing pauses. */
 export async function retryUntil<T>(
   attempt: () => Promise<T>,
-  { clock, random, limits, deadlineMs, signal, beforeNext }: RetryParts,
+  { clock, random, limits, deadlineMs, signal, pauseMs: nextPauseMs, beforeNext }: RetryParts,
 ): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
       return await attempt();
     } catch (error) {
-      const pauseMs = backoffMs(failures, limits, random);
+      const pauseMs = nextPauseMs?.() ?? backoffMs(failures, limits, random);
       if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
       await sleep(clock, pauseMs, signal);
       await beforeNext?.();

@@ -20,7 +20,10 @@ export interface ClientOptions {
   readonly slowAfterMs?: number;
   /** How long a connection may take to open. Milliseconds; default 5,000. */
   readonly connectTimeoutMs?: number;
-  /** First pause before a retry; doubles with each failure in a row, with some jitter. Milliseconds; default 100. */
+  /**
+   * First pause before a retry; doubles with each failure in a row, with some jitter. The next leader or coordinator in place of a lost one
+   * is looked for sooner: docs/clients.md. Milliseconds; default 100.
+   */
   readonly retryBackoffMs?: number;
   /** Longest such pause. Milliseconds; default 1,000. */
   readonly retryBackoffMaxMs?: number;

@@ -64,9 +64,13 @@ export class AssignedPartition {
   /** What was fetched under an older generation is void: the position was moved since. */
   generation = 0;
   phase: PartitionPhase;
-  /** After a failure: no request before (monotonic). */
+  /** After a failure: no request before (monotonic), unless it has another leader by then. */
   notBeforeMs = 0;
   failures = 0;
+  /** The leader epoch under which something was last asked for; -1: nothing yet. */
+  sentToEpoch = -1;
+  /** Its leader has changed, and nothing was fetched from the new one yet. */
+  isNewThere = false;
   #lastingFailure: Error | null = null;
   /** Bytes fetched and not handed out. */
   bufferedBytes = 0;
@@ -212,6 +216,8 @@ export class AssignedPartition {
 
   /** The metadata has this leader epoch now: a newer one than the position was checked under calls for a new check. */
   leaderEpochIs(epoch: number): void {
+    if (this.sentToEpoch >= 0 && epoch > this.sentToEpoch) this.isNewThere = true;
+    this.sentToEpoch = epoch;
     if (epoch <= this.validatedEpoch || this.phase.kind !== "fetching") return;
     if (this.fetchEpoch >= 0 && this.fetchEpoch < epoch && this.validatedEpoch >= 0) this.phase = { kind: "validating" };
     else this.validatedEpoch = epoch;
@@ -238,6 +244,18 @@ export class AssignedPartition {
   unblock(): Error | null {
     if (this.#lastingFailure === null && this.notBeforeMs === Number.POSITIVE_INFINITY) this.notBeforeMs = 0;
     return this.#lastingFailure;
+  }
+
+  pauseUntil(notBeforeMs: number): void {
+    this.failures++;
+    this.notBeforeMs = notBeforeMs;
+  }
+
+  /** Under another leader than the one that failed the pause is over. */
+  resumesUnder(leaderEpoch = -1): boolean {
+    if (leaderEpoch <= this.sentToEpoch) return false;
+    this.notBeforeMs = 0;
+    return true;
   }
 
   validated(epoch: number): void {

@@ -5,7 +5,7 @@ import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import { type AssignedPartition, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
@@ -46,6 +46,9 @@ export class ConsumerFetcher {
   readonly #sessions = new Map<BrokerId, ClientFetchSession>();
   /** By broker, the bytes that its fetch in flight may return. */
   readonly #inFlightBytes = new Map<BrokerId, number>();
+  /** By broker, what breaks its fetch in flight off, and when that was last done. Monotonic. */
+  readonly #flights = new Map<BrokerId, AbortController>();
+  readonly #brokenOffMs = new Map<BrokerId, number>();
   /** Number of the last fetch started at each broker. */
   readonly #begun = new Map<BrokerId, number>();
   #fetches = 0;
@@ -83,11 +86,11 @@ export class ConsumerFetcher {
     const toFetch = new Map<BrokerId, Wanted[]>();
     for (const partition of partitions()) {
       if (partition.isStopped || ((partition.isPaused || partition.isHeld) && partition.phase.kind === "fetching")) continue;
-      if (partition.notBeforeMs > nowMs) {
+      const known = cluster.metadata.partition(partition.topic, partition.partition);
+      if (partition.notBeforeMs > nowMs && !partition.resumesUnder(known?.leaderEpoch)) {
         nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);
         continue;
       }
-      const known = cluster.metadata.partition(partition.topic, partition.partition);
       if (known === undefined || known.leader === noBroker) {
         leaderUnknown = true;
         continue;
@@ -149,18 +152,34 @@ export class ConsumerFetcher {
   }
 
   #beginFetch(broker: BrokerId, wanted: readonly Wanted[], shareBytes: number): void {
-    if (this.#inFlightBytes.has(broker)) return;
+    if (this.#inFlightBytes.has(broker)) return this.#makeWay(broker, wanted);
     const maxBytes = Math.min(this.#parts.settings.fetchBytesMax, shareBytes, this.#room());
     if (maxBytes <= 0) return;
     this.#begun.set(broker, ++this.#fetches);
     this.#inFlightBytes.set(broker, maxBytes);
-    void this.#fetch(broker, wanted, maxBytes).finally(() => {
+    for (const { partition } of wanted) partition.isNewThere = false;
+    const flight = new AbortController();
+    this.#flights.set(broker, flight);
+    void this.#fetch(broker, wanted, maxBytes, flight.signal).finally(() => {
       this.#inFlightBytes.delete(broker);
       this.wake();
     });
   }
 
-  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number): Promise<void> {
+  /**
+   * A fetch that waits for records of other partitions would hold up those that have just come to this leader: what they missed meanwhile
+   * is there already. So it is broken off, seldom, and once for all that come: not while positions are still being checked there.
+   */
+  #makeWay(broker: BrokerId, wanted: readonly Wanted[]): void {
+    if (!wanted.some(({ partition }) => partition.isNewThere) || this.#finder.isAsking(broker)) return;
+    const nowMs = this.#parts.cluster.runtime.clock.monotonicMs();
+    const lastMs = this.#brokenOffMs.get(broker) ?? Number.NEGATIVE_INFINITY;
+    if (nowMs - lastMs < this.#parts.settings.fetchWaitMaxMs / 2) return;
+    this.#brokenOffMs.set(broker, nowMs);
+    this.#flights.get(broker)?.abort(new Error("a partition has come to this leader"));
+  }
+
+  async #fetch(broker: BrokerId, wanted: readonly Wanted[], maxBytes: number, makesWay: AbortSignal): Promise<void> {
     const { cluster, settings } = this.#parts;
     let session = this.#sessions.get(broker);
     if (session === undefined) {
@@ -175,7 +194,8 @@ export class ConsumerFetcher {
     const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
     const waitMs = settings.fetchWaitMaxMs;
     try {
-      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (signal) => {
+      const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (moved) => {
+        const signal = AbortSignal.any([moved, makesWay]);
         const connection = await cluster.pool.toBroker(broker, "fetches", signal);
         const asked = session.next(targets);
         const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
@@ -185,17 +205,29 @@ export class ConsumerFetcher {
       });
       if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
       const answers = answersByPartition(answer, targets);
+      this.#learnLeaders(answers, targets, answer.nodeEndpoints);
       for (const one of wanted) {
         const { topic, partition, generation } = one.partition;
         const found = answers.get(partitionKey(topic, partition));
-        if (found !== undefined && generation === one.generation) this.#onAnswer(one, found);
+        if (generation !== one.generation) continue;
+        if (found !== undefined) this.#onAnswer(one, found);
+        // nothing new: in a session it is not mentioned
+        else one.partition.failures = 0;
       }
     } catch (error) {
       session.failed();
-      if (cluster.isClosed) return;
+      if (cluster.isClosed || makesWay.aborted) return;
       const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
       this.#failed(current, error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  #learnLeaders(answers: ReadonlyMap<string, PartitionAnswer>, targets: readonly FetchTarget[], nodes: readonly NodeEndpoint[]): void {
+    const learnt = targets.flatMap(({ topic, partition }) => {
+      const leader = answers.get(partitionKey(topic, partition))?.currentLeader;
+      return leader !== undefined && leader.leaderId >= 0 ? [{ topic, partition, ...leader }] : [];
+    });
+    if (learnt.length > 0) this.#parts.cluster.metadata.learn(learnt, nodes);
   }
 
   /** False: the partition was moved since by its reader, or is fetched from another leader by now. */
@@ -214,9 +246,8 @@ export class ConsumerFetcher {
   }
 
   #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
-    const { cluster, settings, buffer } = this.#parts;
-    const { errorCode, currentLeader, divergingEpoch } = answer;
-    if (currentLeader.leaderId >= 0) cluster.metadata.learn({ topic: target.topic, partition: target.partition, ...currentLeader });
+    const { settings, buffer } = this.#parts;
+    const { errorCode, divergingEpoch } = answer;
     if (errorCode !== "NONE") {
       const verdict = judgeFetchError(errorCode, settings.offsetReset);
       switch (verdict.kind) {
@@ -312,11 +343,10 @@ export class ConsumerFetcher {
     const { cluster } = this.#parts;
     const nowMs = cluster.runtime.clock.monotonicMs();
     for (const partition of partitions) {
-      partition.failures++;
-      partition.notBeforeMs = nowMs + backoffMs(partition.failures, cluster.settings, cluster.runtime.random);
+      partition.pauseUntil(nowMs + backoffMs(partition.failures + 1, cluster.settings, cluster.runtime.random));
+      if (refreshMetadata) cluster.search.successorOf(partition, partition.notBeforeMs);
     }
     cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");
-    if (refreshMetadata) cluster.metadata.requestRefresh();
     this.wake();
   }
 }

@@ -17,6 +17,8 @@ export interface PositionFinderParts {
 /** Looks positions up, and after a change of leaders checks that they are still in the log. */
 export class PositionFinder {
   readonly #parts: PositionFinderParts;
+  /** Brokers with such a request in flight, and how many. */
+  readonly #asked = new Map<BrokerId, number>();
   /** Partitions with a request in flight, and their generation in it. */
   readonly #busy = new Map<AssignedPartition, number>();
 
@@ -31,7 +33,23 @@ export class PositionFinder {
 
   /** Partitions in the phase "validating". */
   validate(partitions: readonly AssignedPartition[]): void {
-    for (const [leader, ofLeader] of this.#byLeader(partitions)) this.#run(ofLeader, (fresh) => this.#askEpochEnds(leader, fresh));
+    for (const [leader, ofLeader] of this.#byLeader(partitions)) {
+      this.#run(ofLeader, (fresh) => {
+        this.#count(leader, 1);
+        return this.#askEpochEnds(leader, fresh).finally(() => this.#count(leader, -1));
+      });
+    }
+  }
+
+  /** Whether positions are still in this broker's logs. */
+  isAsking(broker: BrokerId): boolean {
+    return this.#asked.has(broker);
+  }
+
+  #count(broker: BrokerId, change: 1 | -1): void {
+    const count = (this.#asked.get(broker) ?? 0) + change;
+    if (count === 0) this.#asked.delete(broker);
+    else this.#asked.set(broker, count);
   }
 
   #byLeader(partitions: readonly AssignedPartition[]): ReadonlyMap<BrokerId, readonly AssignedPartition[]> {

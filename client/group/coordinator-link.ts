@@ -5,6 +5,7 @@ import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { retryUntil } from "../base/backoff.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import { RefreshPace } from "../metadata/refresh-pace.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
 
 const groupKeyType = 0;
@@ -70,7 +71,14 @@ export class CoordinatorLink {
     const { runtime, settings, signal: closed } = this.#cluster;
     const { clock, random } = runtime;
     const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
-    return retryUntil(() => this.request(api, build, options), { clock, random, limits: settings, deadlineMs, signal });
+    // another broker may coordinate at any moment
+    const pace = new RefreshPace(settings);
+    const pauseMs = () => pace.pauseMs(clock.monotonicMs(), random);
+    const attempt = () => {
+      pace.begins(clock.monotonicMs());
+      return this.request(api, build, options);
+    };
+    return retryUntil(attempt, { clock, random, limits: settings, deadlineMs, signal, pauseMs });
   }
 
   /** An answer named another coordinator, or none. */
@@ -94,22 +102,26 @@ export class CoordinatorLink {
   async #ask(): Promise<BrokerId> {
     const { pool, metadata, signal } = this.#cluster;
     const build = () => ({ key: this.#groupId, keyType: groupKeyType, coordinatorKeys: [this.#groupId] });
-    const found = await pool.askAny(async (connection, settled) => {
-      const version = connection.versionOf(apis.findCoordinator) ?? 0;
-      const answer = await connection.request(apis.findCoordinator, build, { signal: settled });
-      const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === this.#groupId);
-      const code = one?.errorCode ?? "COORDINATOR_NOT_AVAILABLE";
-      if (one === undefined || code !== "NONE")
-        throw new KafkaProtocolError(code === "NONE" ? "COORDINATOR_NOT_AVAILABLE" : code, `group ${this.#groupId}`, one?.errorMessage);
-      return one.nodeId;
-    }, signal);
+    const found = await pool.askAny(
+      async (connection, settled) => {
+        const version = connection.versionOf(apis.findCoordinator) ?? 0;
+        const answer = await connection.request(apis.findCoordinator, build, { signal: settled });
+        const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === this.#groupId);
+        const code = one?.errorCode ?? "COORDINATOR_NOT_AVAILABLE";
+        if (one === undefined || code !== "NONE")
+          throw new KafkaProtocolError(code === "NONE" ? "COORDINATOR_NOT_AVAILABLE" : code, `group ${this.#groupId}`, one?.errorMessage);
+        return one.nodeId;
+      },
+      signal,
+      { inTurns: true },
+    );
     if (!metadata.snapshot.brokers.has(found)) await metadata.refresh();
     return found;
   }
 
   /**
-   * A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now; a request to one that no
-   * longer does is abandoned.
+   * A coordinator that hangs keeps its connection. When its answer is late, others are asked who coordinates now, one after the other and
+   * with pauses that are a fifth of how late it is; a request to one that no longer does is abandoned.
    */
   async #whileCoordinating<T>(
     node: BrokerId,
@@ -131,10 +143,14 @@ export class CoordinatorLink {
         .catch(() => undefined)
         .finally(watch);
     };
+    const sentAtMs = runtime.clock.monotonicMs();
+    let isLate = false;
     const watch = () => {
       // requests that may legitimately take long are watched with more patience
-      const lateMs = waitMs === 0 ? settings.slowAfterMs : 3 * settings.slowAfterMs;
-      if (!isOver && !this.#cluster.isClosed) timer = runtime.clock.schedule(lateMs, check);
+      const longestMs = waitMs === 0 ? settings.slowAfterMs / 2 : 3 * settings.slowAfterMs;
+      const pauseMs = isLate ? Math.min((runtime.clock.monotonicMs() - sentAtMs) / 5, longestMs) : settings.slowAfterMs;
+      isLate = true;
+      if (!isOver && !this.#cluster.isClosed) timer = runtime.clock.schedule(pauseMs, check);
     };
     watch();
     try {

@@ -1,10 +1,10 @@
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { backoffMs } from "../base/backoff.ts";
 import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
 import { AssignedPartition, type Place, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import { RefreshPace } from "../metadata/refresh-pace.ts";
 import { classicMember } from "./classic-member.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
 import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
@@ -311,7 +311,9 @@ export class GroupSession {
     let left = offsets;
     const areOurs = () =>
       left.every((each) => before.get(keyOf(each)) !== undefined && partitions.get(keyOf(each)) === before.get(keyOf(each)));
-    for (let failures = 1; ; failures++) {
+    const pace = new RefreshPace(settings);
+    for (;;) {
+      pace.begins(runtime.clock.monotonicMs());
       const identity = this.#isSubscribed ? this.#member.identity : noMember;
       if (this.#isSubscribed && identity.generation < 0)
         throw new CommitFailed(`the consumer is not in group ${this.#settings.groupId} now`);
@@ -323,7 +325,7 @@ export class GroupSession {
       } catch (error) {
         const isRefused = this.#isSubscribed && error instanceof KafkaProtocolError && refusalsOfMember.has(error.code);
         if (isRefused) this.#member.commitRefused(identity.generation, error.code);
-        const pauseMs = backoffMs(failures, settings, runtime.random);
+        const pauseMs = pace.pauseMs(runtime.clock.monotonicMs(), runtime.random);
         if (!(isRefused || isRetriableFailure(error)) || runtime.clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
         if (!isRefused || areOurs()) await sleep(runtime.clock, pauseMs, signal);
         // a member that had them in the meantime may have committed more: our earlier state of them is void, even if they came back

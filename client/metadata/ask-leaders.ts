@@ -49,7 +49,7 @@ export async function askLeaders<Q extends TopicPartition, A>(
     if (failed !== undefined) throw failed.reason;
     for (const { index } of open) if (isOpen(index)) throw answers.get(index);
   };
-  await cluster.retrying(deadlineMs, attempt).catch((error: unknown) => {
+  await cluster.asSoonAsPossible(deadlineMs, attempt).catch((error: unknown) => {
     // an answer with a reason is better than none
     if (!(error instanceof KafkaProtocolError) || answers.size < queries.length) throw error;
   });

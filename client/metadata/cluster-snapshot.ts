@@ -105,12 +105,26 @@ export interface LearntLeader {
   readonly leaderEpoch: number;
 }
 
-export function learnLeader(snapshot: ClusterSnapshot, learnt: LearntLeader): ClusterSnapshot {
+/** The address of a leader that was learnt. */
+export interface NodeEndpoint extends Address {
+  readonly nodeId: BrokerId;
+  readonly rack: string | null;
+}
+
+export function learnLeader(snapshot: ClusterSnapshot, learnt: LearntLeader, nodes: readonly NodeEndpoint[]): ClusterSnapshot {
   const topic = snapshot.topics.get(learnt.topic);
   const known = topic?.partitions[learnt.partition];
   if (topic === undefined || known === undefined || learnt.leaderId < 0 || learnt.leaderEpoch <= known.leaderEpoch) return snapshot;
-  if (!snapshot.brokers.has(learnt.leaderId)) return snapshot;
+  const node = nodes.find(({ nodeId }) => nodeId === learnt.leaderId);
+  const brokers = node === undefined ? snapshot.brokers : withBroker(snapshot.brokers, node);
+  if (!brokers.has(learnt.leaderId)) return snapshot;
   const partition = { ...known, leader: learnt.leaderId, leaderEpoch: learnt.leaderEpoch };
   const topics = new Map(snapshot.topics).set(topic.name, { ...topic, partitions: topic.partitions.with(learnt.partition, partition) });
-  return { ...snapshot, topics };
+  return { ...snapshot, topics, brokers };
+}
+
+function withBroker(brokers: ClusterSnapshot["brokers"], { nodeId: id, host, port, rack }: NodeEndpoint): ClusterSnapshot["brokers"] {
+  const known = brokers.get(id);
+  if (known?.host === host && known.port === port) return brokers;
+  return new Map(brokers).set(id, { id, host, port, rack });
 }

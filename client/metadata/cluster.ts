@@ -1,10 +1,11 @@
-import { retryUntil } from "../base/backoff.ts";
+import { type RetryParts, retryUntil } from "../base/backoff.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { ClientClosed } from "../base/errors.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
+import { LeaderSearch } from "./leader-search.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
 /** A client's view of one cluster: connections and metadata, and closing both. */
@@ -13,6 +14,7 @@ export class Cluster {
   readonly settings: ClientSettings;
   readonly pool: ConnectionPool;
   readonly metadata: MetadataCache;
+  readonly search: LeaderSearch;
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
@@ -22,6 +24,7 @@ export class Cluster {
     this.settings = clientSettings(options);
     this.pool = new ConnectionPool(this.runtime, this.settings);
     this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, { mayCreateTopics });
+    this.search = new LeaderSearch(this.metadata, this.runtime.clock);
   }
 
   /** Aborts when the client is closed. */
@@ -38,9 +41,18 @@ export class Cluster {
    * Between attempts the metadata is refreshed, for the failure may be that we asked the wrong broker.
    */
   retrying<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    return this.#retry(deadlineMs, attempt, {});
+  }
+
+  /** As `retrying`, for what another broker may do at any moment: tried again whenever the metadata was refreshed, at its pace. */
+  asSoonAsPossible<T>(deadlineMs: number, attempt: () => Promise<T>): Promise<T> {
+    return this.#retry(deadlineMs, attempt, { pauseMs: () => 0 });
+  }
+
+  #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
     const { clock, random } = this.runtime;
-    const beforeNext = () => this.metadata.refresh().catch(() => undefined);
-    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext });
+    const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
+    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });
   }
 
   /** A connection to the broker with this id if it is known, else to any. */

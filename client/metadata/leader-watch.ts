@@ -2,11 +2,7 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import { RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "./cluster.ts";
-
-/** A partition for which a request was sent to a broker, and the leader epoch known then. */
-export interface SentPartition extends TopicPartition {
-  readonly sentToEpoch: number;
-}
+import type { SentPartition } from "./leader-search.ts";
 
 export interface SentRequest<P extends SentPartition> {
   readonly broker: BrokerId;
@@ -17,36 +13,52 @@ export interface SentRequest<P extends SentPartition> {
 
 /**
  * Watches a request to a leader that may hang: a stopped or silently cut off broker keeps its connections, so only a timeout detects it.
- * Once the answer is `slowAfterMs` late, the metadata is refreshed repeatedly, and `onMoved` is called once for each partition that another
- * broker leads by then, under a higher epoch. While the metadata names the same leader, the request continues: it may be slow for good
- * reasons. Returns a function that ends the watch.
+ *
+ * 1. Once the answer is `slowAfterMs` late, new leaders are searched for (`LeaderSearch`). While the metadata names the same leader, the
+ *    request continues: it may be slow for good reasons.
+ * 2. `onMoved` is called once for each partition that another broker leads by then, under a higher epoch.
+ * 3. Requests that are not late yet are left behind as well when an earlier one over the same connection is: a broker answers in order.
+ * 4. Where the metadata names another leader for other reasons, the request is given a moment before it counts as late: a broker that is
+ *    well hears of the change at about the same time, and says so.
+ *
+ * Returns a function that ends the watch.
  */
 export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: SentRequest<P>, onMoved: (partition: P) => void): () => void {
   const { clock } = cluster.runtime;
   const { slowAfterMs } = cluster.settings;
   const open = new Set(sent.partitions);
-  let timer: Timer | null = null;
-  let unsubscribe: (() => void) | null = null;
-  const check = () => {
+  let isLate = false;
+  let moment: Timer | null = null;
+  const isElsewhere = ({ topic, partition, sentToEpoch }: P) => {
+    const known = cluster.metadata.snapshot.topics.get(topic)?.partitions[partition];
+    return known !== undefined && known.leader >= 0 && known.leader !== sent.broker && known.leaderEpoch > sentToEpoch;
+  };
+  const leave = () => {
     for (const partition of [...open]) {
-      const known = cluster.metadata.partition(partition.topic, partition.partition);
-      if (known === undefined || known.leader < 0 || known.leader === sent.broker || known.leaderEpoch <= partition.sentToEpoch) continue;
+      if (!isElsewhere(partition)) continue;
       open.delete(partition);
       onMoved(partition);
     }
   };
-  const ask = () => {
-    unsubscribe ??= cluster.metadata.onChange(check);
-    check();
-    if (open.size === 0 || cluster.isClosed) return;
-    cluster.metadata.requestRefresh();
-    timer = clock.schedule(slowAfterMs / 4, ask);
+  const check = () => {
+    if (moment !== null || ![...open].some(isElsewhere)) return;
+    if (isLate || cluster.pool.isSilent(sent.broker)) return leave();
+    moment = clock.schedule(slowAfterMs / 5, () => {
+      moment = null;
+      leave();
+    });
   };
-  timer = clock.schedule(sent.waitMs + slowAfterMs, ask);
+  const timer = clock.schedule(sent.waitMs + slowAfterMs, () => {
+    isLate = true;
+    leave();
+    if (open.size > 0) cluster.search.until(() => open.size === 0);
+  });
+  const unsubscribe = cluster.metadata.onChange(check);
   return () => {
     open.clear();
-    timer?.cancel();
-    unsubscribe?.();
+    timer.cancel();
+    moment?.cancel();
+    unsubscribe();
   };
 }
 

@@ -6,17 +6,19 @@ import { backoffMs } from "../base/backoff.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
-import type { ConnectionPool } from "../network/connection-pool.ts";
+import type { AskOne, ConnectionPool } from "../network/connection-pool.ts";
 import {
   type ClusterSnapshot,
   emptySnapshot,
   type LearntLeader,
   learnLeader,
   mergeMetadata,
+  type NodeEndpoint,
   type PartitionMetadata,
   type TopicMetadata,
 } from "./cluster-snapshot.ts";
 import { metadataRequest } from "./metadata-request.ts";
+import { RefreshPace } from "./refresh-pace.ts";
 
 /** Kafka's. */
 const topicNameMax = 249;
@@ -30,6 +32,7 @@ export class MetadataCache {
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
   readonly #mayCreateTopics: boolean;
+  readonly #pace: RefreshPace;
   readonly #listeners = new Set<() => void>();
   readonly #closing = new AbortController();
   /** Topics in use, and when they last were. Monotonic. */
@@ -40,6 +43,8 @@ export class MetadataCache {
   #running: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #failures = 0;
+  /** Some caller of the next refresh wants to hear from a broker that was not asked last. */
+  #inTurns = false;
   #startedAtMs = Number.NEGATIVE_INFINITY;
   #refreshedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -53,10 +58,15 @@ export class MetadataCache {
     this.#runtime = runtime;
     this.#settings = settings;
     this.#mayCreateTopics = mayCreateTopics;
+    this.#pace = new RefreshPace(settings);
   }
 
   get snapshot(): ClusterSnapshot {
     return this.#snapshot;
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** Called after every change. Returns a function that unsubscribes. */
@@ -79,8 +89,9 @@ export class MetadataCache {
     return this.topic(topic)?.partitions[partition];
   }
 
-  learn(learnt: LearntLeader): void {
-    this.#replace(learnLeader(this.#snapshot, learnt));
+  /** What a broker said when it was asked for partitions that it does not lead; `nodes`: the leaders' addresses. */
+  learn(learnt: readonly LearntLeader[], nodes: readonly NodeEndpoint[]): void {
+    this.#replace(learnt.reduce((snapshot, one) => learnLeader(snapshot, one, nodes), this.#snapshot));
   }
 
   /**
@@ -116,8 +127,12 @@ export class MetadataCache {
     return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`);
   }
 
-  /** Metadata requested after this call. Callers share a refresh; one that began before the call does not count. */
-  refresh(signal?: AbortSignal): Promise<void> {
+  /**
+   * Metadata requested after this call. Callers share a refresh; one that began before the call does not count. `inTurns`: from a broker
+   * that was not asked lately, for the one that was may be behind.
+   */
+  refresh(signal?: AbortSignal, { inTurns = false } = {}): Promise<void> {
+    if (inTurns) this.#inTurns = true;
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     const shared = this.#running === null ? this.#start() : this.#queue();
     return abortable(shared, signal);
@@ -158,18 +173,22 @@ export class MetadataCache {
 
   async #runRefresh(): Promise<void> {
     const { clock, random } = this.#runtime;
-    // however many callers there are, the same topics are requested at most once per backoff, less often while it fails
+    // however many callers there are, the same topics are requested at this pace, and less often while that fails
     const isNews = this.#failures === 0 && [...this.#topicsUsedAtMs.keys()].some((name) => !this.#askedTopics.has(name));
-    const gapMs = isNews ? 0 : backoffMs(Math.max(this.#failures, 1), this.#settings, random);
+    const paceMs = this.#pace.pauseMs(clock.monotonicMs(), random);
+    const gapMs = isNews ? 0 : this.#failures > 0 ? backoffMs(this.#failures, this.#settings, random) : paceMs;
     const waitMs = this.#startedAtMs + gapMs - clock.monotonicMs();
     if (waitMs > 0) await sleep(clock, waitMs, this.#closing.signal);
     this.#startedAtMs = clock.monotonicMs();
+    this.#pace.begins(this.#startedAtMs);
+    const inTurns = this.#inTurns || paceMs > 0;
+    this.#inTurns = false;
     this.#forgetUnused();
     this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
     const asked = this.#askedTopics;
     const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics: this.#mayCreateTopics });
     try {
-      const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, build);
+      const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, { build, inTurns });
       this.#failures = 0;
       this.#refreshedAtMs = clock.monotonicMs();
       // a listener that needs newer metadata requests it at once: this refresh is over for it
@@ -208,13 +227,14 @@ async function askMetadata(
   pool: ConnectionPool,
   clock: Clock,
   settings: ClientSettings,
-  build: (version: number) => MetadataRequest,
+  { build, inTurns }: { readonly build: (version: number) => MetadataRequest; readonly inTurns: boolean },
 ): Promise<MetadataResponse> {
   const timeoutMs = Math.min(metadataTimeoutMs, settings.requestTimeoutMs);
   const over = new AbortController();
   const timer = clock.schedule(timeoutMs, () => over.abort(new RequestTimedOut(`no broker answered Metadata within ${timeoutMs} ms`)));
   try {
-    return await pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal }), over.signal);
+    const ask: AskOne<MetadataResponse> = (connection, signal) => connection.request(apis.metadata, build, { signal });
+    return await pool.askAny(ask, over.signal, { inTurns });
   } finally {
     timer.cancel();
   }

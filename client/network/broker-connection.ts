@@ -147,11 +147,11 @@ export class BrokerConnection {
     return this.#answeredAtMs;
   }
 
-  /** The next answer is late: the broker is stuck, or something on the way to it. */
-  isOverdue(nowMs: number): boolean {
+  /** The next answer is late: the broker is stuck, or something on the way to it; or it has just to wait, where `lateMs` is little. */
+  isOverdue(nowMs: number, lateMs = this.#limits.slowAfterMs): boolean {
     const next = this.#inFlight[0];
     if (next === undefined) return false;
-    return nowMs >= Math.max(next.sentAtMs, this.#answeredAtMs) + next.waitMs + this.#limits.slowAfterMs;
+    return nowMs >= Math.max(next.sentAtMs, this.#answeredAtMs) + next.waitMs + lateMs;
   }
 
   /** The version that `request` would use, or null when the broker does not serve the API. */

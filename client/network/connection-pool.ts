@@ -16,6 +16,9 @@ import { type NamedBy, unreachable } from "./unreachable.ts";
  */
 export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
+/** One attempt of a request that any broker can answer. */
+export type AskOne<T> = (connection: BrokerConnection, signal: AbortSignal) => Promise<T>;
+
 /** Brokers that get the same request at the same time. */
 const askedAtOnceMax = 3;
 
@@ -24,6 +27,9 @@ const unreachableAfter = 5;
 
 /** A broker that answered within this time is considered healthy. */
 const recentlyMs = 2_000;
+
+/** Of an address that does not answer, or is not known to. */
+const doubtfulRank = 3;
 
 interface Slot {
   readonly address: Address;
@@ -42,6 +48,8 @@ export class ConnectionPool {
   readonly #settings: ClientSettings;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new AbortController();
+  /** By address: when it was last asked what any broker can answer. */
+  readonly #askedAtMs = new Map<string, number>();
   #brokers: ReadonlyMap<number, Address> = new Map();
   /** Addresses that accepted a connection once, or that were logged as unreachable. */
   readonly #settled = new Set<string>();
@@ -53,6 +61,7 @@ export class ConnectionPool {
 
   /** The brokers' present addresses. Connections to addresses of no broker are closed once idle. */
   setBrokers(brokers: ReadonlyMap<number, Address>): void {
+    for (const [id, address] of brokers) if (!this.#brokers.has(id)) this.#mayBeBack(address);
     this.#brokers = brokers;
     const current = new Set([...brokers.values(), ...this.#settings.bootstrap].map(formatAddress));
     for (const [key, slot] of this.#slots) {
@@ -61,6 +70,20 @@ export class ConnectionPool {
       this.#slots.delete(key);
     }
     for (const address of this.#settled) if (!current.has(address)) this.#settled.delete(address);
+    for (const address of this.#askedAtMs.keys()) if (!current.has(address)) this.#askedAtMs.delete(address);
+  }
+
+  /** The metadata names it again: what failed before says nothing any more. */
+  #mayBeBack(address: Address): void {
+    for (const slot of this.#slots.values()) if (isSame(slot.address, address)) slot.notBeforeMs = 0;
+  }
+
+  /** An answer over one of its connections is late. */
+  isSilent(brokerId: number): boolean {
+    const address = this.#brokers.get(brokerId);
+    const nowMs = this.#runtime.clock.monotonicMs();
+    const isOverdue = (slot: Slot) => slot.connection?.isOpen === true && slot.connection.isOverdue(nowMs);
+    return address !== undefined && [...this.#slots.values()].some((slot) => isSame(slot.address, address) && isOverdue(slot));
   }
 
   /**
@@ -73,6 +96,11 @@ export class ConnectionPool {
     return abortable(this.#connect(address, purpose), signal);
   }
 
+  /** A connection that nothing is waiting on. */
+  probe(address: Address, signal: AbortSignal): Promise<BrokerConnection> {
+    return abortable(this.#connect(address, "probes"), signal);
+  }
+
   /** Some broker: one that answered lately if any, the least busy of them; else the first that can be reached. */
   toAny(): Promise<BrokerConnection> {
     return this.#ofAny((address) => this.#connect(address, "requests"));
@@ -80,19 +108,23 @@ export class ConnectionPool {
 
   /**
    * The first good answer of some broker: another one is asked, too, as soon as one is late or fails. For requests that every broker
-   * answers alike.
+   * answers alike. `inTurns`: the one that was asked longest ago comes first, of those that are well.
    */
-  askAny<T>(ask: (connection: BrokerConnection, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#ofAny(async (address, settled) => {
-      const isStuck = this.#slot(address, "requests").connection?.isOverdue(this.#runtime.clock.monotonicMs()) ?? false;
-      return ask(await this.#connect(address, isStuck ? "probes" : "requests"), settled);
-    }, signal);
+  askAny<T>(ask: AskOne<T>, signal?: AbortSignal, { inTurns = false } = {}): Promise<T> {
+    const attempt = async (address: Address, settled: AbortSignal) => {
+      const nowMs = this.#runtime.clock.monotonicMs();
+      this.#askedAtMs.set(formatAddress(address), nowMs);
+      // records that wait for their replicas hold up whatever comes behind them, on a broker that is perfectly well
+      const mustWait = this.#slot(address, "requests").connection?.isOverdue(nowMs, this.#settings.slowAfterMs / 20) ?? false;
+      return ask(await this.#connect(address, mustWait ? "probes" : "requests"), settled);
+    };
+    return this.#ofAny(attempt, signal, inTurns);
   }
 
-  async #ofAny<T>(attempt: (address: Address, signal: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const limits = { slowAfterMs: this.#settings.slowAfterMs, atOnceMax: askedAtOnceMax };
+  async #ofAny<T>(attempt: (address: Address, signal: AbortSignal) => Promise<T>, signal?: AbortSignal, inTurns = false): Promise<T> {
+    const limits = { slowAfterMs: this.#settings.slowAfterMs / (inTurns ? 10 : 1), atOnceMax: askedAtOnceMax };
     try {
-      return await hedged(this.#runtime.clock, this.#candidates(), limits, attempt, signal);
+      return await hedged(this.#runtime.clock, this.#candidates(inTurns), limits, attempt, signal);
     } catch (error) {
       if (!(error instanceof AggregateError)) throw error;
       const final = error.errors.find((failure) => !(failure instanceof ConnectionLost));
@@ -110,7 +142,7 @@ export class ConnectionPool {
    * Every known address once, the most promising first; otherwise from a random one on, the brokers of the metadata before the bootstrap
    * list.
    */
-  #candidates(): readonly Address[] {
+  #candidates(inTurns: boolean): readonly Address[] {
     const rotated = (addresses: readonly Address[]) => {
       const from = randomInt(this.#runtime.random, Math.max(addresses.length, 1));
       return [...addresses.slice(from), ...addresses.slice(0, from)];
@@ -118,7 +150,14 @@ export class ConnectionPool {
     const all = [...rotated([...this.#brokers.values()]), ...rotated(this.#settings.bootstrap)];
     const unique = new Map(all.map((address) => [formatAddress(address), address]));
     const ranked = [...unique.values()].map((address) => ({ address, ...this.#promise(address) }));
-    return ranked.sort((a, b) => a.rank - b.rank || a.pending - b.pending).map(({ address }) => address);
+    const byPromise = ranked.sort((a, b) => a.rank - b.rank || a.pending - b.pending);
+    if (!inTurns) return byPromise.map(({ address }) => address);
+    const known = new Set([...this.#brokers.values()].map(formatAddress));
+    // an address of the bootstrap list that the metadata does not have may be another name of one that it has
+    const turnOf = ({ address, rank }: { readonly address: Address; readonly rank: number }) =>
+      Number(rank >= doubtfulRank) * 2 + Number(!known.has(formatAddress(address)));
+    const askedAtMs = ({ address }: { readonly address: Address }) => this.#askedAtMs.get(formatAddress(address)) ?? 0;
+    return byPromise.sort((a, b) => turnOf(a) - turnOf(b) || askedAtMs(a) - askedAtMs(b)).map(({ address }) => address);
   }
 
   /**
@@ -130,9 +169,10 @@ export class ConnectionPool {
     const open = slots.flatMap(({ connection }) => (connection?.isOpen ? [connection] : []));
     const pending = slots.find(({ purpose }) => purpose === "requests")?.connection?.pending ?? 0;
     const isDoubtful = slots.some(({ failures, opening }) => failures > 0 || opening !== null);
-    if (isDoubtful || open.some((connection) => connection.isOverdue(nowMs))) return { rank: 3, pending };
+    const isRecent = open.some((one) => nowMs - one.answeredAtMs < recentlyMs && !one.isOverdue(nowMs));
+    const isOverdue = !isRecent && open.some((one) => one.isOverdue(nowMs));
+    if (isDoubtful || isOverdue) return { rank: doubtfulRank, pending };
     if (open.length === 0) return { rank: 2, pending };
-    const isRecent = open.some(({ answeredAtMs }) => nowMs - answeredAtMs < recentlyMs);
     return { rank: isRecent ? 0 : 1, pending };
   }
 

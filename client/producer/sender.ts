@@ -161,11 +161,13 @@ export class Sender {
       };
   }
 
-  #learnLeaders({ responses }: ProduceResponse): void {
-    for (const { name, partitionResponses } of responses) {
-      for (const { index, currentLeader } of partitionResponses)
-        if (currentLeader.leaderId >= 0) this.#parts.cluster.metadata.learn({ topic: name, partition: index, ...currentLeader });
-    }
+  #learnLeaders({ responses, nodeEndpoints }: ProduceResponse): void {
+    const learnt = responses.flatMap(({ name: topic, partitionResponses }) =>
+      partitionResponses.flatMap(({ index, currentLeader }) =>
+        currentLeader.leaderId >= 0 ? [{ topic, partition: index, ...currentLeader }] : [],
+      ),
+    );
+    if (learnt.length > 0) this.#parts.cluster.metadata.learn(learnt, nodeEndpoints);
   }
 
   #conclude(batch: ProducerBatch, outcome: ProduceOutcome): void {
@@ -192,9 +194,10 @@ export class Sender {
         }
         batch.lastError = error;
         // a batch that was only out of order waits for those before it, not for its own pause
-        accumulator.putBack(batch, isNext ? nowMs + backoffMs(attempts, cluster.settings, random) : nowMs);
+        const notBeforeMs = isNext ? nowMs + backoffMs(attempts, cluster.settings, random) : nowMs;
+        accumulator.putBack(batch, notBeforeMs);
         if (verdict.kind === "renumber") accumulator.refuseNumbering(batch, false);
-        else if (verdict.refreshMetadata) cluster.metadata.requestRefresh();
+        else if (verdict.refreshMetadata) cluster.search.successorOf(batch, notBeforeMs);
         return cluster.runtime.log.debug({ topic, partition, attempts, err: error }, "a batch will be sent again");
       }
       case "split":

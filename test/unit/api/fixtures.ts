@@ -15,6 +15,7 @@ export function context(apiVersion: number, more: Partial<RequestContext> = {}):
     remote: "10.0.0.9:50000",
     connectionId: 1,
     signal: new AbortController().signal,
+    origin: { acceptedMs: Number.POSITIVE_INFINITY, retire: () => {} },
     meter: uncounted,
     ...more,
   };

@@ -54,6 +54,8 @@ export class FakeCluster {
   #nextProducerId = 4000;
   readonly #hanging = new Map<number, (() => void)[]>();
   intercept: (seen: Intercepted) => Interception = () => undefined;
+  /** Whoever is asked for what another one leads says who does, and where that one is. */
+  hints = false;
   /** Highest versions that the brokers admit to, by API name. */
   versionMax: Record<string, number> = {};
 
@@ -219,6 +221,16 @@ export class FakeCluster {
     return partition.leader === broker ? partition : "NOT_LEADER_OR_FOLLOWER";
   }
 
+  #nodes() {
+    return this.hints ? [...this.links.keys()].map((nodeId) => ({ nodeId, host: "fake", port: 9000 + nodeId, rack: null })) : [];
+  }
+
+  #hint(name: string, index: number, led: FakePartition | KafkaErrorCode) {
+    const partition = this.topics.get(name)?.partitions[index];
+    if (!this.hints || led !== "NOT_LEADER_OR_FOLLOWER" || partition === undefined) return { leaderId: -1, leaderEpoch: -1 };
+    return { leaderId: partition.leader, leaderEpoch: partition.leaderEpoch };
+  }
+
   produce(
     { topicData }: ProduceRequest,
     broker: number,
@@ -226,7 +238,7 @@ export class FakeCluster {
   ): ProduceResponse {
     return {
       throttleTimeMs: 0,
-      nodeEndpoints: [],
+      nodeEndpoints: this.#nodes(),
       responses: topicData.map(({ name, partitionData }) => ({
         name,
         partitionResponses: partitionData.map(({ index, records }) => {
@@ -242,7 +254,7 @@ export class FakeCluster {
             logStartOffset: 0,
             recordErrors: [],
             errorMessage: null,
-            currentLeader: { leaderId: -1, leaderEpoch: -1 },
+            currentLeader: this.#hint(name, index, led),
           };
         }),
       })),
@@ -266,15 +278,17 @@ export class FakeCluster {
       throttleTimeMs: 0,
       errorCode: "NONE",
       sessionId: 0,
-      nodeEndpoints: [],
+      nodeEndpoints: this.#nodes(),
       responses: topics.map(({ topic, topicId, partitions }) => {
         const name = version >= 13 ? ([...this.topics].find(([, known]) => known.topicId === topicId)?.[0] ?? "") : topic;
         return {
           topic,
           topicId,
-          partitions: partitions.map(({ partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes }) =>
-            this.#fetchPartition(this.#led(name, partition, broker), partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes),
-          ),
+          partitions: partitions.map(({ partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes }) => {
+            const led = this.#led(name, partition, broker);
+            const fetched = this.#fetchPartition(led, partition, fetchOffset, lastFetchedEpoch, partitionMaxBytes);
+            return { ...fetched, currentLeader: this.#hint(name, partition, led) };
+          }),
         };
       }),
     };
@@ -294,7 +308,6 @@ export class FakeCluster {
       lastStableOffset: -1,
       logStartOffset: -1,
       divergingEpoch: { epoch: -1, endOffset: -1 },
-      currentLeader: { leaderId: -1, leaderEpoch: -1 },
       snapshotId: { endOffset: -1, epoch: -1 },
       abortedTransactions: null,
       preferredReadReplica: -1,

@@ -4,6 +4,7 @@ import { Consumer } from "../../../client/consumer/consumer.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
 import { stringSerde } from "../../../client/serialization/serde.ts";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
 
 function producerFor({ runtime, bootstrap }: FakeCluster, options: Partial<ProducerOptions<string, string>> = {}) {
@@ -54,6 +55,48 @@ describe("metadata", () => {
     const producer = producerFor(cluster, { bootstrap: "fake:9001,fake:9002" });
     expect((await cluster.clock.until(producer.send({ topic: "t", value: "x" }))).offset).toBe(0);
     expect(cluster.clock.monotonicMs()).toBeLessThanOrEqual(2_000);
+  });
+});
+
+describe("an administrator's request", () => {
+  const made = {
+    throttleTimeMs: 0,
+    topics: [
+      {
+        ...{ name: "new", topicId: zeroTopicId, errorCode: "NONE", errorMessage: null, topicConfigErrorCode: "NONE" },
+        ...{ numPartitions: 1, replicationFactor: 1, configs: [] },
+      },
+    ],
+  };
+
+  test("leaves a broker that hangs within seconds, and asks another", async () => {
+    const cluster = new FakeCluster([1, 2, 3]);
+    cluster.intercept = ({ api }) => (api === "CreateTopics" ? made : undefined);
+    const admin = new Admin(cluster);
+    for (const hanging of [1, 2, 3]) {
+      cluster.hang(hanging);
+      const beforeMs = cluster.clock.monotonicMs();
+      for (let i = 0; i < 4; i++) await cluster.clock.until(admin.createTopics([{ name: "new" }]));
+      expect(cluster.clock.monotonicMs() - beforeMs, `broker ${hanging} hangs`).toBeLessThanOrEqual(2_500);
+      cluster.wake(hanging);
+      await cluster.clock.advance(5_000);
+    }
+  });
+
+  test("waits for a broker that takes long and is well", async () => {
+    const cluster = new FakeCluster([1, 2]);
+    let asked = 0;
+    cluster.intercept = ({ api }) => {
+      if (api !== "CreateTopics") return undefined;
+      asked++;
+      return (respond) => void cluster.clock.schedule(12_000, () => respond(made));
+    };
+    const admin = new Admin(cluster);
+    await cluster.clock.until(admin.createTopics([{ name: "new" }]));
+    expect(asked).toBe(1);
+    const probes = cluster.requests.length;
+    await cluster.clock.advance(10_000);
+    expect(cluster.requests.length, "and asks nothing any more").toBe(probes);
   });
 });
 

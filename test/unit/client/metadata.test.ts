@@ -52,19 +52,24 @@ describe("what is known of a cluster", () => {
     expect(without.topicErrors.get("b")).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   });
 
-  test("a leader told in passing counts when its epoch is newer and its broker known", () => {
+  test("a leader told in passing counts when its epoch is newer and its broker known, or its address told as well", () => {
     const cluster = new FakeCluster();
     cluster.topic("t", [1]);
     const known = mergeMetadata(emptySnapshot, answer(cluster));
     const learnt = { topic: "t", partition: 0, leaderId: 2, leaderEpoch: 1 };
-    expect(learnLeader(known, learnt).topics.get("t")?.partitions[0]).toMatchObject({ leader: 2, leaderEpoch: 1 });
+    expect(learnLeader(known, learnt, []).topics.get("t")?.partitions[0]).toMatchObject({ leader: 2, leaderEpoch: 1 });
     for (const useless of [
       { ...learnt, leaderEpoch: 0 },
       { ...learnt, leaderId: 9 },
       { ...learnt, leaderId: -1 },
       { ...learnt, partition: 5 },
     ])
-      expect(learnLeader(known, useless)).toBe(known);
+      expect(learnLeader(known, useless, [])).toBe(known);
+    const node = { nodeId: 9, host: "new", port: 9, rack: null };
+    const elsewhere = learnLeader(known, { ...learnt, leaderId: 9 }, [node]);
+    expect(elsewhere.topics.get("t")?.partitions[0]?.leader).toBe(9);
+    expect(elsewhere.brokers.get(9), "its address came with the hint").toMatchObject({ id: 9, host: "new", port: 9 });
+    expect(known.brokers.has(9)).toBe(false);
   });
 });
 

@@ -78,6 +78,26 @@ test("a handler is told listener, version, client id and connection, and that th
   expect(broker.listeners.connectionCount).toBe(1);
 });
 
+test("a retired connection begins nothing more, answers what was begun, and closes when its client does", async () => {
+  const broker = await new ClientHarness().start({ requestsInFlightMax: 2 });
+  await broker.clock.advance(5);
+  const client = await broker.connect();
+  await broker.clock.advance(5);
+  await client.send(produce(1, "a"), produce(2, "b"), produce(3, "c"));
+  const [a, b] = broker.asked;
+  expect(a?.context.origin.acceptedMs, "when it was accepted, not when it was used").toBe(broker.clock.monotonicMs() - 5);
+  a?.context.origin.retire();
+  await client.send(produce(4, "d"));
+  b?.answer("B");
+  a?.answer("A");
+  expect(await client.answers()).toEqual(["1:A", "2:B"]);
+  expect(bodies(broker.asked)).toEqual(["a", "b"]);
+  await client.send(produce(5, "e"));
+  client.link.end();
+  await settled();
+  expect([bodies(broker.asked), broker.listeners.connectionCount, broker.listeners.heldBytes]).toEqual([["a", "b"], 0, 0]);
+});
+
 test("reading pauses at the bound on requests of one connection and goes on below it", async () => {
   const broker = await new ClientHarness().start({ requestsInFlightMax: 2 });
   const client = await broker.connect();

@@ -1,5 +1,13 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Decision, Now, ReplayedBatch, ShardEnvironment, StateMachine, StateRecord } from "../../../broker/state-machine/contract.ts";
+import type {
+  Decision,
+  Now,
+  ReplayedBatch,
+  RequestOrigin,
+  ShardEnvironment,
+  StateMachine,
+  StateRecord,
+} from "../../../broker/state-machine/contract.ts";
 import { type LedPartitions, partitionOfKey, Shards } from "../../../broker/state-machine/shards.ts";
 import { sweep } from "../../../broker/state-machine/sweep.ts";
 import type { TopicPartition } from "../../../protocol/base/ids.ts";
@@ -226,6 +234,30 @@ describe("counters on the machinery that groups stand on", () => {
     await answerTo(count(a));
     await lead(0, 4);
     expect([machines.length, await answerTo(count(a))]).toEqual([1, "2 in epoch 4"]);
+  });
+
+  test("carry out nothing that may have been meant for an earlier leadership, and close the connection that it came over", async () => {
+    const retired: string[] = [];
+    const over = (name: string) => ({ acceptedMs: clock.monotonicMs(), retire: () => void retired.push(name) });
+    const countOver = (origin: RequestOrigin) => answerTo(counters.run(a, (machine, now) => machine.count(a, now), origin));
+    const early = over("early");
+    await lead(0, 3);
+    expect(await countOver(early), "in its first leadership a broker has nothing old to fear").toBe("1 in epoch 3");
+    const old = over("old");
+    lose(0);
+    expect([await countOver(old), retired]).toEqual(["NOT_COORDINATOR", []]);
+    await clock.advance(10);
+    const meanwhile = over("meanwhile");
+    await lead(0, 5);
+    for (const origin of [early, old, meanwhile]) expect(await countOver(origin)).toBe("NOT_COORDINATOR");
+    expect(retired).toEqual(["early", "old", "meanwhile"]);
+    await clock.advance(1);
+    const fresh = over("fresh");
+    expect([await countOver(fresh), await read(a)]).toEqual(["2 in epoch 5", 2]);
+    await lead(1, 5);
+    expect(await answerTo(counters.run(b, (machine, now) => machine.count(b, now), old)), "another shard").toBe("1 in epoch 5");
+    await lead(0, 6);
+    expect([await countOver(fresh), retired.length]).toEqual(["3 in epoch 6", 3]);
   });
 
   test("have timers that act while the leadership lasts, are tried again when refused, and begin again after a load", async () => {
