@@ -132,4 +132,17 @@ describe("a suspected broker", () => {
     await world.until("the next controller has told it", () => images.length > 0);
     expect(images[0]).toBe(true);
   });
+  test("is of no interest to a term that is over, also one that ends while it loads", async () => {
+    for (let afterMs = 0; afterMs < 24; afterMs++) {
+      const { world, controller, suspect } = await three();
+      const life = { brokerId: controller, brokerEpoch: world.node(controller).membership.epoch };
+      world.node(suspect).controller.replace(life);
+      await world.until("another is elected", () => world.node(suspect).controller.isController);
+      await world.pass(afterMs);
+      world.node(suspect).controller.stop();
+      await world.pass(1_000);
+      const listening = [1, 2, 3].map((id) => world.node(id).watch.listening);
+      expect(listening, `stopped ${afterMs} ms after the election`).toEqual([0, 0, 0]);
+    }
+  });
 });
