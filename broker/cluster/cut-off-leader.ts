@@ -3,7 +3,7 @@ import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
 import { decodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
-import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { ImageSource } from "./cluster-image.ts";
@@ -11,6 +11,7 @@ import type { ImageSource } from "./cluster-image.ts";
 /** A partition that another broker leads by now. */
 export interface LedElsewhere {
   readonly topic: string;
+  readonly topicId: TopicId;
   readonly record: PartitionRecord;
 }
 
@@ -81,13 +82,13 @@ export class CutOffLeader {
 
   #led(): LedElsewhere[] {
     const { brokerId, images } = this.#parts;
-    return [...images.current.topics.values()].flatMap(({ name, partitions }) =>
-      partitions.filter(({ leader }) => leader === brokerId).map((record) => ({ topic: name, record })),
+    return [...images.current.topics.values()].flatMap(({ name, id, partitions }) =>
+      partitions.filter(({ leader }) => leader === brokerId).map((record) => ({ topic: name, topicId: id, record })),
     );
   }
 
   /** Null: there is none, or none that can be read. */
-  async #successorOf({ topic, record }: LedElsewhere): Promise<LedElsewhere | null> {
+  async #successorOf({ topic, topicId, record }: LedElsewhere): Promise<LedElsewhere | null> {
     const { brokerId, coordinator } = this.#parts;
     const path = partitionStatePath(topic, record.partition);
     try {
@@ -96,7 +97,7 @@ export class CutOffLeader {
       const { controllerEpoch: _, ...state } = decodePartitionState(path, node.data);
       if (state.leaderEpoch <= record.leaderEpoch || state.leader === brokerId || state.leader === noBroker) return null;
       const isrEpochs = knownIsrEpochs(state, node.modifiedZxid);
-      return { topic, record: { ...record, ...state, isrEpochs, stateVersion: node.version } };
+      return { topic, topicId, record: { ...record, ...state, isrEpochs, stateVersion: node.version } };
     } catch (error) {
       if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return null;
       throw error;

@@ -129,14 +129,17 @@ function withRecord(known: TopicImage | null, { name, id, partitions: changed, c
   return { name, id, partitions, config: known !== null && sameConfig(known.config, config) ? known.config : config };
 }
 
-/** The image with those of these states that are newer than what it has. The same image: none of them is. */
+/**
+ * The image with those of these states that are newer than what it has. The same image: none of them is. By the topic's id: it may have
+ * been re-created under its name since the state was read, and begun with epoch 0.
+ */
 export function withLedElsewhere(image: ClusterImage, partitions: readonly LedElsewhere[]): ClusterImage {
   const topics = new Map(image.topics);
   let isNew = false;
-  for (const { topic: name, record } of partitions) {
+  for (const { topic: name, topicId, record } of partitions) {
     const topic = topics.get(name);
     const known = topic?.partitions[record.partition];
-    if (topic === undefined || known === undefined || known.leaderEpoch >= record.leaderEpoch) continue;
+    if (topic?.id !== topicId || known === undefined || known.leaderEpoch >= record.leaderEpoch) continue;
     topics.set(name, { ...topic, partitions: topic.partitions.with(record.partition, record) });
     isNew = true;
   }

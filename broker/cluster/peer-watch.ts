@@ -40,6 +40,7 @@ export class PeerWatch {
       for (const peer of this.#peers.values()) peer.end();
       this.#peers.clear();
       this.#suspects = nobodySuspected;
+      this.#tickDueMs = Number.POSITIVE_INFINITY;
     });
     this.#watchRegistered();
     this.#scheduleTick(signal);
@@ -52,6 +53,7 @@ export class PeerWatch {
 
   /** Whether or not this broker hears from a majority. */
   reachOf(id: BrokerId): Reach {
+    this.#leaveOutStall();
     return this.#peers.get(id)?.reachAt(this.#parts.clock.monotonicMs()) ?? "reached";
   }
 
@@ -81,21 +83,28 @@ export class PeerWatch {
     this.#tickDueMs = clock.monotonicMs() + tickMs;
     clock.schedule(tickMs, () => {
       if (signal.aborted) return;
-      this.#tick();
+      this.#judge();
       this.#scheduleTick(signal);
     });
   }
 
-  #tick(): void {
+  /**
+   * Before anything is judged. Otherwise: (1) this process stands still for seconds; (2) when it runs again, the answer of one broker is
+   * what it finds first; (3) by that it has a majority, and another's answer, which it has not got to yet, seems to be late.
+   */
+  #leaveOutStall(): void {
     const { clock, log, suspectTimeoutMs } = this.#parts;
-    const lateMs = clock.monotonicMs() - this.#tickDueMs;
+    const nowMs = clock.monotonicMs();
+    const lateMs = nowMs - this.#tickDueMs;
+    if (lateMs <= 0) return;
+    this.#tickDueMs = nowMs;
     for (const peer of this.#peers.values()) peer.doNotCount(lateMs);
     if (lateMs >= suspectTimeoutMs / 2)
       log.warn({ lateMs: Math.round(lateMs) }, "this process did not run for a while: others may suspect it");
-    this.#judge();
   }
 
   #judge(): void {
+    this.#leaveOutStall();
     const { clock, suspectTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
     const views = new Map<BrokerId, PeerView>([...this.#peers].map(([id, peer]) => [id, peer.viewAt(nowMs)]));

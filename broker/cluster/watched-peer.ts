@@ -73,15 +73,20 @@ export class WatchedPeer {
     const { signal } = this.#ended;
     let broken = 0;
     while (!signal.aborted) {
-      const why = await this.#beat(this.#isFirstOnLink ? 0 : intervalMs);
+      const waitMs = this.#isFirstOnLink ? 0 : intervalMs;
+      const startedMs = clock.monotonicMs();
+      const why = await this.#beat(waitMs);
       if (signal.aborted) return;
+      const wasHeld = why === null && clock.monotonicMs() - startedMs >= waitMs / 2;
       this.#isFirstOnLink = why !== null;
       if (why !== null || this.noted !== "reached") this.#onNews();
       // A link that broke is opened again at once, to find out whether anyone is there. One that breaks again may be of a process that is
-      // dying: its system closes one socket after the other, and its port last.
-      broken = why === "broken" ? broken + 1 : 0;
+      // dying: its system closes one socket after the other, and its port last. The first answer on a link, which comes at once, says
+      // nothing of how long the link holds.
+      if (why === "broken") broken++;
+      else if (why !== null || waitMs > 0) broken = 0;
       const pauseMs = broken === 0 ? intervalMs : Math.min(intervalMs, brokenPauseMs * (broken - 1));
-      if (why !== null) await sleep(clock, pauseMs, signal).catch(() => undefined);
+      if (!wasHeld) await sleep(clock, pauseMs, signal).catch(() => undefined);
     }
   }
 

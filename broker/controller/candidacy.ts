@@ -45,6 +45,8 @@ export class Candidacy {
   #holder: BrokerId | null = null;
   /** The holder to be replaced by the next attempt. */
   #unreachable: ControllerLife | null = null;
+  /** As logged; until there is another controller. */
+  #toldUnreachable: ControllerLife | null = null;
   #isElecting = false;
   #electAgain = false;
   #retry: Timer | null = null;
@@ -74,7 +76,11 @@ export class Candidacy {
 
   /** A majority of the brokers cannot reach the holder: takes its place. */
   replace(controller: ControllerLife): void {
-    this.#parts.log.warn({ controllerId: controller.brokerId }, "a majority of the brokers cannot reach the controller: replacing it");
+    const { brokerId: controllerId, brokerEpoch } = controller;
+    // said a few times a second for as long as it lasts
+    if (this.#toldUnreachable?.brokerId !== controllerId || this.#toldUnreachable.brokerEpoch !== brokerEpoch)
+      this.#parts.log.warn({ controllerId }, "a majority of the brokers cannot reach the controller: replacing it");
+    this.#toldUnreachable = controller;
     this.#unreachable = controller;
     this.consider();
   }
@@ -108,8 +114,11 @@ export class Candidacy {
     this.#isElecting = true;
     do {
       this.#electAgain = false;
+      // what cannot be done now may be wrong by the time it can: the brokers will say so again, if it is still true
+      const unreachable = this.#unreachable;
+      this.#unreachable = null;
       if (this.#isClosed || this.#parts.coordinator.state !== "connected" || !this.#isEligible()) continue;
-      const settled = await this.#electOnce().catch((error) => {
+      const settled = await this.#electOnce(unreachable).catch((error) => {
         if (error instanceof InvariantViolation) throw error;
         this.#parts.log.warn({ err: error }, "the election failed");
         return false;
@@ -120,13 +129,11 @@ export class Candidacy {
   }
 
   /** False: try again after a pause. */
-  async #electOnce(): Promise<boolean> {
+  async #electOnce(unreachable: ControllerLife | null): Promise<boolean> {
     const { coordinator, brokerId, clock, log, seen } = this.#parts;
     if (this.#resigning !== null && !(await this.#release(this.#resigning))) return false;
     // the others' turn; which of them has won is not known yet
     if (this.#isDiskStalled && (await coordinator.read(controllerPath)) === null) return true;
-    const unreachable = this.#unreachable;
-    this.#unreachable = null;
     const result = await electController({ coordinator, brokerId, nowMs: clock.nowMs(), seenEpoch: seen.controllerEpoch, unreachable });
     // before anything is done in the name of this epoch: see `SeenController`
     const isNoted = result.kind !== "won" || (await this.#note(result.controllerEpoch));
@@ -137,7 +144,10 @@ export class Candidacy {
         return false;
       case "lost":
         this.#unsettledReason = null;
-        if (result.holder !== this.#holder) log.info({ controllerId: result.holder }, "the controller is another broker");
+        if (result.holder !== this.#holder) {
+          this.#toldUnreachable = null;
+          log.info({ controllerId: result.holder }, "the controller is another broker");
+        }
         this.#holder = result.holder;
         // another holds it, so ours is gone: nothing to release
         this.#endTerm();

@@ -163,6 +163,97 @@ export function coordinatorRolesSuite(name: string, newHarness: () => Promise<Co
       });
     });
 
+    describe("a controller that a majority cannot reach", () => {
+      const registered = async (id: number) => {
+        const coordinator = await connect();
+        const { brokerEpoch } = await registerBroker(coordinator, id, registration(`dir-${id}`));
+        return { coordinator, brokerId: id, brokerEpoch };
+      };
+      type Registered = Awaited<ReturnType<typeof registered>>;
+      const depose = ({ coordinator, brokerId }: Registered, unreachable: Pick<Registered, "brokerId" | "brokerEpoch">) =>
+        electController({ coordinator, brokerId, nowMs: 1_700_000_000_000, unreachable });
+      /** Broker 1 is the controller. */
+      const deposable = async () => {
+        const [one, two, three] = [await registered(1), await registered(2), await registered(3)];
+        const first = await elect(one.coordinator, 1);
+        if (first.kind !== "won") throw new Error(first.kind);
+        return { one, two, three, first };
+      };
+
+      test("is replaced though its session lives, under a raised epoch; its writes fail, and it cannot resign for the other", async () => {
+        const { one, two, three, first } = await deposable();
+        const won = { kind: "won", controllerEpoch: 2, epochVersion: first.epochVersion + 1, sessionNumber: 1 };
+        expect(await depose(two, one)).toEqual(won);
+        expect([await textAt(two.coordinator, controllerEpochPath), await two.coordinator.read(controllerPath)]).toMatchObject([
+          "2",
+          { ownedByUs: true },
+        ]);
+        const late = await one.coordinator.write([{ kind: "check", path: controllerEpochPath, version: first.epochVersion }, create("/x")]);
+        expect(late).toEqual({ kind: "conflict", failedIndex: 0, reason: "bad-version" });
+        expect((await resignController(one.coordinator, first)).kind).toBe("conflict");
+        expect(await elect(one.coordinator, 1)).toEqual({ kind: "lost", holder: 2 });
+        await one.coordinator.close();
+        expect(await depose(three, one), "the verdict is about another").toEqual({ kind: "lost", holder: 2 });
+        expect(await elect(two.coordinator, 2)).toEqual(won);
+      });
+
+      test("stays if the verdict is about another broker, or another registration of it", async () => {
+        const { one, two, three } = await deposable();
+        const { brokerEpoch } = one;
+        const lost = { kind: "lost", holder: 1 };
+        expect(await depose(two, three)).toEqual(lost);
+        expect(await depose(two, { ...three, brokerEpoch })).toEqual(lost);
+        expect(await depose(two, { ...one, brokerEpoch: brokerEpoch - 1 })).toEqual(lost);
+        expect(await depose(two, { ...one, brokerEpoch: brokerEpoch + 1 })).toEqual(lost);
+        expect(await textAt(two.coordinator, controllerEpochPath)).toBe("1");
+      });
+
+      test("stays if it holds its place in another session than that of the registration, or has none", async () => {
+        const { one, two } = await deposable();
+        const later = await registered(1);
+        expect(await depose(two, later), "the session of its earlier life ends by itself").toEqual({ kind: "lost", holder: 1 });
+        expect(await depose(two, one)).toEqual({ kind: "lost", holder: 1 });
+        await two.coordinator.write([{ kind: "delete", path: brokerPath(1), version: -1 }]);
+        expect(await depose(two, later)).toEqual({ kind: "lost", holder: 1 });
+      });
+
+      test("is never the asking broker itself", async () => {
+        const { one, first } = await deposable();
+        expect(await depose(one, one)).toEqual(first);
+        expect(await textAt(one.coordinator, controllerEpochPath)).toBe("1");
+      });
+
+      test("stays while the epoch has been raised since, by whomever; and an unregistered broker replaces nobody", async () => {
+        const { one, two, three } = await deposable();
+        await three.coordinator.write([{ kind: "delete", path: brokerPath(3), version: -1 }]);
+        expect(await depose(three, one)).toMatchObject({ kind: "unknown", error: { message: expect.stringContaining("not registered") } });
+        await two.coordinator.write([set(controllerEpochPath, "7", -1)]);
+        expect(await depose(two, one)).toMatchObject({ kind: "unknown" });
+        expect([await textAt(two.coordinator, controllerEpochPath), await one.coordinator.read(controllerPath)]).toMatchObject([
+          "7",
+          { ownedByUs: true },
+        ]);
+      });
+
+      test("has one successor, when two replace it at once", async () => {
+        const { one, two, three } = await deposable();
+        const results = await Promise.all([depose(two, one), depose(three, one)]);
+        const winner = results[0]?.kind === "won" ? 2 : 3;
+        expect(results.filter(({ kind }) => kind === "won")).toEqual([expect.objectContaining({ controllerEpoch: 2 })]);
+        expect(results.filter(({ kind }) => kind === "lost")).toEqual([{ kind: "lost", holder: winner }]);
+        expect(await textAt(one.coordinator, controllerEpochPath)).toBe("2");
+      });
+
+      test.each([{ done: true }, { done: false }])("is replaced once, though the answer is lost (done: $done)", async ({ done }) => {
+        const { one, two } = await deposable();
+        harness.loseNextAnswer(two.coordinator, { done });
+        expect(await depose(two, one)).toMatchObject({ kind: "unknown" });
+        await two.coordinator.connected();
+        expect(await depose(two, one)).toMatchObject({ kind: "won", controllerEpoch: 2 });
+        expect(await textAt(one.coordinator, controllerEpochPath)).toBe("2");
+      });
+    });
+
     describe("a broker's registration", () => {
       test("is readable by all, and its epoch rises with each life", async () => {
         const [zk, other] = [await connect(), await connect()];

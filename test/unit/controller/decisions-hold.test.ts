@@ -21,8 +21,14 @@ const recordArbitrary: fc.Arbitrary<PartitionRecord> = fc.record({
 });
 
 const stateArbitrary: fc.Arbitrary<ControllerState> = fc
-  .record({ living: byBroker(epochs), recovered: byBroker(epochs), leaving: fc.uniqueArray(ids), offline: fc.uniqueArray(ids) })
-  .map(({ living, recovered, leaving, offline }) => ({
+  .record({
+    living: byBroker(epochs),
+    recovered: byBroker(epochs),
+    leaving: fc.uniqueArray(ids),
+    suspects: fc.uniqueArray(ids),
+    offline: fc.uniqueArray(ids),
+  })
+  .map(({ living, recovered, leaving, suspects, offline }) => ({
     ...emptyState,
     brokers: new Map(
       Object.entries(living).map(([id, epoch]) => [
@@ -32,6 +38,7 @@ const stateArbitrary: fc.Arbitrary<ControllerState> = fc
     ),
     recoveredEpochs: new Map(Object.entries(recovered).map(([id, epoch]) => [Number(id), epoch])),
     shuttingDown: new Set(leaving),
+    suspects: new Set(suspects),
     offlineReplicas: new Map(
       offline.map((id) => [
         id,

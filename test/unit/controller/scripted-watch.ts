@@ -5,6 +5,11 @@ export class ScriptedWatch {
   readonly #listeners = new Set<() => void>();
   suspects: Suspects = new Map();
 
+  /** How many want to know. */
+  get listening(): number {
+    return this.#listeners.size;
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

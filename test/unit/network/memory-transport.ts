@@ -1,5 +1,6 @@
 import {
   type Address,
+  ConnectionRefused,
   formatAddress,
   type Link,
   type LinkHandlers,
@@ -108,7 +109,7 @@ export class MemoryTransport implements Transport {
   async connect(address: Address, handlers: LinkHandlers): Promise<MemoryLink> {
     await Promise.resolve();
     const accept = this.#listeners.get(address.port);
-    if (accept === undefined) throw new Error(`cannot connect to ${formatAddress(address)}: refused`);
+    if (accept === undefined) throw new ConnectionRefused(`cannot connect to ${formatAddress(address)}: refused`);
     const near = new MemoryLink(formatAddress(address));
     const far = new MemoryLink(`${this.clientHost}:${this.#nextPort++}`);
     near.other = far;

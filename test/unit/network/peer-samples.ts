@@ -116,9 +116,9 @@ export const peerSamples: PeerMessages = {
     },
     response: { error: "STALE_CONTROLLER_EPOCH", message: "" },
   },
-  heartbeat: { request: { brokerId: 1, waitMs: 250 }, response: { brokerEpoch: 77 } },
+  heartbeat: { request: { brokerId: 2, waitMs: 250 }, response: { brokerEpoch: 77 } },
   "controller-unreachable": {
-    request: { brokerId: 1, controllerId: 2, controllerBrokerEpoch: 78 },
+    request: { brokerId: 2, controllerId: 3, controllerBrokerEpoch: 78 },
     response: { error: "NONE", message: "", agrees: true },
   },
 };

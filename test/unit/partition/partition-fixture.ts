@@ -39,6 +39,8 @@ export async function setUp(
   const session = { provedUntilMs: Number.POSITIVE_INFINITY };
   /** This broker and all others are being shut down. */
   const stopping = { is: false };
+  /** Brokers that this one suspects. */
+  const suspected = new Set<number>();
   const table = new PartitionTable({
     codecs: codecsAside,
     config: {
@@ -54,7 +56,7 @@ export async function setUp(
     cluster: {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => !stopping.is,
-      isSuspected: () => false,
+      isSuspected: (id) => suspected.has(id),
       stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,
       peerAddress: () => null,
@@ -86,6 +88,7 @@ export async function setUp(
     expiration,
     session,
     stopping,
+    suspected,
     table,
     assign,
     log,

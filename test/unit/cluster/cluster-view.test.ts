@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import { type ClusterImage, clusterView, emptyImage } from "../../../broker/cluster/cluster-image.ts";
+import type { Suspects } from "../../../broker/cluster/suspicion.ts";
+
+const broker = (id: number) => ({ id, epoch: 100 + id, rack: null, endpoints: [], peer: { host: "h", port: id } });
+
+/** What broker 1 thinks of 2. */
+function of2(suspects: Suspects, change: Partial<ClusterImage> = {}) {
+  const current = { ...emptyImage("cluster"), brokers: new Map([1, 2, 3].map((id) => [id, broker(id)])), ...change };
+  const images = { current, onChange: () => () => {} };
+  const view = clusterView({ brokerId: 1, images, membership: { epoch: 101 }, session: { provedUntilMs: 0 }, watch: { suspects } });
+  return {
+    epoch: view.brokerEpoch(2),
+    hasReplica: view.hasReplica(2, "t-id", 0),
+    isSuspected: view.isSuspected(2),
+    registration: view.registration(2),
+  };
+}
+
+const well = { epoch: 102, hasReplica: true, isSuspected: false, registration: 102 };
+
+test("a broker whose process is gone does not stay in an in-sync set, nor join one; one that is silent may, for a while", () => {
+  expect(of2(new Map())).toEqual(well);
+  expect(of2(new Map([[3, "gone"]]))).toEqual(well);
+  expect(of2(new Map([[2, "silent"]]))).toEqual({ ...well, isSuspected: true });
+  expect(of2(new Map([[2, "gone"]]))).toEqual({ epoch: null, hasReplica: false, isSuspected: true, registration: 102 });
+});
+
+test("a broker that the controller suspects is suspected here as well, and that is all", () => {
+  expect(of2(new Map(), { suspectedBrokers: new Set([2]) })).toEqual({ ...well, isSuspected: true });
+  expect(of2(new Map(), { suspectedBrokers: new Set([3]) })).toEqual(well);
+});
