@@ -20,8 +20,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "broken-link-is-not-retried",
     file: "broker/cluster/watched-peer.ts",
-    find: 'broken = why === "broken" ? broken + 1 : 0;',
-    replace: "broken = 0;",
+    find: 'if (why === "broken") broken++;',
+    replace: "if (false as boolean) broken++;",
     breaks: "A dead process is found out at the next heartbeat, not at once.",
   },
   {
