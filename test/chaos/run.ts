@@ -1,7 +1,9 @@
-// Real processes under faults: `npm run chaos -- --minutes 10 --seed 7`, or what one kind costs: `npm run chaos -- --trials 20 --fault KIND`.
+// Real processes under faults: `npm run chaos -- --minutes 10 --seed 7`; what one kind costs: `npm run chaos -- --trials 20 --fault KIND`.
 import { type ChaosCommand, parseCommand, UsageError, usage } from "./command-line.ts";
+import { runChaos } from "./conduct/run-chaos.ts";
 import { trialKinds } from "./failover/kinds.ts";
 import { runFailover } from "./failover/run-failover.ts";
+import { allFaults } from "./faults/all.ts";
 import { isInside, possibleFlags, runInside, stopSignal } from "./stage/own-namespaces.ts";
 
 const stoppedCode = 130;
@@ -11,7 +13,10 @@ const cannotCut = "cutting links takes root, or users that may have namespaces, 
 
 async function carryOut(command: ChaosCommand): Promise<number> {
   if (command.isList) {
-    for (const { name, what } of trialKinds) say(`${name.padEnd(30)} ${what}`);
+    say("--faults");
+    for (const { name, what } of allFaults) say(`  ${name.padEnd(30)} ${what}`);
+    say("--fault, in trials");
+    for (const { name, what } of trialKinds) say(`  ${name.padEnd(30)} ${what}`);
     return 0;
   }
   if (!isInside()) {
@@ -21,7 +26,8 @@ async function carryOut(command: ChaosCommand): Promise<number> {
   }
   const signal = stopSignal(say);
   try {
-    return (await runFailover(command, { say, signal, cannotCut })) ? 0 : 1;
+    const parts = { say, signal, cannotCut };
+    return (await (command.fault === null ? runChaos(command, parts) : runFailover(command, parts))) ? 0 : 1;
   } catch (error) {
     if (signal.aborted) return stoppedCode;
     throw error;

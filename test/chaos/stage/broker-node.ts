@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BrokerReport } from "../../../cli/up/broker-process.ts";
@@ -8,6 +8,7 @@ import type { NetworkNode } from "./network.ts";
 const mainFile = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
 const startMaxMs = 120_000;
 const stopMaxMs = 60_000;
+const lastWordsLines = 12;
 
 export type BrokerSettings = Readonly<Record<string, string | number | boolean>>;
 
@@ -88,10 +89,15 @@ export class BrokerNode {
   /** Resolves when it serves clients. */
   async start(): Promise<void> {
     await this.launch();
+    await this.untilReady();
+  }
+
+  async untilReady(): Promise<void> {
     const deadlineMs = performance.now() + startMaxMs;
     while (!this.#isReady) {
-      if (this.pid === null) throw new Error(`broker ${this.id} ended while it started: ${this.logFile}`);
-      if (performance.now() > deadlineMs) throw new Error(`broker ${this.id} did not start within ${startMaxMs} ms: ${this.logFile}`);
+      if (this.pid === null) throw new Error(`broker ${this.id} ended while it started:\n${await this.#lastWords()}`);
+      if (performance.now() > deadlineMs)
+        throw new Error(`broker ${this.id} did not start within ${startMaxMs} ms:\n${await this.#lastWords()}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -112,6 +118,11 @@ export class BrokerNode {
   signal(signal: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
     if (signal === "SIGTERM") this.#isMeantToEnd = true;
     this.#process?.signal(signal);
+  }
+
+  async #lastWords(): Promise<string> {
+    const text = await readFile(this.logFile, "utf8").catch(() => "");
+    return text.trimEnd().split("\n").slice(-lastWordsLines).join("\n");
   }
 
   #configuration(): string {

@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly endedByItself: (id: number, end: ProcessEnd) => void;
   /** Why nothing can be cut, when this run has no namespaces of its own. */
   readonly cannotCut: string;
+  /** Before any process is started; what it returns is called when all have ended. */
+  readonly prepare?: (brokers: readonly BrokerNode[]) => Promise<() => Promise<void>>;
   /** Stays when the run is over. */
   readonly keepsFolder: boolean;
 }
@@ -30,6 +32,7 @@ export class Cluster {
   readonly brokers: readonly BrokerNode[];
   readonly zookeepers: readonly ZookeeperNode[];
   readonly #keepsFolder: boolean;
+  #undo: () => Promise<void> = async () => {};
 
   private constructor(network: Network, folder: string, ports: readonly number[], options: ClusterOptions) {
     const { brokers, sessionTimeoutMs, tickTimeMs, settings, endedByItself } = options;
@@ -70,6 +73,7 @@ export class Cluster {
     // every node has an address of its own, so one set of ports does for all
     const cluster = new Cluster(network, folder, isInside() ? [2888, 3888, 2181, 9092, 9093] : await freePorts(5), options);
     try {
+      if (options.prepare !== undefined) cluster.#undo = await options.prepare(cluster.brokers);
       await Promise.all(cluster.zookeepers.map((server) => server.launch()));
       await Promise.all(cluster.zookeepers.map((server) => server.serving()));
       await Promise.all(cluster.brokers.map((broker) => broker.start()));
@@ -104,6 +108,7 @@ export class Cluster {
     await Promise.all(this.brokers.map((broker) => broker.kill()));
     await Promise.all(this.zookeepers.map((server) => server.kill()));
     await this.network.close();
+    if (!this.#keepsFolder) await this.#undo();
     if (!this.#keepsFolder) await rm(this.folder, { recursive: true, force: true });
   }
 }

@@ -5,6 +5,8 @@ const insideMark = "CHAOS_INSIDE";
 const flags = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private"];
 const asRoot = ["--user", "--map-root-user"];
 const stopMessage = "stop";
+/** kafkajs sets timers that are due already. */
+const nodeFlags = ["--disable-warning=TimeoutNegativeWarning"];
 
 /**
  * Namespaces of our own for network, mounts and processes. With them links can be cut by the kernel's own rules, disks can be small, and
@@ -29,7 +31,7 @@ export function possibleFlags(): readonly string[] | null {
 /** Runs this very program again with the same arguments, inside. Our signals are passed on as a message; resolves with its exit code. */
 export function runInside(unshareFlags: readonly string[]): Promise<number> {
   const [program = "", ...args] = process.argv.slice(1);
-  const child = spawn("unshare", [...unshareFlags, process.execPath, ...process.execArgv, program, ...args], {
+  const child = spawn("unshare", [...unshareFlags, process.execPath, ...process.execArgv, ...nodeFlags, program, ...args], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [insideMark]: "1" },
     detached: true, // a terminal's Ctrl-C reaches us alone

@@ -1,0 +1,105 @@
+import type { CommitEvent, CommittedEvent, HandedEvent, OwnershipEvent } from "../history/events.ts";
+import { type Check, keyOf, ofKind, type Violation } from "./evidence.ts";
+
+type Located = CommitEvent | CommittedEvent | OwnershipEvent | HandedEvent;
+const groupKey = (event: Located) => `${event.group} ${keyOf(event)}`;
+
+function violation(check: string, what: string, event: Located, from = event.at): Violation {
+  const { group, topic, partition } = event;
+  return { check, what: `${group} on ${topic}-${partition}: ${what}`, from, to: event.at, about: { group, topic, partition } };
+}
+
+/**
+ * What the coordinator tells is never below what it told, or accepted as a commit, before it was asked. "Before" as outsiders can tell: the
+ * one had been answered when the other was asked.
+ */
+export const commitsNeverMoveBack: Check = ({ events }) =>
+  [...Map.groupBy(ofKind(events, "commit", "committed"), groupKey).values()].flatMap((ofPartition) => {
+    const known = ofPartition.filter((event) => event.kind === "committed" || event.isAccepted);
+    const byAnswer = known.toSorted((a, b) => a.at - b.at);
+    const found: Violation[] = [];
+    let [next, highest]: [number, CommitEvent | CommittedEvent | null] = [0, null];
+    for (const asked of known.filter((event) => event.kind === "committed").toSorted((a, b) => a.sentAt - b.sentAt)) {
+      for (let event = byAnswer[next]; event !== undefined && event.at < asked.sentAt; event = byAnswer[++next])
+        if (highest === null || event.offset > highest.offset) highest = event;
+      if (highest === null || asked.offset >= highest.offset) continue;
+      const source = highest.kind === "commit" ? `${highest.member} committed` : "it was";
+      const what = `the position is ${asked.offset}, and ${source} ${highest.offset} ${(asked.at - highest.at).toFixed(0)} ms before`;
+      found.push(violation("commits never move back", what, asked, highest.sentAt));
+      highest = asked; // the next one is another finding
+    }
+    return found;
+  });
+
+interface Tenure {
+  readonly member: string;
+  readonly from: OwnershipEvent;
+  to: number;
+}
+
+function tenuresOf(events: readonly OwnershipEvent[]): Tenure[] {
+  const tenures: Tenure[] = [];
+  const open = new Map<string, Tenure>();
+  for (const event of events) {
+    const present = open.get(event.member);
+    if (event.kind === "gives-up") {
+      if (present !== undefined) present.to = event.at;
+      open.delete(event.member);
+    } else if (present === undefined) {
+      const tenure = { member: event.member, from: event, to: Number.POSITIVE_INFINITY };
+      open.set(event.member, tenure);
+      tenures.push(tenure);
+    }
+  }
+  return tenures;
+}
+
+/**
+ * A partition has one owner in a group. A member has it from being told so until it is told, or decides, that it has not; one that cannot
+ * reach its coordinator learns of its exclusion late, but not later than the group's session timeout: so long two may believe it.
+ */
+export const oneOwner: Check = ({ events, limits }) =>
+  [...Map.groupBy(ofKind(events, "owns", "gives-up"), groupKey).values()].flatMap((ofPartition) => {
+    const tenures = tenuresOf(ofPartition);
+    const found: Violation[] = [];
+    for (const [index, later] of tenures.entries()) {
+      for (const earlier of tenures.slice(0, index)) {
+        const togetherMs = Math.min(earlier.to, later.to) - later.from.at;
+        if (earlier.member === later.member || togetherMs <= limits.groupSessionMs) continue;
+        const what = `${earlier.member} and ${later.member} both had it for ${togetherMs.toFixed(0)} ms`;
+        found.push(violation("one owner", what, later.from, earlier.from.at));
+      }
+    }
+    return found;
+  });
+
+/** Once a later owner has committed, the commits of an earlier one are refused, unless it became the owner anew. */
+export const earlierOwnersAreFenced: Check = ({ events }) =>
+  [...Map.groupBy(ofKind(events, "owns", "gives-up", "commit"), groupKey).values()].flatMap((ofPartition) => {
+    const tenures = tenuresOf(ofPartition.filter((event) => event.kind !== "commit"));
+    const commits = ofPartition.filter((event) => event.kind === "commit" && event.isAccepted) as CommitEvent[];
+    const beganAt = ({ member, sentAt }: CommitEvent) =>
+      tenures.findLast((each) => each.member === member && each.from.at <= sentAt)?.from.at ?? null;
+    return commits.flatMap((commit) => {
+      const began = beganAt(commit);
+      const later = commits.find(
+        (other) => other.member !== commit.member && other.at < commit.sentAt && (beganAt(other) ?? 0) > (began ?? Infinity),
+      );
+      if (later === undefined) return [];
+      const what = `${commit.member} committed ${commit.offset} after ${later.member}, the owner since, had committed ${later.offset}`;
+      return [violation("earlier owners are fenced", what, commit, later.sentAt)];
+    });
+  });
+
+/** What lies before a committed position was handed to some member of the group. */
+export const groupsSkipNothing: Check = ({ events }) => {
+  const handed = Map.groupBy(ofKind(events, "handed"), groupKey);
+  return [...Map.groupBy(ofKind(events, "committed"), groupKey)].flatMap(([key, commits]) => {
+    const highest = commits.reduce((a, b) => (b.offset > a.offset ? b : a));
+    let reached = 0;
+    for (const { from, to } of (handed.get(key) ?? []).toSorted((a, b) => a.from - b.from))
+      if (from <= reached) reached = Math.max(reached, to);
+    if (reached >= highest.offset) return [];
+    return [violation("groups skip nothing", `${highest.offset} is committed, and no member was handed offset ${reached}`, highest)];
+  });
+};
