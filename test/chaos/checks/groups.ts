@@ -1,5 +1,5 @@
 import type { CommitEvent, CommittedEvent, HandedEvent, OwnershipEvent } from "../history/events.ts";
-import { type Check, keyOf, ofKind, type Violation } from "./evidence.ts";
+import { type Check, disturbances, keyOf, ofKind, type Violation } from "./evidence.ts";
 
 type Located = CommitEvent | CommittedEvent | OwnershipEvent | HandedEvent;
 const groupKey = (event: Located) => `${event.group} ${keyOf(event)}`;
@@ -55,23 +55,29 @@ function tenuresOf(events: readonly OwnershipEvent[]): Tenure[] {
 }
 
 /**
- * A partition has one owner in a group. A member has it from being told so until it is told, or decides, that it has not; one that cannot
- * reach its coordinator learns of its exclusion late, but not later than the group's session timeout: so long two may believe it.
+ * A partition has one owner in a group. A member has it from being told so until it is told, or decides, that it has not. One that cannot
+ * reach its coordinator learns late that it is out, so two may believe it for as long as faults and what follows them last, and outside of
+ * these for no longer than the group's session timeout.
  */
-export const oneOwner: Check = ({ events, limits }) =>
-  [...Map.groupBy(ofKind(events, "owns", "gives-up"), groupKey).values()].flatMap((ofPartition) => {
+export const oneOwner: Check = ({ events, limits }) => {
+  const faults = disturbances(events);
+  return [...Map.groupBy(ofKind(events, "owns", "gives-up"), groupKey).values()].flatMap((ofPartition) => {
     const tenures = tenuresOf(ofPartition);
+    const lastAt = events.at(-1)?.at ?? 0;
     const found: Violation[] = [];
     for (const [index, later] of tenures.entries()) {
       for (const earlier of tenures.slice(0, index)) {
-        const togetherMs = Math.min(earlier.to, later.to) - later.from.at;
-        if (earlier.member === later.member || togetherMs <= limits.groupSessionMs) continue;
-        const what = `${earlier.member} and ${later.member} both had it for ${togetherMs.toFixed(0)} ms`;
+        if (earlier.member === later.member) continue;
+        const [from, to] = [later.from.at, Math.min(earlier.to, later.to, lastAt + limits.groupSessionMs + 1)];
+        const calmMs = faults.reduce((left, fault) => left - Math.max(0, Math.min(to, fault.to) - Math.max(from, fault.from)), to - from);
+        if (calmMs <= limits.groupSessionMs) continue;
+        const what = `${earlier.member} and ${later.member} both had it, for ${calmMs.toFixed(0)} ms without any fault`;
         found.push(violation("one owner", what, later.from, earlier.from.at));
       }
     }
     return found;
   });
+};
 
 /** Once a later owner has committed, the commits of an earlier one are refused, unless it became the owner anew. */
 export const earlierOwnersAreFenced: Check = ({ events }) =>

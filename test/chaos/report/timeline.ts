@@ -49,8 +49,11 @@ export function timelinePage({ title, events, violations }: TimelineParts): stri
 `;
 }
 
-const style = `body{font:14px system-ui;margin:20px}text{font:10px system-ui;fill:#333}.name{font-size:9px;fill:#a33}
-.fault{fill:#e66;opacity:.22}.after{fill:#ec6;opacity:.18}.bad{stroke:#c00;stroke-width:2}.grid{stroke:#ddd}.bar{fill:#38a}.error{fill:#d70}.line{fill:none;stroke-width:1}`;
+const style = [
+  "body{font:14px system-ui;margin:20px}text{font:10px system-ui;fill:#333}.name{font-size:9px;fill:#a33}",
+  ".fault{fill:#e66;opacity:.22}.after{fill:#ec6;opacity:.18}.bad{stroke:#c00;stroke-width:2}.grid{stroke:#ddd}",
+  ".bar{fill:#38a}.error{fill:#d70}.line{fill:none;stroke-width:1}",
+].join("");
 const colours = ["#888", "#1b7", "#27c", "#c72", "#92b", "#b33"];
 
 interface Part {
