@@ -6,7 +6,7 @@ import { type Check, ofKind, type StateView, type Violation } from "./evidence.t
  * whose last change got no answer, both are possible.
  */
 export const topicsAreAsAnswered: Check = ({ events, views }) => {
-  const changes = ofKind(events, "admin").filter(({ operation }) => operation !== "alter" && operation !== "elect");
+  const changes = ofKind(events, "admin").filter(({ operation, outcome }) => operation !== "alter" && outcome !== "refused");
   return [...Map.groupBy(changes, ({ topic }) => topic).values()].flatMap((ofTopic) => {
     const last = ofTopic.at(-1) as AdminEvent;
     if (last.outcome !== "done") return [];

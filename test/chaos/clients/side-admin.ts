@@ -14,12 +14,10 @@ export interface SideAdminPlace {
 type Operation = AdminEvent["operation"];
 
 interface SideTopic {
-  readonly name: string;
+  name: string;
   incarnation: number;
   /** 0: there is none, as far as we know. */
   partitions: number;
-  /** The last change got no answer; the topic is not touched again, so that what is there can be told. */
-  isUnknown: boolean;
 }
 
 const topics = 4;
@@ -37,6 +35,7 @@ export class SideAdmin {
   readonly #random: Random;
   readonly #topics: SideTopic[];
   #isStopped = false;
+  #leftBehind = 0;
   #running: Promise<void> = Promise.resolve();
 
   constructor(place: SideAdminPlace) {
@@ -45,7 +44,7 @@ export class SideAdmin {
     this.#random = seededRandom(seed);
     this.#admin = new Admin({ bootstrap, clientId: "side-admin", operationTimeoutMs });
     this.#producer = new Producer({ bootstrap, clientId: "side-writer", deliveryTimeoutMs: 20_000, maxBlockMs: 20_000 });
-    this.#topics = Array.from({ length: topics }, (_, at) => ({ name: `side-${at}`, incarnation: 0, partitions: 0, isUnknown: false }));
+    this.#topics = Array.from({ length: topics }, (_, at) => ({ name: `side-${at}`, incarnation: 0, partitions: 0 }));
   }
 
   start(): void {
@@ -62,7 +61,7 @@ export class SideAdmin {
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       const topic = this.#topics[Math.floor(this.#random.next() * topics)];
-      if (topic !== undefined && !topic.isUnknown) await this.#change(topic);
+      if (topic !== undefined) await this.#change(topic);
       await sleep(pauseMs[0] + this.#random.next() * (pauseMs[1] - pauseMs[0]));
     }
   }
@@ -102,13 +101,19 @@ export class SideAdmin {
     } catch (error) {
       failure = error as Error;
     }
-    const isRepeated = failure !== null && "code" in failure && repeated[operation] === failure.code;
-    const isDone = failure === null || isRepeated;
-    if (isDone) topic.partitions = partitions;
-    else if (operation !== "alter") topic.isUnknown = true;
-    const outcome = { outcome: isDone ? "done" : "unknown", ...(failure === null ? {} : { error: failure.message }) } as const;
-    history.add({ kind: "admin", operation, topic: name, incarnation, partitions, sentAt, ...outcome });
-    return isDone;
+    const outcome = outcomeOf(operation, failure);
+    const error = failure === null ? {} : { error: failure.message };
+    history.add({ kind: "admin", operation, topic: name, incarnation, partitions, sentAt, outcome, ...error });
+    if (outcome === "done") topic.partitions = partitions;
+    else if (outcome === "unknown" && operation !== "alter") this.#leaveBehind(topic);
+    return outcome === "done";
+  }
+
+  /** A topic whose last change got no answer is not touched again, so that what is there can be told. */
+  #leaveBehind(topic: SideTopic): void {
+    topic.name = `side-${topics + this.#leftBehind++}`;
+    topic.incarnation = 0;
+    topic.partitions = 0;
   }
 
   async #write({ name, incarnation }: SideTopic): Promise<void> {
@@ -120,8 +125,17 @@ export class SideAdmin {
   }
 }
 
+/** What the first answer to a repeated request, had it not been lost, would have said. */
 const repeated: Partial<Record<Operation, string>> = {
   create: "TOPIC_ALREADY_EXISTS",
   delete: "UNKNOWN_TOPIC_OR_PARTITION",
   "add-partitions": "INVALID_PARTITIONS",
 };
+/** Nothing was changed. */
+const refusals: readonly string[] = ["INVALID_REPLICATION_FACTOR"];
+
+function outcomeOf(operation: Operation, failure: Error | null): AdminEvent["outcome"] {
+  const code = failure !== null && "code" in failure ? String(failure.code) : null;
+  if (failure === null || (code !== null && code === repeated[operation])) return "done";
+  return code !== null && refusals.includes(code) ? "refused" : "unknown";
+}

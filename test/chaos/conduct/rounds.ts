@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FaultKind, Ongoing, Plan, Stage } from "../faults/fault.ts";
+import type { FaultKind, Ongoing, Plan, PlannedRound, Stage } from "../faults/fault.ts";
 import { startAgain } from "../faults/processes.ts";
 import type { FaultEvent } from "../history/events.ts";
 import type { History } from "../history/history.ts";
@@ -38,18 +38,18 @@ export class Rounds {
   }
 
   /** False when service did not return at all. */
-  async run(plan: Plan, kind: FaultKind): Promise<boolean> {
-    const { stage, history, service, leaders, partitions, say } = this.#options;
-    const boundMs = kind.boundMs(stage.sessionTimeoutMs);
-    const ledBefore = new Map(stage.cluster.brokers.map(({ id, name }) => [name, leaders.ledBy([id])]));
+  async run({ round, faults, calmMs }: PlannedRound, kinds: readonly FaultKind[]): Promise<boolean> {
+    const { stage, history, service, leaders } = this.#options;
+    const chosen = faults.map((plan) => ({ plan, kind: kinds.find(({ name }) => name === plan.kind) as FaultKind }));
+    const name = chosen.map(({ kind }) => kind.name).join(" + ");
+    const boundMs = chosen.reduce((sum, { kind }) => sum + kind.boundMs(stage.sessionTimeoutMs), 0);
+    const ledBefore = new Map(stage.cluster.brokers.map((broker) => [broker.name, leaders.ledBy([broker.id])]));
     const tell = (moment: FaultEvent["moment"], targets: readonly string[]) =>
-      history.add({ kind: "fault", round: plan.round, name: kind.name, moment, targets, boundMs });
+      history.add({ kind: "fault", round, name, moment, targets, boundMs });
     const beganAt = history.now();
     tell("begins", []);
-    const ongoing = await kind.begin(stage, plan);
-    await this.#pause(plan.durationMs);
-    await this.#end(ongoing);
-    const { targets } = ongoing;
+    const targets = (await Promise.all(chosen.map(({ plan, kind }) => this.#makeFault(plan, kind)))).flat();
+    await this.#startTheEnded();
     const endedAt = history.now();
     tell("ends", targets);
     const isServed = await service.servedAfter(endedAt, boundMs);
@@ -58,21 +58,31 @@ export class Rounds {
     const servedAt = history.now();
     const isWhole = await this.#becomesWhole();
     tell(isWhole ? "whole" : "not whole", targets);
-    const concerned = targets.flatMap((name) => ledBefore.get(name) ?? []);
-    const all = Array.from({ length: partitions }, (_, partition) => partition);
-    const gapsMs = (targets.some((name) => ledBefore.has(name)) ? concerned : all).flatMap(
-      (partition) => service.gapOf(partition, beganAt, servedAt) ?? [],
-    );
-    this.interruptions.push({ kind: kind.name, gapsMs });
-    say(lineOf(plan, targets, gapsMs, { beganAt, endedAt, servedAt: isServed ? servedAt : null, wholeAt: isWhole ? history.now() : null }));
-    await this.#pause(plan.calmMs);
+    const gapsMs = this.#concerned(targets, ledBefore).flatMap((partition) => service.gapOf(partition, beganAt, servedAt) ?? []);
+    this.interruptions.push({ kind: chosen.length > 1 ? "two kinds at once" : name, gapsMs });
+    const moments = { beganAt, endedAt, servedAt: isServed ? servedAt : null, wholeAt: isWhole ? history.now() : null };
+    this.#options.say(lineOf({ round, name, targets, gapsMs, ...moments }));
+    await this.#pause(calmMs);
     return isServedAtAll;
   }
 
-  /** Whatever was being done is undone; brokers that ended by themselves are started again. */
-  async #end(ongoing: Ongoing): Promise<void> {
-    await ongoing.end();
+  /** From its beginning to its end. Returns whom it hits. */
+  async #makeFault(plan: Plan, kind: FaultKind): Promise<readonly string[]> {
+    const { targets, end }: Ongoing = await kind.begin(this.#options.stage, plan);
+    await this.#pause(plan.durationMs);
+    await end();
+    return targets;
+  }
+
+  /** Brokers that ended by themselves, which is told elsewhere. */
+  async #startTheEnded(): Promise<void> {
     await Promise.all(this.#options.stage.cluster.brokers.filter(({ pid }) => pid === null).map(startAgain));
+  }
+
+  /** What the targets led; where one of them is no broker, everything. */
+  #concerned(targets: readonly string[], ledBefore: ReadonlyMap<string, readonly number[]>): readonly number[] {
+    if (targets.every((name) => ledBefore.has(name))) return [...new Set(targets.flatMap((name) => ledBefore.get(name) ?? []))];
+    return Array.from({ length: this.#options.partitions }, (_, partition) => partition);
   }
 
   async #becomesWhole(): Promise<boolean> {
@@ -89,17 +99,24 @@ export class Rounds {
   }
 }
 
-function lineOf(
-  { round, kind, durationMs }: Plan,
-  targets: readonly string[],
-  gapsMs: readonly number[],
-  { beganAt, endedAt, servedAt, wholeAt }: { beganAt: number; endedAt: number; servedAt: number | null; wholeAt: number | null },
-): string {
+interface RoundOutcome {
+  readonly round: number;
+  readonly name: string;
+  readonly targets: readonly string[];
+  readonly gapsMs: readonly number[];
+  readonly beganAt: number;
+  readonly endedAt: number;
+  /** Null: not within the bound. */
+  readonly servedAt: number | null;
+  readonly wholeAt: number | null;
+}
+
+function lineOf({ round, name, targets, gapsMs, beganAt, endedAt, servedAt, wholeAt }: RoundOutcome): string {
   const seconds = (ms: number) => (ms / 1000).toFixed(1);
   const after = (moment: number | null) => (moment === null ? "NOT" : `${seconds(moment - endedAt)} s`);
   const worst = gapsMs.length === 0 ? "-" : `${seconds(Math.max(...gapsMs))} s`;
   return [
-    `${seconds(beganAt).padStart(7)}  round ${String(round).padEnd(3)} ${kind.padEnd(26)} ${targets.join(" ").padEnd(20)}`,
-    `for ${seconds(Math.max(durationMs, endedAt - beganAt))} s; longest silence ${worst}; after its end served ${after(servedAt)}, whole ${after(wholeAt)}`,
+    `${seconds(beganAt).padStart(7)}  round ${String(round).padEnd(3)} ${name.padEnd(26)} ${targets.join(" ").padEnd(20)}`,
+    `for ${seconds(endedAt - beganAt)} s; longest silence ${worst}; after its end served ${after(servedAt)}, whole ${after(wholeAt)}`,
   ].join(" ");
 }

@@ -6,8 +6,7 @@ import type { Limits, Violation } from "../checks/evidence.ts";
 import { groupSessionTimeoutMs } from "../clients/own-member.ts";
 import { type ChaosCommand, UsageError } from "../command-line.ts";
 import type { RunParts } from "../failover/run-failover.ts";
-import { allFaults } from "../faults/all.ts";
-import type { FaultKind } from "../faults/fault.ts";
+import { allFaults, type KnownFault } from "../faults/all.ts";
 import { scheduleOf } from "../faults/schedule.ts";
 import { History } from "../history/history.ts";
 import { writeReport } from "../report/report.ts";
@@ -41,7 +40,7 @@ const settings = {
   "offsets.topic.replication.factor": 3,
   "offsets.topic.num.partitions": 6,
   "auto.create.topics.enable": false,
-  "leader.imbalance.check.interval.seconds": 5,
+  "leader.imbalance.check.interval.seconds": 2,
   "group.initial.rebalance.delay.ms": 500,
   "group.consumer.session.timeout.ms": groupSessionTimeoutMs,
   "group.consumer.min.session.timeout.ms": groupSessionTimeoutMs,
@@ -137,7 +136,7 @@ class ChaosRun {
     return violationsIn(evidenceOf(history, logs, views, limits));
   }
 
-  #kinds(): readonly FaultKind[] {
+  #kinds(): readonly KnownFault[] {
     const { command, stage, say } = this.#parts;
     const unknown = command.faults?.filter((name) => !allFaults.some((kind) => kind.name === name)) ?? [];
     if (unknown.length > 0) throw new UsageError(`--faults has ${unknown.join(", ")}: --list shows what there is`);
@@ -155,14 +154,13 @@ class ChaosRun {
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: brokers, configs }]));
   }
 
-  async #makeFaults(kinds: readonly FaultKind[]): Promise<void> {
+  async #makeFaults(kinds: readonly KnownFault[]): Promise<void> {
     const { command, history, signal, stage, say } = this.#parts;
     const endAt = history.now() + command.minutes * 60_000;
     say(`seed ${command.seed}: ${command.minutes} minutes, ${kinds.length} kinds of faults, session ${command.sessionTimeoutMs} ms`);
-    for (const plan of scheduleOf(command.seed, kinds)) {
+    for (const planned of scheduleOf(command.seed, kinds)) {
       if (signal.aborted || history.now() >= endAt) return;
-      const kind = kinds.find(({ name }) => name === plan.kind) as FaultKind;
-      const isServed = await this.#rounds.run(plan, kind);
+      const isServed = await this.#rounds.run(planned, kinds);
       stage.allowNoEnds();
       if (!isServed) return say("service does not return: no more faults");
     }

@@ -1,8 +1,10 @@
 import { diskFaults } from "./disks.ts";
-import type { FaultKind } from "./fault.ts";
+import type { Family, FaultKind } from "./fault.ts";
 import { networkFaults } from "./network.ts";
 import { processFaults } from "./processes.ts";
 import { zookeeperFaults } from "./zookeeper.ts";
+
+export type KnownFault = FaultKind & { readonly family: Family };
 
 const notBuilt = () => Promise.reject(new Error("left out"));
 
@@ -26,4 +28,12 @@ const leftOut: readonly FaultKind[] = [
   },
 ];
 
-export const allFaults: readonly FaultKind[] = [...processFaults, ...networkFaults, ...zookeeperFaults, ...diskFaults, ...leftOut];
+const of = (family: Family, kinds: readonly FaultKind[]) => kinds.map((kind) => ({ ...kind, family }));
+
+export const allFaults: readonly KnownFault[] = [
+  ...of("processes", processFaults),
+  ...of("network", networkFaults),
+  ...of("zookeeper", zookeeperFaults),
+  ...of("disks", diskFaults),
+  ...of("processes", leftOut),
+];

@@ -1,4 +1,4 @@
-import { open, readdir, stat } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import { afterSession, type FaultKind, type Ongoing, type Plan, pick, type Stage } from "./fault.ts";
@@ -22,15 +22,32 @@ async function usedMegabytes(path: string): Promise<number> {
   return bytes / 1024 / 1024;
 }
 
+/** Takes all the space that there is. */
+async function fill(path: string): Promise<void> {
+  const file = await open(path, "w");
+  for (let bytes = 64 * 1024; bytes >= 1; bytes = Math.floor(bytes / 2)) {
+    while (
+      await file.write(Buffer.alloc(bytes)).then(
+        ({ bytesWritten }) => bytesWritten > 0,
+        () => false,
+      )
+    );
+  }
+  await file.close();
+}
+
 /** The disk of a broker is as large as what is on it. When its only directory fails, the broker has to end; it is started again. */
 async function diskFull(stage: Stage, { picks }: Plan): Promise<Ongoing> {
   const victim = pick(stage.cluster.brokers, picks[0]);
   const disk = stage.disks?.get(victim.id);
   if (disk === undefined) throw new Error(`broker ${victim.id} has no small disk`);
   stage.allowEnd(victim);
-  await disk.resize(Math.ceil(await usedMegabytes(disk.path)));
+  const filler = join(disk.path, "filler");
+  await disk.resize(Math.ceil(await usedMegabytes(disk.path)) + 1);
+  await fill(filler);
   const end = async () => {
     await disk.resize(diskMegabytes);
+    await rm(filler);
     await victim.kill(); // one that did not end has its directory offline until it is restarted
     await startAgain(victim);
   };
@@ -70,6 +87,7 @@ export const diskFaults: readonly FaultKind[] = [
     name: "disk-full",
     what: "no space is left on a broker's disk",
     needs: "disks",
+    isAlone: true,
     durationMs: [3_000, 10_000],
     boundMs: afterSession,
     begin: diskFull,
@@ -77,6 +95,7 @@ export const diskFaults: readonly FaultKind[] = [
   {
     name: "torn-tail",
     what: "a broker is killed, and its newest segments lose their last bytes",
+    isAlone: true,
     durationMs: [0, 500],
     boundMs: afterSession,
     begin: tornTail,

@@ -4,13 +4,18 @@ import type { Cluster } from "../stage/cluster.ts";
 
 /** One fault as the seed has it. Whom it hits follows from `picks` and from who leads and controls at that moment. */
 export interface Plan {
-  readonly round: number;
   readonly kind: string;
   readonly durationMs: number;
-  /** Between the return of everything and the next fault. */
-  readonly calmMs: number;
   /** Each in [0, 1): choices that the kind makes. */
   readonly picks: readonly [number, number, number, number];
+}
+
+export interface PlannedRound {
+  readonly round: number;
+  /** One, or two at the same time. */
+  readonly faults: readonly Plan[];
+  /** Between the return of everything and the next round. */
+  readonly calmMs: number;
 }
 
 /** Where faults happen. */
@@ -35,12 +40,15 @@ export interface Ongoing {
   end(): Promise<void>;
 }
 
+export type Family = "processes" | "network" | "zookeeper" | "disks";
 export type Need = "cuts" | "disks" | "fake clocks" | "memory limits";
 
 export interface FaultKind {
   readonly name: string;
   readonly what: string;
   readonly needs?: Need;
+  /** Never at the same time as another: it takes its time, or what is claimed of it takes an otherwise sound cluster. */
+  readonly isAlone?: boolean;
   /** Shortest and longest. */
   readonly durationMs: readonly [number, number];
   /** From its end until every partition has acknowledged again. */

@@ -125,6 +125,7 @@ export const processFaults: readonly FaultKind[] = [
   {
     name: "rolling-restart",
     what: "every broker, one after the other, once all are in sync",
+    isAlone: true,
     durationMs: [0, 0],
     boundMs,
     begin: rollingRestart,

@@ -1,22 +1,35 @@
 import { type Random, seededRandom } from "../../../protocol/base/random.ts";
-import type { FaultKind, Plan } from "./fault.ts";
+import type { KnownFault } from "./all.ts";
+import type { Plan, PlannedRound } from "./fault.ts";
+
+type Kind = Pick<KnownFault, "name" | "durationMs" | "family" | "isAlone">;
 
 const calmMs = [1_000, 4_000] as const;
+/** Of the rounds, so many have two faults at once. */
+const doubleShare = 0.25;
 
 /**
- * An endless sequence of faults that follows from the seed and the kinds alone; a run makes as many as it has time for. The kinds come in
- * shuffled decks, so that even a short run has many of them.
+ * An endless sequence of rounds that follows from the seed and the kinds alone; a run makes as many as it has time for. The kinds come in
+ * shuffled decks, so that even a short run has many of them. Of two at once, the second is of another family than the first.
  */
-export function* scheduleOf(seed: number, kinds: readonly Pick<FaultKind, "name" | "durationMs">[]): Generator<Plan, never> {
+export function* scheduleOf(seed: number, kinds: readonly Kind[]): Generator<PlannedRound, never> {
   if (kinds.length === 0) throw new Error("there is no kind of fault to choose from");
   const random = seededRandom(seed);
-  let deck: Pick<FaultKind, "name" | "durationMs">[] = [];
+  let deck: Kind[] = [];
   for (let round = 1; ; round++) {
     if (deck.length === 0) deck = shuffled(kinds, random);
-    const kind = deck.pop() as Pick<FaultKind, "name" | "durationMs">;
-    const picks = [random.next(), random.next(), random.next(), random.next()] as const;
-    yield { round, kind: kind.name, durationMs: between(kind.durationMs, random), calmMs: between(calmMs, random), picks };
+    const first = deck.pop() as Kind;
+    const isDouble = random.next() < doubleShare;
+    const others = kinds.filter(({ family, isAlone }) => family !== first.family && !isAlone);
+    const second = isDouble && !first.isAlone ? others[Math.floor(random.next() * others.length)] : undefined;
+    const faults = [first, ...(second === undefined ? [] : [second])].map((kind) => planOf(kind, random));
+    yield { round, faults, calmMs: between(calmMs, random) };
   }
+}
+
+function planOf({ name, durationMs }: Kind, random: Random): Plan {
+  const picks = [random.next(), random.next(), random.next(), random.next()] as const;
+  return { kind: name, durationMs: between(durationMs, random), picks };
 }
 
 function between([least, most]: readonly [number, number], random: Random): number {

@@ -98,16 +98,16 @@ export interface HandedEvent extends AtMoment {
   readonly to: number;
 }
 
-/** `incarnation`: how often the topic has been created. */
+/** `incarnation`: how often the topic has been created. `refused`: nothing was changed. */
 export interface AdminEvent extends AtMoment {
   readonly kind: "admin";
-  readonly operation: "create" | "delete" | "add-partitions" | "alter" | "elect";
+  readonly operation: "create" | "delete" | "add-partitions" | "alter";
   readonly topic: string;
   readonly incarnation: number;
   /** Of the topic, afterwards. */
   readonly partitions: number;
   readonly sentAt: number;
-  readonly outcome: "done" | "unknown";
+  readonly outcome: "done" | "refused" | "unknown";
   readonly error?: string;
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { longestGap, percentile } from "../../chaos/failover/gaps.ts";
 import { allFaults } from "../../chaos/faults/all.ts";
-import type { Plan } from "../../chaos/faults/fault.ts";
+import type { PlannedRound } from "../../chaos/faults/fault.ts";
 import { scheduleOf } from "../../chaos/faults/schedule.ts";
 
-function first(count: number, seed: number): Plan[] {
+function first(count: number, seed: number): PlannedRound[] {
   const schedule = scheduleOf(seed, allFaults);
   return Array.from({ length: count }, () => schedule.next().value);
 }
@@ -16,12 +16,23 @@ describe("a schedule", () => {
   });
 
   test("has every kind once before it has one twice", () => {
-    const kinds = first(allFaults.length, 3).map(({ kind }) => kind);
+    const kinds = first(allFaults.length, 3).map(({ faults }) => faults[0]?.kind);
     expect(new Set(kinds)).toEqual(new Set(allFaults.map(({ name }) => name)));
   });
 
+  test("has two at once now and then, of different families, and none that is to be alone", () => {
+    const known = (name: string) => allFaults.find((kind) => kind.name === name);
+    const doubles = first(500, 9).filter(({ faults }) => faults.length > 1);
+    expect(doubles.length).toBeGreaterThan(50);
+    for (const { faults } of doubles) {
+      const [a, b] = faults.map(({ kind }) => known(kind));
+      expect(a?.family).not.toBe(b?.family);
+      expect(a?.isAlone || b?.isAlone).toBeFalsy();
+    }
+  });
+
   test("keeps to what the kinds allow", () => {
-    for (const { kind, durationMs, picks } of first(500, 5)) {
+    for (const { kind, durationMs, picks } of first(500, 5).flatMap(({ faults }) => faults)) {
       const [least, most] = allFaults.find(({ name }) => name === kind)?.durationMs ?? [0, 0];
       expect(durationMs).toBeGreaterThanOrEqual(least);
       expect(durationMs).toBeLessThanOrEqual(most);
