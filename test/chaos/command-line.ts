@@ -13,6 +13,7 @@ export const usage = `npm run chaos -- [options]
     --partitions P     of the topic (12)
     --probes N         how many of the partitions that a fault concerns are written to (12)
     --every MS         how often each of them is written to (5)
+    --raw              not by our client, but by one request at a time to every broker for each partition
   of both:
     --session MS       the brokers' ZooKeeper session (18000)
     --set NAME=VALUE   a setting for all brokers; may be repeated
@@ -31,6 +32,7 @@ export interface ChaosCommand {
   readonly partitions: number;
   readonly probes: number;
   readonly everyMs: number;
+  readonly isRaw: boolean;
   readonly sessionTimeoutMs: number;
   readonly settings: Readonly<Record<string, string>>;
   readonly out: string;
@@ -49,6 +51,7 @@ export function parseCommand(args: readonly string[], nowMs: number): ChaosComma
     partitions: wholeNumber("partitions", values.partitions),
     probes: wholeNumber("probes", values.probes),
     everyMs: wholeNumber("every", values.every),
+    isRaw: values.raw,
     sessionTimeoutMs: wholeNumber("session", values.session),
     settings: Object.fromEntries((values.set ?? []).map(setting)),
     out: values.out,
@@ -69,6 +72,7 @@ function parse(args: readonly string[]) {
         trials: { type: "string", default: "10" },
         partitions: { type: "string", default: "12" },
         probes: { type: "string", default: "12" },
+        raw: { type: "boolean", default: false },
         every: { type: "string", default: "5" },
         session: { type: "string", default: "18000" },
         set: { type: "string", multiple: true },

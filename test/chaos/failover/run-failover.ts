@@ -43,8 +43,8 @@ export async function runFailover(command: ChaosCommand, { say, signal, cannotCu
     say(`${kind.name}: ${kind.what}; ${command.partitions} partitions, session ${command.sessionTimeoutMs} ms`);
     const results: TrialResult[] = [];
     for (let trial = 1; trial <= command.trials && !signal.aborted; trial++) {
-      const { probes, everyMs } = command;
-      const result = await runTrial({ cluster, overseer, kind, probes, everyMs, signal });
+      const { probes, everyMs, isRaw } = command;
+      const result = await runTrial({ cluster, overseer, kind, probes, everyMs, isRaw, signal });
       results.push(result);
       say(`trial ${String(trial).padStart(3)}  ${lineOf(result)}`);
     }
@@ -94,7 +94,7 @@ function tableOf({ name }: TrialKind, results: readonly TrialResult[]): string[]
 
 async function writeResults(command: ChaosCommand, kind: TrialKind, results: readonly TrialResult[]): Promise<void> {
   await mkdir(command.out, { recursive: true });
-  const { partitions, sessionTimeoutMs, everyMs, settings } = command;
-  const report = { kind: kind.name, partitions, sessionTimeoutMs, everyMs, settings, results };
+  const { partitions, sessionTimeoutMs, everyMs, isRaw, settings } = command;
+  const report = { kind: kind.name, partitions, sessionTimeoutMs, everyMs, isRaw, settings, results };
   await writeFile(join(command.out, `failover-${kind.name}.json`), `${JSON.stringify(report, null, 1)}\n`);
 }

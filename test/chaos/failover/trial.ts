@@ -5,7 +5,9 @@ import type { Cluster } from "../stage/cluster.ts";
 import { longestGap } from "./gaps.ts";
 import type { TrialKind } from "./kinds.ts";
 import type { Overseer } from "./overseer.ts";
-import { Probe } from "./probe.ts";
+import { OwnProbe } from "./own-probe.ts";
+import type { Probe } from "./probe.ts";
+import { RawProbe } from "./raw-probe.ts";
 
 export interface TrialResult {
   readonly victim: number;
@@ -28,6 +30,8 @@ export interface TrialOptions {
   readonly kind: TrialKind;
   readonly probes: number;
   readonly everyMs: number;
+  /** Without a client between us and the brokers. */
+  readonly isRaw: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -52,12 +56,9 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
   const chosen = await choosePartitions(options, victim);
   await kind.prepare?.(scene);
   const delay = monitorEventLoopDelay({ resolution: 5 });
-  const probe = new Probe({
-    bootstrap: cluster.bootstrap,
-    topic: overseer.topic,
-    partitions: [...chosen.concerned, ...chosen.others],
-    everyMs,
-  });
+  const partitions = [...chosen.concerned, ...chosen.others];
+  const probe = new (options.isRaw ? RawProbe : OwnProbe)({ bootstrap: cluster.bootstrap, topic: overseer.topic, partitions, everyMs });
+  const { acknowledged } = probe;
   try {
     await steady(probe, warmUpMs, settleMaxMs, signal);
     delay.enable();
@@ -66,17 +67,17 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
     await sleep(Math.max(0, observedMinMs - (performance.now() - faultMs)));
     await steady(probe, steadyMs, observedMaxMs - (performance.now() - faultMs), signal);
     const observedMs = performance.now();
-    const back = chosen.concerned.filter((partition) => probe.isSteady(partition, steadyMs, pauseMaxMs));
+    const back = chosen.concerned.filter((partition) => acknowledged.isSteady(partition, steadyMs, pauseMaxMs));
     await kind.end(scene);
     await overseer.allInSync();
     const backMs = performance.now();
     const gapsOf = (partitions: readonly number[], fromMs: number, toMs: number) =>
-      partitions.flatMap((partition) => longestGap(probe.of(partition), fromMs, toMs) ?? []);
+      partitions.flatMap((partition) => longestGap(acknowledged.of(partition), fromMs, toMs) ?? []);
     return {
       victim: victim.id,
       gaps: gapsOf(back, faultMs, observedMs),
       otherGaps: gapsOf(chosen.others, faultMs, observedMs),
-      backGaps: gapsOf(probe.partitions, observedMs, backMs),
+      backGaps: gapsOf(partitions, observedMs, backMs),
       neverAgain: chosen.concerned.length - back.length,
       failures: probe.failures,
       ownDelayMs: delay.max / 1e6,
@@ -88,11 +89,11 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
 }
 
 /** False when that did not come about in time. */
-async function steady(probe: Probe, forMs: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
+async function steady({ acknowledged }: Probe, forMs: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
   const deadlineMs = performance.now() + withinMs;
   while (performance.now() < deadlineMs) {
     signal.throwIfAborted();
-    if (probe.partitions.every((partition) => probe.isSteady(partition, forMs, pauseMaxMs))) return true;
+    if (acknowledged.partitions.every((partition) => acknowledged.isSteady(partition, forMs, pauseMaxMs))) return true;
     await sleep(checkEveryMs);
   }
   return false;
