@@ -5,8 +5,8 @@ import { AcknowledgedTimes, type Probe, type ProbeOptions } from "./probe.ts";
 const underWayMax = 100;
 
 /**
- * Our client with its defaults: a small record for each partition every few milliseconds. With a delivery timeout of two minutes none should
- * fail.
+ * Our client with its defaults: a small record for each partition every few milliseconds. With a delivery timeout of two minutes none
+ * should fail.
  */
 export class OwnProbe implements Probe {
   readonly acknowledged: AcknowledgedTimes;
