@@ -158,7 +158,7 @@ class ChaosRun {
     const { command, history, signal, stage, say } = this.#parts;
     const endAt = history.now() + command.minutes * 60_000;
     say(`seed ${command.seed}: ${command.minutes} minutes, ${kinds.length} kinds of faults, session ${command.sessionTimeoutMs} ms`);
-    for (const planned of scheduleOf(command.seed, kinds)) {
+    for (const planned of scheduleOf(command.seed, kinds, command.sessionTimeoutMs)) {
       if (signal.aborted || history.now() >= endAt) return;
       const isServed = await this.#rounds.run(planned, kinds);
       stage.allowNoEnds();

@@ -51,6 +51,8 @@ export interface FaultKind {
   readonly isAlone?: boolean;
   /** Shortest and longest. */
   readonly durationMs: readonly [number, number];
+  /** Now and then it lasts longer than a session, so that the coordinator gives the broker up. */
+  readonly mayOutlastSession?: boolean;
   /** From its end until every partition has acknowledged again. */
   boundMs(sessionTimeoutMs: number): number;
   begin(stage: Stage, plan: Plan): Promise<Ongoing>;

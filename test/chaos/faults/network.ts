@@ -46,7 +46,7 @@ function cutFault({ name, what, from, victim: choose, direction = "both", manner
     const end = await stage.cluster.network.cut({ at: victim.name, from: from(stage, victim, plan), direction, manner });
     return { targets: [victim.name], end };
   };
-  return { name, what, needs: "cuts", durationMs: cutMs, boundMs: afterSession, begin };
+  return { name, what, needs: "cuts", mayOutlastSession: manner === "silent", durationMs: cutMs, boundMs: afterSession, begin };
 }
 
 export const networkFaults: readonly FaultKind[] = [

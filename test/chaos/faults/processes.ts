@@ -105,9 +105,30 @@ const awhile = [1_000, 8_000] as const;
 const boundMs = afterSession;
 
 export const processFaults: readonly FaultKind[] = [
-  { name: "kill", what: "SIGKILL of a broker, and a restart a while later", durationMs: awhile, boundMs, begin: killing(anyBroker) },
-  { name: "kill-controller", what: "the same of the controller", durationMs: awhile, boundMs, begin: killing(controller) },
-  { name: "kill-two", what: "SIGKILL of two brokers at once", durationMs: awhile, boundMs, begin: killing(twoBrokers) },
+  {
+    name: "kill",
+    mayOutlastSession: true,
+    what: "SIGKILL of a broker, and a restart a while later",
+    durationMs: awhile,
+    boundMs,
+    begin: killing(anyBroker),
+  },
+  {
+    name: "kill-controller",
+    mayOutlastSession: true,
+    what: "the same of the controller",
+    durationMs: awhile,
+    boundMs,
+    begin: killing(controller),
+  },
+  {
+    name: "kill-two",
+    mayOutlastSession: true,
+    what: "SIGKILL of two brokers at once",
+    durationMs: awhile,
+    boundMs,
+    begin: killing(twoBrokers),
+  },
   {
     name: "kill-controller-and-another",
     what: "SIGKILL of the controller and another broker at once",
@@ -116,8 +137,22 @@ export const processFaults: readonly FaultKind[] = [
     begin: killing(controllerAndAnother),
   },
   { name: "quick-restart", what: "SIGKILL of a broker, and a restart at once", durationMs: [0, 50], boundMs, begin: killing(anyBroker) },
-  { name: "stop", what: "SIGSTOP of a broker, and SIGCONT later", durationMs: [2_000, 10_000], boundMs, begin: stopping(anyBroker) },
-  { name: "stop-controller", what: "the same of the controller", durationMs: [2_000, 10_000], boundMs, begin: stopping(controller) },
+  {
+    name: "stop",
+    mayOutlastSession: true,
+    what: "SIGSTOP of a broker, and SIGCONT later",
+    durationMs: [2_000, 10_000],
+    boundMs,
+    begin: stopping(anyBroker),
+  },
+  {
+    name: "stop-controller",
+    mayOutlastSession: true,
+    what: "the same of the controller",
+    durationMs: [2_000, 10_000],
+    boundMs,
+    begin: stopping(controller),
+  },
   { name: "stop-two", what: "SIGSTOP of two brokers at once", durationMs: [2_000, 10_000], boundMs, begin: stopping(twoBrokers) },
   { name: "restart", what: "SIGTERM of a broker, and a start later", durationMs: [0, 3_000], boundMs, begin: restart },
   { name: "kill-during-start", what: "a broker is killed while it starts, twice", durationMs: [0, 1_000], boundMs, begin: killDuringStart },
