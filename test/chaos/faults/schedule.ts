@@ -12,8 +12,8 @@ const outlastingShare = 0.25;
 const outlastingByMs = [1_000, 5_000] as const;
 
 /**
- * An endless sequence of rounds that follows from the seed, the kinds and the session alone; a run makes as many as it has time for. The kinds come in
- * shuffled decks, so that even a short run has many of them. Of two at once, the second is of another family than the first.
+ * An endless sequence of rounds that follows from the seed, the kinds and the session alone; a run makes as many as it has time for. The
+ * kinds come in shuffled decks, so that even a short run has many of them. Of two at once, the second is of another family than the first.
  */
 export function* scheduleOf(seed: number, kinds: readonly Kind[], sessionTimeoutMs: number): Generator<PlannedRound, never> {
   if (kinds.length === 0) throw new Error("there is no kind of fault to choose from");
