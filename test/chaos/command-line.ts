@@ -17,6 +17,7 @@ export const usage = `npm run chaos -- [options]
   of both:
     --session MS       the brokers' ZooKeeper session (18000)
     --set NAME=VALUE   a setting for all brokers; may be repeated
+    --mutant NAME      brokers run with a rule removed, which the checks should notice (test/mutants/mutants.ts)
     --out DIR          where history, report and figures go (chaos-results)
     --keep             keep the cluster's folder, with logs and data
     --list             show the kinds of faults, and end`;
@@ -35,6 +36,7 @@ export interface ChaosCommand {
   readonly isRaw: boolean;
   readonly sessionTimeoutMs: number;
   readonly settings: Readonly<Record<string, string>>;
+  readonly mutant: string | null;
   readonly out: string;
   readonly keepsFolder: boolean;
   readonly isList: boolean;
@@ -54,6 +56,7 @@ export function parseCommand(args: readonly string[], nowMs: number): ChaosComma
     isRaw: values.raw,
     sessionTimeoutMs: wholeNumber("session", values.session),
     settings: Object.fromEntries((values.set ?? []).map(setting)),
+    mutant: values.mutant ?? null,
     out: values.out,
     keepsFolder: values.keep,
     isList: values.list,
@@ -76,6 +79,7 @@ function parse(args: readonly string[]) {
         every: { type: "string", default: "5" },
         session: { type: "string", default: "18000" },
         set: { type: "string", multiple: true },
+        mutant: { type: "string" },
         out: { type: "string", default: "chaos-results" },
         keep: { type: "boolean", default: false },
         list: { type: "boolean", default: false },

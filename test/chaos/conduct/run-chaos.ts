@@ -60,6 +60,7 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
     sessionTimeoutMs: command.sessionTimeoutMs,
     tickTimeMs,
     settings: { ...settings, ...command.settings },
+    mutant: command.mutant,
     prepare: async (nodes) => {
       const mounted = await mountDisks(nodes);
       disks = mounted;

@@ -29,6 +29,7 @@ export async function runFailover(command: ChaosCommand, { say, signal, cannotCu
     tickTimeMs,
     // leaderships return when a trial says so
     settings: { "auto.leader.rebalance.enable": false, "default.replication.factor": 3, ...command.settings },
+    mutant: command.mutant,
     endedByItself: (id, { code, signal: by }) => ended.push(`broker ${id} ended by itself: ${by ?? `exit code ${code}`}`),
     cannotCut,
     keepsFolder: command.keepsFolder,

@@ -6,6 +6,7 @@ import { KeptProcess, type ProcessEnd } from "./kept-process.ts";
 import type { NetworkNode } from "./network.ts";
 
 const mainFile = fileURLToPath(new URL("../../../cli/main.ts", import.meta.url));
+const mutantHook = new URL("../../mutants/with-mutant.ts", import.meta.url).href;
 const startMaxMs = 120_000;
 const stopMaxMs = 60_000;
 const lastWordsLines = 12;
@@ -19,6 +20,8 @@ export interface BrokerPlace {
   readonly peerPort: number;
   readonly folder: string;
   readonly settings: BrokerSettings;
+  /** One of `test/mutants/mutants.ts`: the broker runs with this rule removed. Null: as it is. */
+  readonly mutant: string | null;
 }
 
 /** One broker, over all its lives: the shipped program as a process of its own, with its own data, on its own machine of the network. */
@@ -65,17 +68,18 @@ export class BrokerNode {
 
   /** Starts the process; does not wait until it serves. */
   async launch(): Promise<void> {
-    const { folder, node } = this.place;
+    const { folder, node, mutant } = this.place;
     if (this.pid !== null) throw new Error(`broker ${this.id} runs already`);
     await mkdir(folder, { recursive: true });
     const configFile = join(folder, "server.properties");
     await writeFile(configFile, this.#configuration());
     this.#isMeantToEnd = false;
     this.#isReady = false;
-    const process = new KeptProcess(globalThis.process.execPath, [mainFile, "broker", "--config", configFile], {
+    const hook = mutant === null ? [] : ["--import", mutantHook];
+    const process = new KeptProcess(globalThis.process.execPath, [...hook, mainFile, "broker", "--config", configFile], {
       logFile: this.logFile,
       prefix: node.prefix,
-      environment: { NODE_COMPILE_CACHE: join(folder, "..", "compiled") },
+      environment: { NODE_COMPILE_CACHE: join(folder, "..", "compiled"), ...(mutant === null ? {} : { OTTLA_MUTANT: mutant }) },
       onMessage: (message) => {
         if ((message as BrokerReport).kind === "ready" && this.#process === process) this.#isReady = true;
       },

@@ -16,6 +16,7 @@ export interface ClusterOptions {
   readonly sessionTimeoutMs: number;
   readonly tickTimeMs: number;
   readonly settings: BrokerSettings;
+  readonly mutant: string | null;
   readonly endedByItself: (id: number, end: ProcessEnd) => void;
   /** Why nothing can be cut, when this run has no namespaces of its own. */
   readonly cannotCut: string;
@@ -35,7 +36,7 @@ export class Cluster {
   #undo: () => Promise<void> = async () => {};
 
   private constructor(network: Network, folder: string, ports: readonly number[], options: ClusterOptions) {
-    const { brokers, sessionTimeoutMs, tickTimeMs, settings, endedByItself } = options;
+    const { brokers, sessionTimeoutMs, tickTimeMs, settings, mutant, endedByItself } = options;
     this.network = network;
     this.folder = folder;
     this.#keepsFolder = options.keepsFolder;
@@ -57,7 +58,7 @@ export class Cluster {
     };
     this.brokers = Array.from({ length: brokers }, (_, at) => {
       const [id, node] = [at + 1, network.node(brokerName(at + 1))];
-      const place = { id, node, port: port(3), peerPort: port(4), folder: join(folder, brokerName(id)), settings: common };
+      const place = { id, node, port: port(3), peerPort: port(4), folder: join(folder, brokerName(id)), settings: common, mutant };
       return new BrokerNode(place, endedByItself);
     });
   }
