@@ -10,6 +10,8 @@ const betweenBatchesMs = 50;
 export class KafkajsMember implements Member {
   readonly #name: string;
   readonly #place: MemberPlace;
+  /** What kafkajs says that the coordinator took. Its promise also resolves when it is being stopped and nothing was committed. */
+  readonly #accepted = new Set<string>();
   #lives = 0;
   #isStopped = false;
   #end: () => void = () => {};
@@ -62,6 +64,10 @@ export class KafkajsMember implements Member {
 
   #listen(consumer: Consumer, member: string, owned: Set<number>): void {
     const { group, history, topic } = this.#place;
+    consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+      for (const { partitions } of payload.topics)
+        for (const { partition, offset } of partitions) this.#accepted.add(`${member} ${partition} ${offset}`);
+    });
     consumer.on(consumer.events.REBALANCING, () => this.#giveUp(member, owned));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.#giveUp(member, owned);
@@ -85,7 +91,7 @@ export class KafkajsMember implements Member {
     history.add({ kind: "handed", group, member, topic, partition, from, to });
     const sentAt = history.now();
     const result = await consumer.commitOffsets([{ topic, partition, offset: String(to) }]).then(
-      () => ({ isAccepted: true }),
+      () => ({ isAccepted: this.#accepted.delete(`${member} ${partition} ${to}`) }),
       (error: Error) => ({ isAccepted: false, error: error.message }),
     );
     history.add({ kind: "commit", group, member, topic, partition, offset: to, sentAt, ...result });
