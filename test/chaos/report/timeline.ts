@@ -42,9 +42,13 @@ export function timelinePage({ title, events, violations }: TimelineParts): stri
     const rect = `<rect class="fault" x="${begin}" y="20" width="${Math.max(1, end - begin)}" height="${height}"><title>${escaped(label)}</title></rect>`;
     return `${after}${rect}<text class="name" transform="translate(${begin + 3} 22) rotate(90)">${escaped(label)}</text>`;
   });
+  const brokers = Math.max(0, ...events.map((event) => (event.kind === "leader" ? event.leader : 0)));
+  const legend = colours
+    .slice(0, brokers + 1)
+    .map((colour, id) => `<b style="color:${colour}">■</b> ${id === 0 ? "nobody" : `broker ${id}`} `);
   const list = violations.map(({ check, what }) => `<li><b>${escaped(check)}</b> ${escaped(what)}</li>`).join("");
   return `<!doctype html><meta charset="utf-8"><title>${escaped(title)}</title><style>${style}</style>
-<h1>${escaped(title)}</h1><p>${violations.length === 0 ? "Every check holds." : `${violations.length} violations:`}</p><ul>${list}</ul>
+<h1>${escaped(title)}</h1><p>${violations.length === 0 ? "Every check holds." : `${violations.length} violations:`}</p><ul>${list}</ul><p>${legend.join("")}</p>
 <svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">${shaded.join("")}${placed.join("")}${marks.join("")}${axis(endMs, x, height)}</svg>
 `;
 }

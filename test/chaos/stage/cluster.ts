@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../support/free-ports.ts";
@@ -33,7 +33,8 @@ export class Cluster {
   readonly brokers: readonly BrokerNode[];
   readonly zookeepers: readonly ZookeeperNode[];
   readonly #keepsFolder: boolean;
-  #undo: () => Promise<void> = async () => {};
+  /** Null: nothing was prepared. */
+  #undo: (() => Promise<void>) | null = null;
 
   private constructor(network: Network, folder: string, ports: readonly number[], options: ClusterOptions) {
     const { brokers, sessionTimeoutMs, tickTimeMs, settings, mutant, endedByItself } = options;
@@ -109,8 +110,16 @@ export class Cluster {
     await Promise.all(this.brokers.map((broker) => broker.kill()));
     await Promise.all(this.zookeepers.map((server) => server.kill()));
     await this.network.close();
-    if (!this.#keepsFolder) await this.#undo();
+    if (this.#keepsFolder && this.#undo !== null) await this.#copyData();
+    await this.#undo?.();
     if (!this.#keepsFolder) await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** What was prepared may be disks that nobody else can see, and that go with us. */
+  async #copyData(): Promise<void> {
+    await Promise.all(
+      this.brokers.map(({ dataDirectory, place }) => cp(dataDirectory, join(place.folder, "kept-data"), { recursive: true })),
+    );
   }
 }
 
