@@ -79,18 +79,20 @@ export const oneOwner: Check = ({ events, limits }) => {
   });
 };
 
-/** Once a later owner has committed, the commits of an earlier one are refused, unless it became the owner anew. */
+/**
+ * Once a later owner has committed, the commits of an earlier one are refused, unless it became the owner anew. A client may repeat a
+ * refused commit as the owner that it has become meanwhile, so its tenure when it got the answer counts.
+ */
 export const earlierOwnersAreFenced: Check = ({ events }) =>
   [...Map.groupBy(ofKind(events, "owns", "gives-up", "commit"), groupKey).values()].flatMap((ofPartition) => {
     const tenures = tenuresOf(ofPartition.filter((event) => event.kind !== "commit"));
     const commits = ofPartition.filter((event) => event.kind === "commit" && event.isAccepted) as CommitEvent[];
-    const beganAt = ({ member, sentAt }: CommitEvent) =>
-      tenures.findLast((each) => each.member === member && each.from.at <= sentAt)?.from.at ?? null;
+    const beganAt = (of: string, at: number) => tenures.findLast(({ member, from }) => member === of && from.at <= at)?.from.at ?? 0;
     return commits.flatMap((commit) => {
-      const began = beganAt(commit);
-      const later = commits.find(
-        (other) => other.member !== commit.member && other.at < commit.sentAt && (beganAt(other) ?? 0) > (began ?? Infinity),
-      );
+      const began = beganAt(commit.member, commit.at);
+      const isLater = ({ member, at, sentAt }: CommitEvent) =>
+        member !== commit.member && at < commit.sentAt && beganAt(member, sentAt) > began;
+      const later = commits.find(isLater);
       if (later === undefined) return [];
       const what = `${commit.member} committed ${commit.offset} after ${later.member}, the owner since, had committed ${later.offset}`;
       return [violation("earlier owners are fenced", what, commit, later.sentAt)];

@@ -55,6 +55,11 @@ describe("a partition of a group", () => {
     expect(earlierOwnersAreFenced(evidence([ownership("owns", "a", 0), ...again, commit("a", 15, 300)]))).toEqual([]);
   });
 
+  test("takes a commit that was sent before, and repeated as the owner", () => {
+    const again = [ownership("gives-up", "a", 90), ownership("owns", "b", 100), commit("b", 10, 200), ownership("owns", "a", 298)];
+    expect(earlierOwnersAreFenced(evidence([ownership("owns", "a", 0), ...again, commit("a", 15, 300)]))).toEqual([]);
+  });
+
   test("is committed beyond what was handed out", () => {
     const events = [handed("a", 0, 10, 1), handed("b", 12, 20, 2), committed(20, 100)];
     expect(groupsSkipNothing(evidence(events))).toMatchObject([
