@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
+import type { CutManner } from "../stage/network.ts";
 import type { Overseer } from "./overseer.ts";
 
 export interface Scene {
@@ -26,6 +27,7 @@ export interface TrialKind {
   end(scene: Scene): Promise<void>;
 }
 
+const shortCutMs = 5_000;
 const nothing = () => Promise.resolve();
 const kill = ({ victim }: Scene) => victim.kill();
 const restart = ({ victim }: Scene) => victim.start();
@@ -47,6 +49,20 @@ function stopped(): Pick<TrialKind, "begin" | "end"> {
   return {
     begin: async ({ victim }) => victim.signal("SIGSTOP"),
     end: async ({ victim }) => victim.signal("SIGCONT"),
+  };
+}
+
+/** A cut that is healed before anybody is given up: what counts is how soon everybody notices that it is over. */
+function shortCut(manner: CutManner): Pick<TrialKind, "begin" | "end" | "needsCuts"> {
+  return {
+    needsCuts: true,
+    begin: async (scene) => {
+      const { cluster, victim } = scene;
+      const heal = await cluster.network.cut({ at: victim.name, from: fromAll(scene), direction: "both", manner });
+      await sleep(shortCutMs);
+      await heal();
+    },
+    end: nothing,
   };
 }
 
@@ -74,6 +90,8 @@ export const trialKinds: readonly TrialKind[] = [
     ...cutFrom(fromPeers),
   },
   { name: "cut-controller-from-peers", what: "the same of the controller", victim: "controller", concernsAll: true, ...cutFrom(fromPeers) },
+  { name: "short-cut", what: "a leader is cut off from everything for 5 s, silently", victim: "leader", ...shortCut("silent") },
+  { name: "short-cut-reset", what: "the same, and every packet is answered with a reset", victim: "leader", ...shortCut("reset") },
   {
     name: "controlled-shutdown",
     what: "SIGTERM of a leader: it hands over before it goes",
