@@ -17,16 +17,14 @@ export function windowOf(events: readonly Event[], { about, from, to }: Violatio
     event.kind === "ended" ||
     (event.kind === "leader" && (about.partition === undefined || event.partition === about.partition));
   const inTime = events.filter(({ at }) => at >= least && at <= most);
-  const close = inTime.filter(isAbout);
-  const around = inTime.filter((event) => isAround(event) && !isAbout(event));
-  const chosen = [...nearest(close, to, linesMax), ...nearest(around, to, linesMax)].toSorted((a, b) => a.at - b.at);
-  return chosen.map((event) => JSON.stringify(event));
+  const close = spread(inTime.filter(isAbout), linesMax);
+  const distance = ({ at }: Event) =>
+    close.reduce((nearest, event) => Math.min(nearest, Math.abs(event.at - at)), Number.POSITIVE_INFINITY);
+  const around = inTime.filter((event) => isAround(event) && !isAbout(event)).toSorted((a, b) => distance(a) - distance(b));
+  return [...close, ...around.slice(0, linesMax)].toSorted((a, b) => a.at - b.at).map((event) => JSON.stringify(event));
 }
 
-/** So many of them, around a moment. */
-function nearest(events: readonly Event[], to: number, count: number): readonly Event[] {
-  if (events.length <= count) return events;
-  const after = events.findIndex(({ at }) => at > to);
-  const end = Math.min(events.length, (after < 0 ? events.length : after) + count / 4);
-  return events.slice(Math.max(0, end - count), end);
+/** The first and the last ones, when there are more than so many. */
+function spread(events: readonly Event[], count: number): readonly Event[] {
+  return events.length <= count ? events : [...events.slice(0, count / 2), ...events.slice(-count / 2)];
 }
