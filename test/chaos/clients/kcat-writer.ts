@@ -12,6 +12,8 @@ export interface KcatWriterOptions {
 }
 
 const recordsInARun = 10;
+/** It gives its records up before. */
+const runMaxMs = deliveryTimeoutMs + 60_000;
 
 /** kcat (librdkafka), started again and again with some records for one partition. It says whether all were delivered, not where. */
 export class KcatWriter implements Writer {
@@ -56,7 +58,10 @@ export class KcatWriter implements Writer {
     ];
     const args = ["-F", "/dev/null", "-b", bootstrap.join(","), "-P", "-t", topic, "-p", String(partition), ...settings];
     const input = numbers.map((seq) => `${recordValue(this.name, partition, seq)}\n`).join("");
-    const { exitCode, stderr } = await runCommand("kcat", args, { input });
+    const { exitCode, stderr } = await runCommand("kcat", args, { input, timeoutMs: runMaxMs }).catch((error: Error) => ({
+      exitCode: null,
+      stderr: error.message,
+    }));
     const isDelivered = exitCode === 0 && !/Delivery failed/.test(stderr);
     for (const seq of numbers) {
       if (isDelivered) this.#book.acknowledged(partition, seq, sentAt, null);
