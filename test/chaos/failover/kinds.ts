@@ -52,13 +52,19 @@ function stopped(): Pick<TrialKind, "begin" | "end"> {
   };
 }
 
-/** A cut that is healed before anybody is given up: what counts is how soon everybody notices that it is over. */
-function shortCut(manner: CutManner): Pick<TrialKind, "begin" | "end" | "needsCuts"> {
+/**
+ * A cut that is healed before anybody is given up: what counts is how soon everybody notices that it is over. After a stall, clients have
+ * sent all that they send without an answer, and then have no packet on their way that could tell them of the cut.
+ */
+function shortCut(manner: CutManner, stallMs = 0): Pick<TrialKind, "begin" | "end" | "needsCuts"> {
   return {
     needsCuts: true,
     begin: async (scene) => {
       const { cluster, victim } = scene;
+      if (stallMs > 0) victim.signal("SIGSTOP");
+      await sleep(stallMs);
       const heal = await cluster.network.cut({ at: victim.name, from: fromAll(scene), direction: "both", manner });
+      victim.signal("SIGCONT");
       await sleep(shortCutMs);
       await heal();
     },
@@ -92,6 +98,12 @@ export const trialKinds: readonly TrialKind[] = [
   { name: "cut-controller-from-peers", what: "the same of the controller", victim: "controller", concernsAll: true, ...cutFrom(fromPeers) },
   { name: "short-cut", what: "a leader is cut off from everything for 5 s, silently", victim: "leader", ...shortCut("silent") },
   { name: "short-cut-reset", what: "the same, and every packet is answered with a reset", victim: "leader", ...shortCut("reset") },
+  {
+    name: "short-cut-after-stall",
+    what: "the same of one that was stopped for 0.3 s before",
+    victim: "leader",
+    ...shortCut("reset", 300),
+  },
   {
     name: "controlled-shutdown",
     what: "SIGTERM of a leader: it hands over before it goes",
