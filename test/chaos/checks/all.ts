@@ -1,4 +1,4 @@
-import { memoryIsBounded, noErrorStorm, noneEndedByItself, replicasAreIdentical, serviceReturns, viewsAgree } from "./cluster.ts";
+import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, serviceReturns, viewsAgree } from "./cluster.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
@@ -25,6 +25,7 @@ export const allChecks: readonly Check[] = [
   noneEndedByItself,
   memoryIsBounded,
   noErrorStorm,
+  noAlarms,
   serviceReturns,
 ];
 

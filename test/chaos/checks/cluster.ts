@@ -76,6 +76,18 @@ function worstStretch(samples: readonly SampleEvent[]): { readonly at: number; r
   return worst;
 }
 
+/** A broker that notices that replicas disagree, or that it is wrong itself, says so; it does not wait for us to find out. */
+export const noAlarms: Check = ({ events }) =>
+  ofKind(events, "sample")
+    .filter(({ alarms }) => alarms > 0)
+    .map(({ at, process }) => ({
+      check: "no alarms",
+      what: `${process} tells in its log of replicas that disagree, or of a broken rule`,
+      from: at,
+      to: at,
+      about: { process },
+    }));
+
 /** After each fault, full service is back within its bound, and all replicas get in sync again. */
 export const serviceReturns: Check = ({ events }) =>
   ofKind(events, "fault")

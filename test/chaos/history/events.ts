@@ -144,6 +144,8 @@ export interface SampleEvent extends AtMoment {
   readonly process: string;
   readonly residentBytes: number;
   readonly logLines: number;
+  /** Lines in which it says that replicas disagree, or that a rule of its own is broken. */
+  readonly alarms: number;
 }
 
 /** Where a value begins, up to a blank. */

@@ -4,13 +4,13 @@ import type { BrokerNode } from "../stage/broker-node.ts";
 
 const everyMs = 1_000;
 const readBytes = 1 << 20;
-const newline = 10;
+const alarming = /DATA DIVERGENCE|InvariantViolation/;
 
 /** Once a second, of every broker: what memory it takes, and how many lines it has written to its log. */
 export class ProcessWatch {
   readonly #brokers: readonly BrokerNode[];
   readonly #history: History;
-  readonly #readTo = new Map<number, number>();
+  readonly #read = new Map<number, { bytes: number; rest: string }>();
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
 
@@ -36,22 +36,28 @@ export class ProcessWatch {
   async #look(broker: BrokerNode): Promise<void> {
     const status = broker.pid === null ? "" : await readFile(`/proc/${broker.pid}/status`, "utf8").catch(() => "");
     const residentBytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
-    this.#history.add({ kind: "sample", process: broker.name, residentBytes, logLines: await this.#newLines(broker) });
+    const lines = await this.#newLines(broker);
+    const alarms = lines.filter((line) => alarming.test(line)).length;
+    this.#history.add({ kind: "sample", process: broker.name, residentBytes, logLines: lines.length, alarms });
   }
 
-  async #newLines({ id, logFile }: BrokerNode): Promise<number> {
+  /** Whole lines that were written since the last look. */
+  async #newLines({ id, logFile }: BrokerNode): Promise<string[]> {
     const file = await open(logFile).catch(() => null);
-    if (file === null) return 0;
-    let [at, lines] = [this.#readTo.get(id) ?? 0, 0];
+    if (file === null) return [];
+    const log = this.#read.get(id) ?? { bytes: 0, rest: "" };
     const buffer = Buffer.alloc(readBytes);
+    let text = log.rest;
     for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, readBytes, at);
+      const { bytesRead } = await file.read(buffer, 0, readBytes, log.bytes);
       if (bytesRead === 0) break;
-      at += bytesRead;
-      for (const byte of buffer.subarray(0, bytesRead)) if (byte === newline) lines++;
+      log.bytes += bytesRead;
+      text += buffer.toString("latin1", 0, bytesRead);
     }
-    this.#readTo.set(id, at);
     await file.close();
+    const lines = text.split("\n");
+    log.rest = lines.pop() ?? "";
+    this.#read.set(id, log);
     return lines;
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   memoryIsBounded,
+  noAlarms,
   noErrorStorm,
   noneEndedByItself,
   replicasAreIdentical,
@@ -35,12 +36,13 @@ test("a process that ended, and nobody had ended it", () => {
   expect(noneEndedByItself(evidence([ended(false)]))).toMatchObject([{ what: "broker-1 ended by itself: exit code 70" }]);
 });
 
-const sample = (at: number, residentBytes: number, logLines: number): Event => ({
+const sample = (at: number, residentBytes: number, logLines: number, alarms = 0): Event => ({
   kind: "sample",
   at,
   process: "broker-1",
   residentBytes,
   logLines,
+  alarms,
 });
 
 test("a broker that takes too much memory", () => {
@@ -53,6 +55,11 @@ test("a broker that does not stop complaining", () => {
   expect(noErrorStorm(evidence(storm))).toMatchObject([{ what: "broker-1 wrote 60 lines to its log in 10000 ms, 5 a second are allowed" }]);
   const burst = Array.from({ length: 20 }, (_, at) => sample(at * 1_000, 1, at === 7 ? 49 : 0));
   expect(noErrorStorm(evidence(burst))).toEqual([]);
+});
+
+test("a broker that reports a broken rule", () => {
+  expect(noAlarms(evidence([sample(0, 1, 3)]))).toEqual([]);
+  expect(noAlarms(evidence([sample(0, 1, 3, 1)]))).toHaveLength(1);
 });
 
 test("service that does not return", () => {
