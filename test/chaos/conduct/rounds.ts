@@ -48,8 +48,11 @@ export class Rounds {
       history.add({ kind: "fault", round, name, moment, targets, boundMs });
     const beganAt = history.now();
     tell("begins", []);
-    const targets = (await Promise.all(chosen.map(({ plan, kind }) => this.#makeFault(plan, kind)))).flat();
-    await this.#startTheEnded();
+    const targets = await this.#makeFaults(chosen);
+    if (targets === null) {
+      tell("not served", []);
+      return false;
+    }
     const endedAt = history.now();
     tell("ends", targets);
     const isServed = await service.servedAfter(endedAt, boundMs);
@@ -64,6 +67,18 @@ export class Rounds {
     this.#options.say(lineOf({ round, name, targets, gapsMs, ...moments }));
     await this.#pause(calmMs);
     return isServedAtAll;
+  }
+
+  /** Whom they hit; null when what they broke cannot be brought back: a broker does not start, say. */
+  async #makeFaults(chosen: readonly { readonly plan: Plan; readonly kind: FaultKind }[]): Promise<readonly string[] | null> {
+    try {
+      const targets = await Promise.all(chosen.map(({ plan, kind }) => this.#makeFault(plan, kind)));
+      await this.#startTheEnded();
+      return targets.flat();
+    } catch (error) {
+      this.#options.say(error instanceof Error ? error.message : String(error));
+      return null;
+    }
   }
 
   /** From its beginning to its end. Returns whom it hits. */

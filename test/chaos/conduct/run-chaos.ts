@@ -76,12 +76,12 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
     stage = new ChaosStage({ cluster, leaders, disks, sessionTimeoutMs: command.sessionTimeoutMs, topic });
     const run = new ChaosRun({ command, history, cluster, leaders, stage, say, signal });
     const violations = await run.conduct();
-    await Promise.all(cluster.brokers.map(({ name, logFile }) => copyFile(logFile, join(folder, "logs", `${name}.log`)).catch(() => {})));
     await writeReport({ folder, seed: command.seed, history, violations, interruptions: run.interruptions, say });
     return violations.length === 0;
   } finally {
     await leaders.stop();
     await history.close();
+    await Promise.all(cluster.brokers.map(({ name, logFile }) => copyFile(logFile, join(folder, "logs", `${name}.log`)).catch(() => {})));
     if (command.keepsFolder) say(`kept: ${cluster.folder}`);
     await cluster.stop();
   }

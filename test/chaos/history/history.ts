@@ -10,6 +10,7 @@ export class History {
   readonly #startedMs = performance.now();
   readonly #file: WriteStream;
   readonly #listeners: ((event: Event) => void)[] = [];
+  #isClosed = false;
 
   constructor(path: string) {
     this.#file = createWriteStream(path);
@@ -20,7 +21,9 @@ export class History {
     return Math.round((performance.now() - this.#startedMs) * 10) / 10;
   }
 
+  /** What comes after the end is not heard: clients of a run that failed may still be at work. */
   add(event: WithoutMoment<Event>): void {
+    if (this.#isClosed) return;
     const at = { at: this.now(), ...event } as Event;
     this.events.push(at);
     this.#file.write(`${JSON.stringify(at)}\n`);
@@ -32,6 +35,7 @@ export class History {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#file.end();
     await finished(this.#file);
   }
