@@ -21,9 +21,9 @@ export class RawConnection {
     });
   }
 
-  static open(port: number): Promise<RawConnection> {
+  static open(port: number, host = "127.0.0.1"): Promise<RawConnection> {
     return new Promise((resolve, reject) => {
-      const socket = createConnection({ host: "127.0.0.1", port }, () => resolve(new RawConnection(socket)));
+      const socket = createConnection({ host, port }, () => resolve(new RawConnection(socket)));
       socket.once("error", reject);
     });
   }

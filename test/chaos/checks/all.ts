@@ -1,0 +1,34 @@
+import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, serviceReturns, viewsAgree } from "./cluster.ts";
+import type { Check, Evidence, Violation } from "./evidence.ts";
+import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
+import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
+import { acknowledgedIsPresent, historyIsComplete, idempotentIsOnce, nothingFromNowhere, orderIsKept } from "./records.ts";
+import { nothingOfDeletedTopics, topicsAreAsAnswered } from "./topics.ts";
+
+export const allChecks: readonly Check[] = [
+  historyIsComplete,
+  acknowledgedIsPresent,
+  idempotentIsOnce,
+  nothingFromNowhere,
+  orderIsKept,
+  oneValuePerOffset,
+  whatWasReadStays,
+  readsAreDense,
+  commitsNeverMoveBack,
+  oneOwner,
+  earlierOwnersAreFenced,
+  groupsSkipNothing,
+  replicasAreIdentical,
+  viewsAgree,
+  topicsAreAsAnswered,
+  nothingOfDeletedTopics,
+  noneEndedByItself,
+  memoryIsBounded,
+  noErrorStorm,
+  noAlarms,
+  serviceReturns,
+];
+
+export function violationsIn(evidence: Evidence): Violation[] {
+  return allChecks.flatMap((check) => check(evidence));
+}

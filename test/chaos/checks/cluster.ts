@@ -1,0 +1,99 @@
+import type { SampleEvent } from "../history/events.ts";
+import { type Check, keyOf, ofKind, type Violation } from "./evidence.ts";
+
+const never = { from: 0, to: 0 };
+const stormWindowMs = 10_000;
+const mebibyte = 1024 * 1024;
+
+/** All replicas of a partition are the same bytes, and their files are sound. */
+export const replicasAreIdentical: Check = ({ logs }) =>
+  [...Map.groupBy(logs, keyOf)].flatMap(([key, replicas]) => {
+    const about = { topic: replicas[0]?.topic ?? "", partition: replicas[0]?.partition ?? 0 };
+    const found: Violation[] = replicas.flatMap(({ broker, problems }) =>
+      problems.map((problem) => ({ check: "replicas are sound", what: `${key} on broker ${broker}: ${problem}`, ...never, about })),
+    );
+    if (new Set(replicas.map(({ digest }) => digest)).size > 1) {
+      const copies = replicas.map(({ broker, sizeBytes, digest }) => `broker ${broker}: ${sizeBytes} B, ${digest.slice(0, 8)}`).join("; ");
+      found.push({ check: "replicas are identical", what: `${key}: ${copies}`, ...never, about });
+    }
+    return found;
+  });
+
+/** The coordinator and every broker tell the same leader and the same in-sync set of every partition. */
+export const viewsAgree: Check = ({ views }) => {
+  const [first, ...others] = views;
+  if (first === undefined) return [];
+  return others.flatMap((other) =>
+    [...new Set([...first.partitions.keys(), ...other.partitions.keys()])].flatMap((key) => {
+      const [a, b] = [told(first.partitions.get(key)), told(other.partitions.get(key))];
+      if (a === b) return [];
+      return [{ check: "views agree", what: `${key}: ${first.source} says ${a}, ${other.source} says ${b}`, ...never, about: {} }];
+    }),
+  );
+};
+
+function told(state: { readonly leader: number; readonly isr: readonly number[] } | undefined): string {
+  return state === undefined ? "nothing" : `leader ${state.leader} isr ${state.isr.toSorted((a, b) => a - b).join(",")}`;
+}
+
+export const noneEndedByItself: Check = ({ events }) =>
+  ofKind(events, "ended")
+    .filter(({ isAllowed }) => !isAllowed)
+    .map(({ at, process, how }) => ({
+      check: "none ended by itself",
+      what: `${process} ended by itself: ${how}`,
+      from: at,
+      to: at,
+      about: { process },
+    }));
+
+export const memoryIsBounded: Check = ({ events, limits }) =>
+  [...Map.groupBy(ofKind(events, "sample"), ({ process }) => process)].flatMap(([process, samples]) => {
+    const { at, residentBytes } = samples.reduce((a, b) => (b.residentBytes > a.residentBytes ? b : a));
+    if (residentBytes <= limits.residentBytesMax) return [];
+    const what = `${process} took ${(residentBytes / mebibyte).toFixed(0)} MiB, ${limits.residentBytesMax / mebibyte} are allowed`;
+    return [{ check: "memory is bounded", what, from: at, to: at, about: { process } }];
+  });
+
+/** Whatever fails, a broker says so in few lines. */
+export const noErrorStorm: Check = ({ events, limits }) =>
+  [...Map.groupBy(ofKind(events, "sample"), ({ process }) => process)].flatMap(([process, samples]) => {
+    const worst = worstStretch(samples);
+    const perSecond = (worst.lines * 1000) / stormWindowMs;
+    if (perSecond <= limits.logLinesPerSecondMax) return [];
+    const what = `${process} wrote ${worst.lines} lines to its log in ${stormWindowMs} ms, ${limits.logLinesPerSecondMax} a second are allowed`;
+    return [{ check: "no error storm", what, from: worst.at - stormWindowMs, to: worst.at, about: { process } }];
+  });
+
+function worstStretch(samples: readonly SampleEvent[]): { readonly at: number; readonly lines: number } {
+  let [first, lines, worst] = [0, 0, { at: 0, lines: 0 }];
+  for (const { at, logLines } of samples) {
+    lines += logLines;
+    for (let oldest = samples[first]; oldest !== undefined && oldest.at <= at - stormWindowMs; oldest = samples[++first])
+      lines -= oldest.logLines;
+    if (lines > worst.lines) worst = { at, lines };
+  }
+  return worst;
+}
+
+/** A broker that notices that replicas disagree, or that it is wrong itself, says so; it does not wait for us to find out. */
+export const noAlarms: Check = ({ events }) =>
+  ofKind(events, "sample")
+    .filter(({ alarms }) => alarms > 0)
+    .map(({ at, process }) => ({
+      check: "no alarms",
+      what: `${process} tells in its log of replicas that disagree, or of a broken rule`,
+      from: at,
+      to: at,
+      about: { process },
+    }));
+
+/** After each fault, full service is back within its bound, and all replicas get in sync again. */
+export const serviceReturns: Check = ({ events }) =>
+  ofKind(events, "fault")
+    .filter(({ moment }) => moment === "not served" || moment === "not whole")
+    .map(({ at, round, name, moment, targets, boundMs }) => {
+      const missing = moment === "not served" ? "every partition served" : "every replica in sync";
+      const what = `round ${round}, ${name} (${targets.join(", ")}): ${missing} was not reached within ${boundMs} ms of its end`;
+      return { check: "service returns", what, from: at - boundMs, to: at, about: { round } };
+    });

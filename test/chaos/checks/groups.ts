@@ -1,0 +1,113 @@
+import type { CommitEvent, CommittedEvent, HandedEvent, OwnershipEvent } from "../history/events.ts";
+import { type Check, disturbances, keyOf, ofKind, type Violation } from "./evidence.ts";
+
+type Located = CommitEvent | CommittedEvent | OwnershipEvent | HandedEvent;
+const groupKey = (event: Located) => `${event.group} ${keyOf(event)}`;
+
+function violation(check: string, what: string, event: Located, from = event.at): Violation {
+  const { group, topic, partition } = event;
+  return { check, what: `${group} on ${topic}-${partition}: ${what}`, from, to: event.at, about: { group, topic, partition } };
+}
+
+/**
+ * What the coordinator tells is never below what it told, or accepted as a commit, before it was asked. "Before" as outsiders can tell: the
+ * one had been answered when the other was asked.
+ */
+export const commitsNeverMoveBack: Check = ({ events }) =>
+  [...Map.groupBy(ofKind(events, "commit", "committed"), groupKey).values()].flatMap((ofPartition) => {
+    const known = ofPartition.filter((event) => event.kind === "committed" || event.isAccepted);
+    const byAnswer = known.toSorted((a, b) => a.at - b.at);
+    const found: Violation[] = [];
+    let [next, highest]: [number, CommitEvent | CommittedEvent | null] = [0, null];
+    for (const asked of known.filter((event) => event.kind === "committed").toSorted((a, b) => a.sentAt - b.sentAt)) {
+      for (let event = byAnswer[next]; event !== undefined && event.at < asked.sentAt; event = byAnswer[++next])
+        if (highest === null || event.offset > highest.offset) highest = event;
+      if (highest === null || asked.offset >= highest.offset) continue;
+      const source = highest.kind === "commit" ? `${highest.member} committed` : "it was";
+      const what = `the position is ${asked.offset}, and ${source} ${highest.offset} ${(asked.at - highest.at).toFixed(0)} ms before`;
+      found.push(violation("commits never move back", what, asked, highest.sentAt));
+      highest = asked; // the next one is another finding
+    }
+    return found;
+  });
+
+interface Tenure {
+  readonly member: string;
+  readonly from: OwnershipEvent;
+  to: number;
+}
+
+function tenuresOf(events: readonly OwnershipEvent[]): Tenure[] {
+  const tenures: Tenure[] = [];
+  const open = new Map<string, Tenure>();
+  for (const event of events) {
+    const present = open.get(event.member);
+    if (event.kind === "gives-up") {
+      if (present !== undefined) present.to = event.at;
+      open.delete(event.member);
+    } else if (present === undefined) {
+      const tenure = { member: event.member, from: event, to: Number.POSITIVE_INFINITY };
+      open.set(event.member, tenure);
+      tenures.push(tenure);
+    }
+  }
+  return tenures;
+}
+
+/**
+ * A partition has one owner in a group. A member has it from being told so until it is told, or decides, that it has not. One that cannot
+ * reach its coordinator learns late that it is out, so two may believe it for as long as faults and what follows them last, and outside of
+ * these for no longer than the group's session timeout.
+ */
+export const oneOwner: Check = ({ events, limits }) => {
+  const faults = disturbances(events);
+  return [...Map.groupBy(ofKind(events, "owns", "gives-up"), groupKey).values()].flatMap((ofPartition) => {
+    const tenures = tenuresOf(ofPartition);
+    const lastAt = events.at(-1)?.at ?? 0;
+    const found: Violation[] = [];
+    for (const [index, later] of tenures.entries()) {
+      for (const earlier of tenures.slice(0, index)) {
+        if (earlier.member === later.member) continue;
+        const [from, to] = [later.from.at, Math.min(earlier.to, later.to, lastAt + limits.groupSessionMs + 1)];
+        const calmMs = faults.reduce((left, fault) => left - Math.max(0, Math.min(to, fault.to) - Math.max(from, fault.from)), to - from);
+        if (calmMs <= limits.groupSessionMs) continue;
+        const what = `${earlier.member} and ${later.member} both had it, for ${calmMs.toFixed(0)} ms without any fault`;
+        found.push(violation("one owner", what, later.from, earlier.from.at));
+      }
+    }
+    return found;
+  });
+};
+
+/**
+ * Once a later owner has committed, the commits of an earlier one are refused, unless it became the owner anew. A client may repeat a
+ * refused commit as the owner that it has become meanwhile, so its tenure when it got the answer counts.
+ */
+export const earlierOwnersAreFenced: Check = ({ events }) =>
+  [...Map.groupBy(ofKind(events, "owns", "gives-up", "commit"), groupKey).values()].flatMap((ofPartition) => {
+    const tenures = tenuresOf(ofPartition.filter((event) => event.kind !== "commit"));
+    const commits = ofPartition.filter((event) => event.kind === "commit" && event.isAccepted) as CommitEvent[];
+    const beganAt = (of: string, at: number) => tenures.findLast(({ member, from }) => member === of && from.at <= at)?.from.at ?? 0;
+    return commits.flatMap((commit) => {
+      const began = beganAt(commit.member, commit.at);
+      const isLater = ({ member, at, sentAt }: CommitEvent) =>
+        member !== commit.member && at < commit.sentAt && beganAt(member, sentAt) > began;
+      const later = commits.find(isLater);
+      if (later === undefined) return [];
+      const what = `${commit.member} committed ${commit.offset} after ${later.member}, the owner since, had committed ${later.offset}`;
+      return [violation("earlier owners are fenced", what, commit, later.sentAt)];
+    });
+  });
+
+/** What lies before a committed position was handed to some member of the group. */
+export const groupsSkipNothing: Check = ({ events }) => {
+  const handed = Map.groupBy(ofKind(events, "handed"), groupKey);
+  return [...Map.groupBy(ofKind(events, "committed"), groupKey)].flatMap(([key, commits]) => {
+    const highest = commits.reduce((a, b) => (b.offset > a.offset ? b : a));
+    let reached = 0;
+    for (const { from, to } of (handed.get(key) ?? []).toSorted((a, b) => a.from - b.from))
+      if (from <= reached) reached = Math.max(reached, to);
+    if (reached >= highest.offset) return [];
+    return [violation("groups skip nothing", `${highest.offset} is committed, and no member was handed offset ${reached}`, highest)];
+  });
+};

@@ -1,0 +1,122 @@
+import type { StoredRecord } from "../end/stored-log.ts";
+import { recordId, type WriteEvent } from "../history/events.ts";
+import { type Check, disturbances, type Evidence, oneReplicaOfEach, type Violation, writersIn, writesByPartition } from "./evidence.ts";
+
+/** What one partition was sent, and what it has at the end. */
+interface Partition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly writes: readonly WriteEvent[];
+  readonly records: readonly StoredRecord[];
+  readonly offsetsOf: ReadonlyMap<string, readonly number[]>;
+}
+
+function partitionsOf({ events, logs }: Evidence): Partition[] {
+  const replicas = oneReplicaOfEach(logs);
+  return [...writesByPartition(events)].flatMap(([key, writes]) => {
+    const [{ topic, partition }] = writes as [WriteEvent];
+    const records = replicas.get(key)?.records ?? [];
+    const offsetsOf = new Map<string, number[]>();
+    for (const { id, offset } of records) {
+      const offsets = offsetsOf.get(id);
+      if (offsets === undefined) offsetsOf.set(id, [offset]);
+      else offsets.push(offset);
+    }
+    return [{ topic, partition, writes, records, offsetsOf }];
+  });
+}
+
+function violation(check: string, what: string, write: WriteEvent): Violation {
+  const { topic, partition, writer, seq } = write;
+  return { check, what: `${topic}-${partition}: ${what}`, from: write.sentAt, to: write.at, about: { topic, partition, writer, seq } };
+}
+
+const nameOf = ({ writer, partition, seq }: WriteEvent) => recordId(writer, partition, seq);
+
+/**
+ * A record acknowledged with acks=all is in the log, where it was said to be. With acks=1 it is, too, unless a fault began so soon after
+ * the acknowledgement, or was so little over, that a leader may have gone that alone had it (`unreplicatedMs`).
+ */
+export const acknowledgedIsPresent: Check = (evidence) => {
+  const [writers, faults] = [writersIn(evidence.events), disturbances(evidence.events)];
+  const mayBeLost = ({ writer, sentAt, at }: WriteEvent) =>
+    writers.get(writer)?.acks === 1 && faults.some(({ from, to }) => at + evidence.limits.unreplicatedMs >= from && sentAt <= to);
+  return partitionsOf(evidence).flatMap(({ writes, offsetsOf }) =>
+    writes.flatMap((write) => {
+      if (write.outcome !== "acknowledged") return [];
+      const offsets = offsetsOf.get(nameOf(write)) ?? [];
+      if (mayBeLost(write)) return [];
+      if (offsets.length === 0) return [violation("acknowledged is present", `${nameOf(write)} was acknowledged and is not there`, write)];
+      if (write.offset === null || write.offset < 0 || offsets.includes(write.offset)) return [];
+      const where = `${nameOf(write)} was acknowledged at ${write.offset} and is at ${offsets.join(", ")}`;
+      return [violation("acknowledged is present", where, write)];
+    }),
+  );
+};
+
+/** An idempotent producer's record is in the log at most once, acknowledged or not. */
+export const idempotentIsOnce: Check = (evidence) => {
+  const writers = writersIn(evidence.events);
+  return partitionsOf(evidence).flatMap(({ writes, offsetsOf }) =>
+    writes.flatMap((write) => {
+      const offsets = offsetsOf.get(nameOf(write)) ?? [];
+      if (offsets.length < 2 || !writers.get(write.writer)?.isIdempotent) return [];
+      return [violation("idempotent is once", `${nameOf(write)} is there ${offsets.length} times: at ${offsets.join(", ")}`, write)];
+    }),
+  );
+};
+
+/** What is in the log was sent, to this partition. */
+export const nothingFromNowhere: Check = (evidence) =>
+  partitionsOf(evidence).flatMap(({ topic, partition, writes, records }) => {
+    const sent = new Set(writes.map(nameOf));
+    return records
+      .filter(({ id }) => !sent.has(id))
+      .map(({ id, offset }) => ({
+        check: "nothing from nowhere",
+        what: `${topic}-${partition}: ${id} at ${offset} was not sent there`,
+        from: 0,
+        to: 0,
+        about: { topic, partition, offset },
+      }));
+  });
+
+/**
+ * Of each producer, the acknowledged records of a partition first appear in the order in which they were sent. A record without
+ * acknowledgement may have been given up, and arrive late.
+ */
+export const orderIsKept: Check = (evidence) =>
+  partitionsOf(evidence).flatMap(({ writes, offsetsOf }) =>
+    [...Map.groupBy(writes, ({ writer }) => writer).values()].flatMap((ofWriter) => {
+      const found: Violation[] = [];
+      let last = { offset: -1, name: "" };
+      for (const write of ofWriter.toSorted((a, b) => a.seq - b.seq)) {
+        const [offset] = offsetsOf.get(nameOf(write)) ?? [];
+        if (offset === undefined || write.outcome !== "acknowledged") continue;
+        if (offset <= last.offset)
+          found.push(
+            violation("order is kept", `${nameOf(write)} is at ${offset}, and ${last.name}, sent before it, at ${last.offset}`, write),
+          );
+        last = { offset, name: nameOf(write) };
+      }
+      return found;
+    }),
+  );
+
+/** No producer's numbers have a hole among what is sent: otherwise the history is not complete, and proves nothing. */
+export const historyIsComplete: Check = ({ events }) =>
+  [...writesByPartition(events).values()].flatMap((writes) =>
+    [...Map.groupBy(writes, ({ writer }) => writer).values()].flatMap((ofWriter) => {
+      const missing = missingNumber(ofWriter);
+      const [first] = ofWriter as [WriteEvent];
+      return missing === null
+        ? []
+        : [violation("the history is complete", `nothing is told of number ${missing} of ${first.writer}`, first)];
+    }),
+  );
+
+function missingNumber(writes: readonly WriteEvent[]): number | null {
+  const numbers = new Set(writes.map(({ seq }) => seq));
+  for (let seq = 0; seq < numbers.size; seq++) if (!numbers.has(seq)) return seq;
+  return null;
+}
