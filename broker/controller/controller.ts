@@ -1,3 +1,4 @@
+import { CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { controllerPath } from "../../coordinator-client/znodes/paths.ts";
 import { type BrokerId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
@@ -174,6 +175,8 @@ export class Controller implements ControllerService {
 function refusal(error: unknown): KafkaErrorCode {
   if (error instanceof Deposed) return "NOT_CONTROLLER";
   if (error instanceof EventRefused) return error.reason === "closed" ? "NOT_CONTROLLER" : "REQUEST_TIMED_OUT";
-  // the coordinator did not answer, or holds what cannot be read: the next term finds out how much was done
+  // it did not answer: the next term finds out how much was done, and clients ask again
+  if (error instanceof CoordinatorUnavailable) return "REQUEST_TIMED_OUT";
+  // it holds what cannot be read
   return "UNKNOWN_SERVER_ERROR";
 }

@@ -183,10 +183,8 @@ export class Admin implements AsyncDisposable {
 
   /** Changes what is named and leaves the rest. */
   async incrementalAlterConfigs(changes: readonly ResourceChange[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
-    const alter = async (change: ResourceChange) => {
-      const request = { resources: wireChanges([change]), validateOnly };
-      return alteredConfigs(change.resource, await this.#askAbout(change.resource, apis.incrementalAlterConfigs, request));
-    };
+    const alter = (change: ResourceChange) =>
+      this.#alter(change.resource, apis.incrementalAlterConfigs, { resources: wireChanges([change]), validateOnly });
     return Promise.all(changes.map(alter));
   }
 
@@ -194,10 +192,8 @@ export class Admin implements AsyncDisposable {
    * Replaces all that is set at run time. Two clients that do this at once undo each other's changes: `incrementalAlterConfigs` does not.
    */
   async alterConfigs(replacements: readonly ResourceReplacement[], { validateOnly = false } = {}): Promise<readonly Altered[]> {
-    const alter = async (replacement: ResourceReplacement) => {
-      const request = { resources: [wireReplacement(replacement)], validateOnly };
-      return alteredConfigs(replacement.resource, await this.#askAbout(replacement.resource, apis.alterConfigs, request));
-    };
+    const alter = (replacement: ResourceReplacement) =>
+      this.#alter(replacement.resource, apis.alterConfigs, { resources: [wireReplacement(replacement)], validateOnly });
     return Promise.all(replacements.map(alter));
   }
 
@@ -331,6 +327,21 @@ export class Admin implements AsyncDisposable {
     return this.#retrying(async () => {
       const connection = await this.#connectionFor(resource);
       return whileAlive(this.#cluster, connection, (signal) => connection.request(api, () => request, { signal }));
+    });
+  }
+
+  /** Again after a temporary failure, until the operation times out. To do the same twice changes nothing more. */
+  async #alter<Req>(resource: ConfigResource, api: MessagePair<Req, Parameters<typeof alteredConfigs>[1]>, request: Req): Promise<Altered> {
+    let altered: Altered | null = null;
+    const attempt = async () => {
+      altered = alteredConfigs(resource, await this.#askAbout(resource, api, request));
+      const { error } = altered;
+      if (error instanceof KafkaProtocolError && (shouldAskAgain(error.code) || error.code === "REQUEST_TIMED_OUT")) throw error;
+      return altered;
+    };
+    return this.#retrying(attempt).catch((error: unknown) => {
+      if (altered === null || altered.error !== error) throw error;
+      return altered;
     });
   }
 

@@ -247,3 +247,24 @@ test("records are deleted at the partitions' leaders; an error of the moment is 
   expect(asked.filter(([, partition]) => partition === 1).map(([, , offset]) => offset)).toEqual([-1, -1]);
   expect(asked.length).toBe(4);
 });
+
+test("a change of settings that failed for a moment is tried again, and one that fails for good is told with its reason", async () => {
+  const fake = new FakeCluster();
+  const codes = ["NOT_CONTROLLER", "REQUEST_TIMED_OUT", "NONE", "INVALID_CONFIG"];
+  let asked = 0;
+  fake.intercept = ({ api }) => {
+    if (api !== "IncrementalAlterConfigs" && api !== "AlterConfigs") return undefined;
+    const errorCode = codes[asked++] ?? "REQUEST_TIMED_OUT";
+    return { throttleTimeMs: 0, responses: [{ errorCode, errorMessage: "because", resourceType: 2, resourceName: "t" }] };
+  };
+  const admin = new Admin({ ...fake, operationTimeoutMs: 5_000 });
+  const changes = [{ operation: "set" as const, name: "retention.ms", value: "1" }];
+  const alter = () => fake.clock.until(admin.incrementalAlterConfigs([{ resource: { topic: "t" }, changes }]));
+  expect(await alter()).toStrictEqual([{ error: null, resource: { topic: "t" } }]);
+  expect(asked).toBe(3);
+  expect((await alter())[0]?.error?.message).toContain("because (INVALID_CONFIG)");
+  expect(asked).toBe(4);
+  const [late] = await fake.clock.until(admin.alterConfigs([{ resource: { topic: "t" }, configs: {} }]));
+  expect(late?.error?.message).toContain("because (REQUEST_TIMED_OUT)");
+  expect(asked).toBeGreaterThan(5);
+});
