@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { hasCommand } from "../../support/outside/run-command.ts";
 import { KafkajsMember } from "../clients/kafkajs-member.ts";
 import { KafkajsWriter } from "../clients/kafkajs-writer.ts";
@@ -23,6 +24,8 @@ export const steadyWriter = "own-idempotent";
 const steadyEveryMs = 25;
 const groups = { classic: "own-classic", consumer: "own-consumer", kafkajs: "kafkajs-classic" } as const;
 const lastReadsMaxMs = 60_000;
+/** Longer than records are tried for. */
+const stopMaxMs = 150_000;
 
 /** All clients of a run: writers, readers, members of groups, and somebody who changes topics. */
 export class Crowd {
@@ -74,12 +77,17 @@ export class Crowd {
 
   /** The writers first, then those that read to the end. What is in the log then is read once more, from the beginning. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#writers.map((writer) => writer.stop()), this.#admin.stop()]);
-    await readAll("last", this.#place);
+    await this.#inTime(Promise.all([...this.#writers.map((writer) => writer.stop()), this.#admin.stop()]));
+    await this.#inTime(readAll("last", this.#place).catch(() => {}));
     await this.#readerAtEnd();
-    await Promise.all(this.#members.map((member) => member.stop()));
+    await this.#inTime(Promise.all(this.#members.map((member) => member.stop())));
     await this.#commits.stop();
     await this.#reader.stop();
+  }
+
+  /** Where service does not return, clients need not come to an end. What they do not tell is missed by a check. */
+  #inTime(end: Promise<unknown>): Promise<unknown> {
+    return Promise.race([end, sleep(stopMaxMs, null, { ref: false })]);
   }
 
   async #readerAtEnd(): Promise<void> {
@@ -88,6 +96,6 @@ export class Crowd {
       if (event.kind === "read" && event.reader === "last") ends.set(event.partition, event.offset + 1);
     const deadlineMs = performance.now() + lastReadsMaxMs;
     const isBehind = () => [...ends].some(([partition, end]) => (this.#reader.positions.get(partition) ?? 0) < end);
-    while (isBehind() && performance.now() < deadlineMs) await new Promise((resolve) => setTimeout(resolve, 100));
+    while (isBehind() && performance.now() < deadlineMs) await sleep(100);
   }
 }

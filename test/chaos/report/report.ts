@@ -21,8 +21,8 @@ const toldMax = 5;
 export async function writeReport({ folder, seed, history, violations, interruptions, say }: ReportParts): Promise<void> {
   const { events } = history;
   const title = `Chaos, seed ${seed}, ${((events.at(-1)?.at ?? 0) / 1000).toFixed(0)} s`;
-  await writeFile(join(folder, "timeline.html"), timelinePage({ title, events, violations }));
   await writeFile(join(folder, "result.json"), `${JSON.stringify({ seed, violations, interruptions }, null, 1)}\n`);
+  await writeFile(join(folder, "timeline.html"), timelinePage({ title, events, violations }));
   say("");
   for (const line of interruptionTable(interruptions)) say(line);
   say("");

@@ -42,7 +42,7 @@ export function timelinePage({ title, events, violations }: TimelineParts): stri
     const rect = `<rect class="fault" x="${begin}" y="20" width="${Math.max(1, end - begin)}" height="${height}"><title>${escaped(label)}</title></rect>`;
     return `${after}${rect}<text class="name" transform="translate(${begin + 3} 22) rotate(90)">${escaped(label)}</text>`;
   });
-  const brokers = Math.max(0, ...events.map((event) => (event.kind === "leader" ? event.leader : 0)));
+  const brokers = events.reduce((highest, event) => (event.kind === "leader" ? Math.max(highest, event.leader) : highest), 0);
   const legend = colours
     .slice(0, brokers + 1)
     .map((colour, id) => `<b style="color:${colour}">■</b> ${id === 0 ? "nobody" : `broker ${id}`} `);
@@ -104,7 +104,7 @@ function errorChart(events: readonly Event[], x: Scale, endMs: number): Part {
 
 function memoryChart(events: readonly Event[], x: Scale): Part {
   const samples = events.filter((event) => event.kind === "sample");
-  const most = Math.max(1, ...samples.map(({ residentBytes }) => residentBytes));
+  const most = samples.reduce((highest, { residentBytes }) => Math.max(highest, residentBytes), 1);
   const lines = [...Map.groupBy(samples, ({ process }) => process)].map(([process, ofProcess], at) => {
     const points = ofProcess.map(
       ({ at: moment, residentBytes }) => `${x(moment).toFixed(1)},${(chartHeight * (1 - residentBytes / most)).toFixed(1)}`,

@@ -49,3 +49,8 @@ test("the page has every fault and every violation, and no markup of theirs", ()
   expect(page.match(/class="fault"/g)).toHaveLength(1);
   expect(page.match(/class="bad"/g)).toHaveLength(1);
 });
+
+test("the page of a long run", () => {
+  const events = Array.from({ length: 300_000 }, (_, seq) => write("w", seq, seq));
+  expect(timelinePage({ title: "long", events, violations: [] })).toContain("Every check holds.");
+});
