@@ -11,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/{integration,conformance,crash}/**/*.test.ts"],
+          include: ["test/{integration,conformance,crash,chaos}/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -14,6 +14,11 @@ const debianNeeds = {
   java: { packages: ["default-jre-headless"], present: () => onPath("java"), what: "Java, which ZooKeeper runs on" },
   zookeeper: { packages: ["zookeeper"], present: () => existsSync("/usr/share/java/zookeeper.jar"), what: "ZooKeeper 3.8" },
   kcat: { packages: ["kcat"], present: () => onPath("kcat"), what: "kcat, an outside client for the tests" },
+  iptables: {
+    packages: ["iptables", "iproute2"],
+    present: () => onPath("iptables") && onPath("ip"),
+    what: "iptables and ip, with which the chaos tests cut networks of their own",
+  },
   nginx: {
     packages: ["nginx-light"],
     present: () => onPath("nginx"),
