@@ -23,7 +23,7 @@ import { clientMemoryBytes } from "./shares.ts";
 /** What is served, and when. */
 export interface Served
   extends Pick<Storage, "logs" | "images" | "inForce">,
-    Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "vote">,
+    Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "watch" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
   readonly stopping: AbortSignal;
   /** This broker knows the cluster. Clients' requests wait for it. */
@@ -54,7 +54,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
       }),
       updates,
       controller,
-      heartbeat: heartbeatHandler(clock, served.membership),
+      heartbeat: heartbeatHandler(clock, served.membership, served.watch),
       vote: served.vote,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),

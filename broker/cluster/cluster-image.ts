@@ -114,6 +114,7 @@ export function clusterView({ brokerId, images, membership, session, watch }: Cl
     brokerEpoch: (id: BrokerId) => (stays(id) ? (images.current.brokers.get(id)?.epoch ?? null) : null),
     // an image that lacks even us was not filled yet, and says nothing about the others
     hasReplica: (id, topicId, partition) => !images.current.brokers.has(brokerId) || (stays(id) && canUse(id, { topicId, partition })),
+    isSilent: (id) => watch.suspects.has(id),
     isSuspected: (id) => watch.suspects.has(id) || images.current.suspectedBrokers.has(id),
     stopsAsWeDo: (id, replica) => {
       const { brokers, leavingBrokers } = images.current;

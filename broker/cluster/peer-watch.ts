@@ -3,7 +3,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { PeerHandler, PeerRequester, SilentLinks } from "../runtime/peer-port.ts";
 import type { ImageSource } from "./cluster-image.ts";
-import { nobodySuspected, type PeerView, type Reach, type Suspects, sameSuspects, suspectsOf } from "./suspicion.ts";
+import { hearsMajority, nobodySuspected, type PeerView, type Reach, type Suspects, sameSuspects, suspectsOf } from "./suspicion.ts";
 import { WatchedPeer } from "./watched-peer.ts";
 
 export interface PeerWatchParts {
@@ -26,6 +26,7 @@ export class PeerWatch {
   readonly #peers = new Map<BrokerId, WatchedPeer>();
   readonly #listeners = new Set<() => void>();
   #suspects: Suspects = nobodySuspected;
+  #hearsMajority = false;
   #tickDueMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: PeerWatchParts) {
@@ -55,6 +56,21 @@ export class PeerWatch {
   reachOf(id: BrokerId): Reach {
     this.#leaveOutStall();
     return this.#peers.get(id)?.reachAt(this.#parts.clock.monotonicMs()) ?? "reached";
+  }
+
+  /** Or it may be this broker that is cut off. */
+  get hearsMajority(): boolean {
+    return this.#hearsMajority;
+  }
+
+  /** Its heartbeat has come. */
+  noteAsked(id: BrokerId): void {
+    this.#peers.get(id)?.noteAsked();
+  }
+
+  /** False: it reaches nobody here, as far as can be seen, though we may reach it. */
+  isAskedBy(id: BrokerId): boolean {
+    return this.#peers.get(id)?.asksAt(this.#parts.clock.monotonicMs()) ?? true;
   }
 
   /** Called when anything above has changed, and now and then while some broker is not reached. */
@@ -107,12 +123,19 @@ export class PeerWatch {
     this.#leaveOutStall();
     const { clock, suspectTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const views = new Map<BrokerId, PeerView>([...this.#peers].map(([id, peer]) => [id, peer.viewAt(nowMs)]));
-    const changed = [...this.#peers.values()].filter((peer) => this.#note(peer, nowMs));
+    const peers = [...this.#peers];
+    const viewsNow = () => new Map<BrokerId, PeerView>(peers.map(([id, peer]) => [id, peer.viewAt(nowMs)]));
+    const hears = hearsMajority(viewsNow(), suspectTimeoutMs / 2);
+    // Race: (1) this broker was cut off from all others for a while; (2) the network is back, and one of them answers first; (3) by that it
+    // has a majority, and another, which is about to answer, has been silent for far too long.
+    if (hears && !this.#hearsMajority) for (const peer of this.#peers.values()) peer.beginAnew();
+    this.#hearsMajority = hears;
+    const views = viewsNow();
+    const changed = peers.filter(([, peer]) => this.#note(peer, nowMs));
     const suspects = suspectsOf(views, suspectTimeoutMs / 2);
     const isSame = sameSuspects(suspects, this.#suspects);
     if (!isSame) this.#suspects = suspects;
-    const isAnyoneAway = [...views.values()].some(({ reach }) => reach !== "reached");
+    const isAnyoneAway = peers.some(([id, peer]) => views.get(id)?.reach !== "reached" || !peer.asksAt(nowMs));
     if (isSame && changed.length === 0 && !isAnyoneAway) return;
     for (const listener of [...this.#listeners]) listener();
   }
@@ -138,8 +161,13 @@ export class PeerWatch {
 const waitMaxMs = 10_000;
 
 /** The other end of a heartbeat. Also while this broker stops: it is there until its links are closed. */
-export function heartbeatHandler(clock: Clock, membership: { readonly epoch: number }): PeerHandler<"heartbeat"> {
-  return async ({ waitMs }) => {
+export function heartbeatHandler(
+  clock: Clock,
+  membership: { readonly epoch: number },
+  watch: Pick<PeerWatch, "noteAsked">,
+): PeerHandler<"heartbeat"> {
+  return async ({ brokerId, waitMs }) => {
+    watch.noteAsked(brokerId);
     await sleep(clock, Math.min(waitMs, waitMaxMs));
     return { body: { brokerEpoch: membership.epoch } };
   };

@@ -7,7 +7,7 @@ export interface PeerView {
   /** The registration that is watched. */
   readonly brokerEpoch: number;
   readonly reach: Reach;
-  /** Since its last answer. */
+  /** Since its last answer in this registration; Infinity: there was none yet. */
   readonly silentForMs: number;
 }
 
@@ -16,18 +16,25 @@ export type Suspects = ReadonlyMap<BrokerId, Exclude<Reach, "reached">>;
 export const nobodySuspected: Suspects = new Map();
 
 /**
- * Whom this broker may act against, of all others that are registered (`views`): nobody, unless it hears from a majority, itself included.
- * Otherwise it may be the one that is cut off, and all others are well.
+ * Whether this broker hears from a majority of all that are registered, itself included (`views`: the others).
  *
  * An answer counts only while it is fresh (`freshMs`, well below the time after which a broker counts as silent). Otherwise: (1) this
  * broker is cut off from two others at one moment; (2) it had heard from the first a little earlier than from the second, so the first is
  * silent for too long a little earlier; (3) in between it would seem to have a majority with the second.
  */
+export function hearsMajority(views: ReadonlyMap<BrokerId, PeerView>, freshMs: number): boolean {
+  const isHeard = ({ reach, silentForMs }: PeerView) => reach === "reached" && silentForMs <= freshMs;
+  const heard = 1 + [...views.values()].filter(isHeard).length;
+  return 2 * heard > views.size + 1;
+}
+
+/**
+ * Whom this broker may act against: nobody, unless it hears from a majority. Otherwise it may be the one that is cut off, and all others
+ * are well.
+ */
 export function suspectsOf(views: ReadonlyMap<BrokerId, PeerView>, freshMs: number): Suspects {
-  const all = [...views];
-  const heard = 1 + all.filter(([, { reach, silentForMs }]) => reach === "reached" && silentForMs <= freshMs).length;
-  if (2 * heard <= all.length + 1) return nobodySuspected;
-  return new Map(all.flatMap(([id, { reach }]) => (reach === "reached" ? [] : [[id, reach] as const])));
+  if (!hearsMajority(views, freshMs)) return nobodySuspected;
+  return new Map([...views].flatMap(([id, { reach }]) => (reach === "reached" ? [] : [[id, reach] as const])));
 }
 
 export function sameSuspects(a: Suspects, b: Suspects): boolean {

@@ -25,6 +25,8 @@ export class WatchedPeer {
   /** The last answer of this registration; before the first, when watching began. */
   #heardMs: number;
   #wasHeard = false;
+  /** When it last asked us; before the first time, when watching began. */
+  #askedMs: number;
   /** Since its last answer: nobody listens there, or somebody else does. */
   #isRefused = false;
   /** It is answered at once. */
@@ -37,6 +39,7 @@ export class WatchedPeer {
     this.#parts = parts;
     this.#onNews = onNews;
     this.#heardMs = parts.clock.monotonicMs();
+    this.#askedMs = this.#heardMs;
     void this.#run();
   }
 
@@ -50,7 +53,25 @@ export class WatchedPeer {
 
   /** Time in which this process did not run, and could not hear anyone. */
   doNotCount(lateMs: number): void {
-    this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), this.#parts.clock.monotonicMs());
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), nowMs);
+    this.#askedMs = Math.min(this.#askedMs + Math.max(0, lateMs), nowMs);
+  }
+
+  /** Nobody could be heard until now: it has half the time from here on. */
+  beginAnew(): void {
+    const { clock, suspectTimeoutMs } = this.#parts;
+    this.#heardMs = Math.max(this.#heardMs, clock.monotonicMs() - suspectTimeoutMs / 2);
+  }
+
+  /** Its heartbeat has come. */
+  noteAsked(): void {
+    this.#askedMs = this.#parts.clock.monotonicMs();
+  }
+
+  /** Whether it asks us; one that does not may not reach us, though we reach it. */
+  asksAt(nowMs: number): boolean {
+    return nowMs - this.#askedMs <= this.#parts.suspectTimeoutMs;
   }
 
   /**
@@ -64,7 +85,11 @@ export class WatchedPeer {
   }
 
   viewAt(nowMs: number): PeerView {
-    return { brokerEpoch: this.broker.epoch, reach: this.reachAt(nowMs), silentForMs: nowMs - this.#heardMs };
+    return {
+      brokerEpoch: this.broker.epoch,
+      reach: this.reachAt(nowMs),
+      silentForMs: this.#wasHeard ? nowMs - this.#heardMs : Number.POSITIVE_INFINITY,
+    };
   }
 
   async #run(): Promise<void> {

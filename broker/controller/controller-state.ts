@@ -19,6 +19,8 @@ export interface ControllerState {
   readonly shuttingDown: ReadonlySet<BrokerId>;
   /** Live brokers that cannot be reached, or could not until a moment ago: what others can lead they do not lead. */
   readonly suspects: ReadonlySet<BrokerId>;
+  /** Those of them that cannot be reached now. */
+  readonly unreached: ReadonlySet<BrokerId>;
   readonly topics: ReadonlyMap<string, TopicState>;
   readonly topicNames: ReadonlyMap<TopicId, string>;
   /** Deletions that not all brokers with replicas have carried out yet. */
@@ -68,6 +70,7 @@ export const emptyState: ControllerState = {
   recoveredEpochs: new Map(),
   shuttingDown: new Set(),
   suspects: new Set(),
+  unreached: new Set(),
   topics: new Map(),
   topicNames: new Map(),
   deletions: new Map(),
@@ -76,9 +79,9 @@ export const emptyState: ControllerState = {
 };
 
 /** Only live brokers have state here: it is dropped with the registration. */
-export function assertLiving({ brokers, recoveredEpochs, shuttingDown, suspects, offlineReplicas }: ControllerState): void {
-  const values = () => ({ brokers, shuttingDown, suspects, offlineReplicas });
-  for (const kept of [recoveredEpochs, shuttingDown, suspects, offlineReplicas])
+export function assertLiving({ brokers, recoveredEpochs, shuttingDown, suspects, unreached, offlineReplicas }: ControllerState): void {
+  const values = () => ({ brokers, shuttingDown, suspects, unreached, offlineReplicas });
+  for (const kept of [recoveredEpochs, shuttingDown, suspects, unreached, offlineReplicas])
     for (const id of kept.keys()) invariant(brokers.has(id), "only of living brokers anything is kept", values);
 }
 
@@ -89,6 +92,11 @@ export function offlineKey(topicId: TopicId, partition: number): string {
 /** Whether this broker may be given the leadership of the partition. */
 export function canLead(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
   return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id) && !state.suspects.has(id);
+}
+
+/** The same, where nobody better is left: also a broker that is reached, but was not until a moment ago. */
+export function canLeadNow(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
+  return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id) && !state.unreached.has(id);
 }
 
 /** Whether the broker lives and has its replica of the partition in use. */
@@ -170,6 +178,7 @@ export function withBrokers(
     recoveredEpochs,
     shuttingDown: new Set([...state.shuttingDown].filter(sameLife)),
     suspects: new Set([...state.suspects].filter(sameLife)),
+    unreached: new Set([...state.unreached].filter(sameLife)),
     offlineReplicas: new Map([...state.offlineReplicas].filter(([id]) => sameLife(id))),
   };
 }
@@ -179,8 +188,11 @@ export function withShuttingDown(state: ControllerState, ids: readonly BrokerId[
   return { ...state, shuttingDown: new Set([...state.shuttingDown, ...ids]) };
 }
 
-export function withSuspects(state: ControllerState, ids: Iterable<BrokerId>): ControllerState {
-  return { ...state, suspects: new Set(ids) };
+export function withSuspects(
+  state: ControllerState,
+  { suspects, unreached }: Pick<ControllerState, "suspects" | "unreached">,
+): ControllerState {
+  return { ...state, suspects, unreached };
 }
 
 export function withOfflineReplicas(state: ControllerState, id: BrokerId, offline: OfflineReplicas): ControllerState {

@@ -20,6 +20,7 @@ import { ClusterLoader } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./controller-service.ts";
+import type { ControllerState } from "./controller-state.ts";
 import { nothingDirty } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
@@ -243,10 +244,11 @@ export class ControllerTerm {
 
   /** The watch tells of every breath that a broker misses. */
   #lookAtSuspects(): void {
-    const { current } = this.#context.book;
-    const next = this.#nextSuspicions();
-    if (next.size === current.suspects.size && [...next.keys()].every((id) => current.suspects.has(id))) this.#suspicions = next;
-    else this.#queue.signal("suspects", () => this.#suspectsChanged(), true);
+    const { suspects, unreached } = this.#context.book.current;
+    this.#suspicions = this.#nextSuspicions();
+    const next = this.#suspected();
+    const isSame = next.suspects.symmetricDifference(suspects).size + next.unreached.symmetricDifference(unreached).size === 0;
+    if (!isSame) this.#queue.signal("suspects", () => this.#suspectsChanged(), true);
     this.#awaitCalm();
   }
 
@@ -256,9 +258,14 @@ export class ControllerTerm {
     return nextSuspicions(this.#suspicions, { suspects, brokers: book.current.brokers, nowMs: clock.monotonicMs() });
   }
 
+  #suspected(): Pick<ControllerState, "suspects" | "unreached"> {
+    const suspects = new Set(this.#suspicions.keys());
+    return { suspects, unreached: new Set(this.#parts.watch.suspects.keys()).intersection(suspects) };
+  }
+
   async #suspectsChanged(): Promise<void> {
     this.#suspicions = this.#nextSuspicions();
-    await this.#leaders.suspectsChanged(new Set(this.#suspicions.keys()), this.#parts.settings.autoLeaderRebalanceEnabled);
+    await this.#leaders.suspectsChanged(this.#suspected(), this.#parts.settings.autoLeaderRebalanceEnabled);
     this.#awaitCalm();
   }
 

@@ -16,7 +16,7 @@ export interface ControllerVoteParts {
   readonly brokerId: BrokerId;
   readonly peers: PeerRequester;
   readonly images: ImageSource;
-  readonly watch: Pick<PeerWatch, "reachOf" | "onChange">;
+  readonly watch: Pick<PeerWatch, "reachOf" | "hearsMajority" | "isAskedBy" | "onChange">;
   readonly clock: Clock;
   readonly controller: {
     /** Who holds `/controller`, as seen last; null: nobody, or not known. */
@@ -57,8 +57,11 @@ export class ControllerVote {
     signal.addEventListener("abort", unsubscribe);
   }
 
+  /** This broker does not reach it, or it does not reach this broker: nobody may be able to tell what it has decided. */
   get isControllerAway(): boolean {
-    return this.#unreachable() !== null;
+    const { watch } = this.#parts;
+    const other = this.#otherController();
+    return other !== null && (watch.reachOf(other.brokerId) !== "reached" || !watch.isAskedBy(other.brokerId));
   }
 
   /** Another broker asks. */
@@ -69,13 +72,20 @@ export class ControllerVote {
     return { error: "NONE", message: "", agrees };
   }
 
-  /** Null: it is reached, or unknown, or this broker itself. */
-  #unreachable(): ControllerLife | null {
-    const { brokerId, images, watch, controller } = this.#parts;
+  /** Null: unknown, or this broker itself. */
+  #otherController(): ControllerLife | null {
+    const { brokerId, images, controller } = this.#parts;
     const id = controller.holder;
     if (id === null || id === brokerId || this.#signal.aborted) return null;
     const broker = images.current.brokers.get(id);
-    return broker === undefined || watch.reachOf(id) === "reached" ? null : { brokerId: id, brokerEpoch: broker.epoch };
+    return broker === undefined ? null : { brokerId: id, brokerEpoch: broker.epoch };
+  }
+
+  /** Null: it is reached, or this broker hears from no majority, and may be the one that is cut off, or has been until now. */
+  #unreachable(): ControllerLife | null {
+    const { watch } = this.#parts;
+    const other = this.#otherController();
+    return other === null || !watch.hearsMajority || watch.reachOf(other.brokerId) === "reached" ? null : other;
   }
 
   #look(): void {

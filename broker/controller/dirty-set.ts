@@ -93,7 +93,7 @@ export function updatesFor(
     more: dirty.full && index < parts.length - 1,
     brokers: [...state.brokers.values()],
     leavingBrokers: [...state.shuttingDown],
-    suspectedBrokers: [...state.suspects],
+    suspectedBrokers: [...state.unreached],
     startingLeaders: to.startingLeaders,
     topics,
     deletedTopics: index > 0 ? [] : [...deletionsTold(state, dirty)].map(([id, name]) => ({ id, name })),

@@ -2,7 +2,7 @@ import { stillRecovering } from "../../coordinator-client/znodes/partition-state
 import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
-import { type ControllerState, canLead, isOnline, type TopicState } from "./controller-state.ts";
+import { type ControllerState, canLead, canLeadNow, isOnline, type TopicState } from "./controller-state.ts";
 
 /** In an in-sync set's epochs, in place of a registration: the leader continued when that life had already ended. */
 const outlivedEpoch = -1;
@@ -38,7 +38,7 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
       isOnline(state, topic.id, record.partition, record.leader) &&
       isSameLife(state, record, record.leader)
     ) {
-      const successor = state.suspects.has(record.leader) ? electOffline(wholeOf(candidatesOf(state, topic, record)), false) : null;
+      const successor = successorOf(state, topic, record);
       if (successor !== null) return led(state, record, successor);
       const isTrusted = (id: BrokerId) => hasAllItHad(state, record, id);
       const isr = record.isr.filter(isTrusted);
@@ -53,6 +53,18 @@ export function repair(uncleanAllowed: (topic: TopicState) => boolean): Decision
 }
 
 /**
+ * Of a leader that is suspected. Where all others were not reached a moment ago, too, but are now, one of them is better than a leader that
+ * is not. Null: it stays.
+ */
+function successorOf(state: ControllerState, topic: TopicState, record: PartitionRecord): Elected | null {
+  if (!state.suspects.has(record.leader)) return null;
+  const candidates = wholeOf(candidatesOf(state, topic, record));
+  const calm = electOffline(candidates, false);
+  if (calm !== null || !state.unreached.has(record.leader)) return calm;
+  return electOffline({ ...candidates, canLead: (id) => canLeadNow(state, topic.id, record.partition, id) }, false);
+}
+
+/**
  * Where nobody else is whole, a member that is about to stop, or is suspected, leads as long as it is there. Otherwise: (1) two brokers
  * stop together, and nothing moves from one to the other; (2) the first is gone; (3) the second has to wait for a replica of another
  * partition: what the first led has no leader meanwhile.
@@ -61,8 +73,10 @@ function electForNow(state: ControllerState, topic: TopicState, record: Partitio
   const candidates = candidatesOf(state, topic, record);
   const elected = electOffline(candidates, uncleanAllowed);
   if (elected !== null && !elected.unclean) return elected;
+  const canNow = (id: BrokerId) => canLeadNow(state, topic.id, record.partition, id);
   const canStill = (id: BrokerId) => isOnline(state, topic.id, record.partition, id);
-  return electOffline({ ...candidates, inDoubt: [], canLead: canStill }, false) ?? elected;
+  const others = { ...candidates, inDoubt: [] };
+  return electOffline({ ...others, canLead: canNow }, false) ?? electOffline({ ...others, canLead: canStill }, false) ?? elected;
 }
 
 /**
@@ -99,7 +113,9 @@ export const prefer: Decision = (state, topic, record) => {
 /** On demand: a partition without a living leader gets one, whatever is lost. */
 export const electAnyone: Decision = (state, topic, record) => {
   if (record.leader !== noBroker && isOnline(state, topic.id, record.partition, record.leader)) return null;
-  const elected = electUnclean(candidatesOf(state, topic, record));
+  const candidates = candidatesOf(state, topic, record);
+  const canStill = (id: BrokerId) => isOnline(state, topic.id, record.partition, id);
+  const elected = electUnclean(candidates) ?? electUnclean({ ...candidates, canLead: canStill });
   return elected === null ? null : led(state, record, elected);
 };
 
@@ -117,7 +133,10 @@ export function leave(leaving: BrokerId): Decision {
 
 /** A partition's first state: its replicas are all empty, so all are in sync; those that live are, unless none does. */
 export function firstState(state: ControllerState, topic: TopicState, partition: number, replicas: readonly BrokerId[]): PartitionRecord {
-  const elected = electOffline({ replicas, isr: replicas, canLead: (id) => canLead(state, topic.id, partition, id) }, false);
+  const all = { replicas, isr: replicas };
+  const elected =
+    electOffline({ ...all, canLead: (id) => canLead(state, topic.id, partition, id) }, false) ??
+    electOffline({ ...all, canLead: (id) => isOnline(state, topic.id, partition, id) }, false);
   const isr = isrUnder(elected, replicas, (id) => canLead(state, topic.id, partition, id));
   return {
     partition,

@@ -92,15 +92,16 @@ export class LeaderKeeper {
    * Brokers are suspected, or are not any more. What the first lead moves to others; what the second are preferred for moves back
    * (`isBalanced`), once and not each time that a link comes and goes. Brokers learn of it together with the new leaders.
    */
-  async suspectsChanged(suspects: ReadonlySet<BrokerId>, isBalanced: boolean): Promise<void> {
+  async suspectsChanged(now: Pick<ControllerState, "suspects" | "unreached">, isBalanced: boolean): Promise<void> {
     const { book, log } = this.#context;
-    const { suspects: before } = book.current;
-    const arisen = suspects.difference(before);
-    const cleared = before.difference(suspects);
-    if (arisen.size + cleared.size === 0) return;
-    log.warn({ arisen: [...arisen], cleared: [...cleared] }, "the suspected brokers changed");
-    book.commit(withSuspects(book.current, suspects), null);
-    await this.#apply(({ leader }) => leader < 0 || arisen.has(leader), this.#repair);
+    const { suspects, unreached } = now;
+    const arisen = suspects.difference(book.current.suspects);
+    const cleared = book.current.suspects.difference(suspects);
+    if (arisen.size + cleared.size + unreached.symmetricDifference(book.current.unreached).size === 0) return;
+    if (arisen.size + cleared.size > 0) log.warn({ arisen: [...arisen], cleared: [...cleared] }, "the suspected brokers changed");
+    book.commit(withSuspects(book.current, now), null);
+    // of all that are suspected: one that could not take over before may be reached, or trusted, by now
+    await this.#apply(({ leader }) => leader < 0 || suspects.has(leader), this.#repair);
     book.commit(book.current, { ...nothingDirty, brokers: true });
     if (isBalanced && cleared.size > 0)
       await this.#apply(({ replicas, leader }) => cleared.has(replicas[0]!) && leader !== replicas[0], prefer);

@@ -100,6 +100,8 @@ export interface ClusterView {
    * lives to fetch again.
    */
   isSuspected(id: BrokerId): boolean;
+  /** Whether it does not answer this broker. */
+  isSilent(id: BrokerId): boolean;
   /**
    * Whether this broker and that one are both being shut down, and that one is still there with its replica. Of this broker itself: whether
    * it is being shut down. A member that stops together with its leader is not worth a smaller in-sync set, as long as it has everything.

@@ -85,6 +85,8 @@ export type LeaderEvent =
       readonly isAlive: (id: BrokerId) => boolean;
       /** It may be gone: it is waited for no longer than a follower that lives takes to fetch again. */
       readonly isSuspected: (id: BrokerId) => boolean;
+      /** It does not answer this broker either. */
+      readonly isSilent: (id: BrokerId) => boolean;
     }
   /** The coordinator has this set at this version: our write succeeded, or another writer's did. */
   | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
@@ -293,7 +295,7 @@ export function isAtRest({ change, followers, isr, writtenEndOffset }: LeaderSta
   return true;
 }
 
-function ticked(state: LeaderState, { nowMs, isAlive, isSuspected }: LeaderEvent & { kind: "tick" }): LeaderState {
+function ticked(state: LeaderState, { nowMs, isAlive, isSuspected, isSilent }: LeaderEvent & { kind: "tick" }): LeaderState {
   const holdMs = Math.min(state.lagMaxMs, holdBackMaxMs);
   const followers = new Map(state.followers);
   for (const [id, progress] of followers) {
@@ -305,7 +307,9 @@ function ticked(state: LeaderState, { nowMs, isAlive, isSuspected }: LeaderEvent
   for (const id of state.isr) {
     const progress = state.followers.get(id);
     if (progress === undefined) continue;
-    const isUnheard = isSuspected(id) && nowMs - progress.fetchedAtMs > state.suspectLagMs;
+    // one that has not fetched in this epoch yet, and may be well, is given time to find out whom to fetch from
+    const lastMs = progress.brokerEpoch < 0 && !isSilent(id) ? progress.caughtUpAtMs : progress.fetchedAtMs;
+    const isUnheard = isSuspected(id) && nowMs - lastMs > state.suspectLagMs;
     if (!isAlive(id) || isUnheard || isLagging(state, progress, nowMs)) leaving.add(id);
   }
   return leaving.size === 0 ? next : { ...next, change: { kind: "shrinking", leaving } };

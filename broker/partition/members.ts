@@ -24,8 +24,12 @@ export class Members {
   }
 
   /** What is to be known of the members for a look at who lags. */
-  standings(state: LeaderState, endOffset: number): Pick<LeaderEvent & { readonly kind: "tick" }, "isAlive" | "isSuspected"> {
-    return { isAlive: (id) => this.mayStay(id, state, endOffset), isSuspected: (id) => this.#cluster.isSuspected(id) };
+  standings(state: LeaderState, endOffset: number): Pick<LeaderEvent & { readonly kind: "tick" }, "isAlive" | "isSuspected" | "isSilent"> {
+    return {
+      isAlive: (id) => this.mayStay(id, state, endOffset),
+      isSuspected: (id) => this.#cluster.isSuspected(id),
+      isSilent: (id) => this.#cluster.isSilent(id),
+    };
   }
 
   /** Or it stops together with us, and has all of our log: see `stopsAsWeDo`. */

@@ -41,14 +41,14 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "own-pause-counts",
     file: "broker/cluster/watched-peer.ts",
-    find: "this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), this.#parts.clock.monotonicMs());",
-    replace: "void lateMs;",
+    find: "this.#heardMs = Math.min(this.#heardMs + Math.max(0, lateMs), nowMs);",
+    replace: "",
     breaks: "A broker that was suspended suspects all the others.",
   },
   {
     name: "minority-suspects",
     file: "broker/cluster/suspicion.ts",
-    find: "if (2 * heard <= all.length + 1) return nobodySuspected;",
+    find: "if (!hearsMajority(views, freshMs)) return nobodySuspected;",
     replace: "",
     breaks: "A broker that is cut off acts against those that are not.",
   },
@@ -70,8 +70,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "suspected-leader-stays",
     file: "broker/controller/elections.ts",
-    find: "const successor = state.suspects.has(record.leader) ?",
-    replace: "const successor = false as boolean ?",
+    find: "if (!state.suspects.has(record.leader)) return null;",
+    replace: "return null;",
     breaks: "Suspicion moves nothing.",
   },
   {
@@ -84,8 +84,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "successor-in-doubt",
     file: "broker/controller/elections.ts",
-    find: "electOffline(wholeOf(candidatesOf(state, topic, record)), false)",
-    replace: "electOffline({ ...candidatesOf(state, topic, record), isr: [], whole: [], inDoubt: record.isr }, true)",
+    find: "const candidates = wholeOf(candidatesOf(state, topic, record));",
+    replace: "const candidates = { ...candidatesOf(state, topic, record), isr: [], whole: [], inDoubt: record.isr };",
     breaks: "For a mere suspicion a member is elected as if the others were lost.",
   },
   {
@@ -98,7 +98,7 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "suspicion-is-not-told",
     file: "broker/controller/dirty-set.ts",
-    find: "suspectedBrokers: [...state.suspects],",
+    find: "suspectedBrokers: [...state.unreached],",
     replace: "suspectedBrokers: [],",
     breaks: "A leader that reaches the suspect itself waits for it.",
   },
@@ -106,8 +106,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "suspect-is-waited-for",
     file: "broker/partition/leader-state.ts",
-    find: "const isUnheard = isSuspected(id) && nowMs - progress.fetchedAtMs > state.suspectLagMs;",
-    replace: "const isUnheard = false;\n    void isSuspected;",
+    find: "const isUnheard = isSuspected(id) && nowMs - lastMs > state.suspectLagMs;",
+    replace: "const isUnheard = false;\n    void lastMs;",
     breaks: "A leader waits for a silent member for replica.lag.time.max.ms.",
   },
   {

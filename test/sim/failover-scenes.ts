@@ -6,7 +6,7 @@ import { partitions, World } from "./world.ts";
 const sessionTimeoutMs = 18_000;
 const suspectTimeoutMs = 1_000;
 /** To each partition in turn. */
-const sendEveryMs = 10;
+const sendEveryMs = 25;
 
 /** The brokers, by the part that they play in one partition. */
 export interface SceneCast {

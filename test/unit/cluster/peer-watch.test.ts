@@ -287,10 +287,44 @@ describe("a watch asks a bounded number of times a second", () => {
   });
 });
 
+test("a broker that does not ask us is told of, though it answers: it may not reach us", async () => {
+  const world = await calm();
+  expect(world.watch.isAskedBy(2)).toBe(true);
+  world.areWeAsked = false;
+  world.changes.length = 0;
+  await world.pass(2_000);
+  expect([world.watch.isAskedBy(2), world.watch.reachOf(2), world.suspects]).toEqual([false, "reached", {}]);
+  expect(world.changes.length).toBeGreaterThan(0);
+});
+
+test("after everybody was away, the first that answers does not make suspects of those that are about to", async () => {
+  const world = await calm();
+  for (const id of [2, 3]) world.peer(id).does = "silent";
+  await world.pass(5_000);
+  expect([world.watch.hearsMajority, world.suspects]).toEqual([false, {}]);
+  world.peer(2).does = "answers";
+  await world.until(() => world.watch.hearsMajority, 3_000);
+  expect([world.watch.reachOf(3), world.suspects]).toEqual(["reached", {}]);
+  await world.pass(700);
+  expect(world.suspects, "and those that do not are suspected half a timeout later").toEqual({ 3: "silent" });
+});
+
+test("a registration that has not answered yet makes no majority", async () => {
+  const world = await calm();
+  for (const id of [2, 3]) world.peer(id).does = "silent";
+  world.register({ 1: 10, 2: 20, 3: 31 });
+  await world.pass(999);
+  expect([world.watch.hearsMajority, world.suspects]).toEqual([false, {}]);
+});
+
 describe("the other end of a heartbeat", () => {
   async function answered(waitMs: number, membership = { epoch: 5 }) {
     const sim = new SimClock();
-    const answer = heartbeatHandler(sim.forOwner("us"), membership)({ brokerId: 2, waitMs }, Buffer.alloc(0), "test");
+    const answer = heartbeatHandler(sim.forOwner("us"), membership, { noteAsked: () => {} })(
+      { brokerId: 2, waitMs },
+      Buffer.alloc(0),
+      "test",
+    );
     const state = { isAnswered: false };
     void answer.then(() => {
       state.isAnswered = true;

@@ -93,6 +93,7 @@ export class Watching {
   /** By port, which is the broker's id. */
   readonly peers = new Map<number, ScriptedPeer>();
   readonly givenUp: number[] = [];
+  areWeAsked = true;
   readonly aborter = new AbortController();
   readonly watch: PeerWatch;
   /** What was reported, and when. */
@@ -109,6 +110,13 @@ export class Watching {
     this.watch.onChange(() => this.changes.push(this.sim.nowMs));
     this.register(Object.fromEntries([1, ...ids].map((id) => [id, 10 * id])));
     this.watch.start(this.aborter.signal);
+    this.#beAsked();
+  }
+
+  /** All of them send heartbeats of their own. */
+  #beAsked(): void {
+    if (this.areWeAsked) for (const id of this.peers.keys()) this.watch.noteAsked(id);
+    this.clock.schedule(suspectTimeoutMs / 4, () => this.#beAsked());
   }
 
   /** These brokers are registered, with these epochs; processes that are not there yet start with them, or as `script` says. */

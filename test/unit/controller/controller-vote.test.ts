@@ -33,6 +33,8 @@ class Voter {
       images: this.images,
       watch: {
         reachOf: (other) => this.away.get(other) ?? "reached",
+        hearsMajority: true,
+        isAskedBy: () => true,
         onChange: (listener) => {
           this.#listeners.add(listener);
           return () => this.#listeners.delete(listener);

@@ -49,12 +49,35 @@ describe("a suspected broker", () => {
       await world.pass(3_000);
       suspects(world, []);
       await world.pass(calmMs - 500);
-      expect([told(world)[0], world.state("t").leader]).toEqual([[suspect], other]);
+      // it fetches like others: leaders need not be told of it any more
+      expect([told(world)[0], world.state("t").leader]).toEqual([[], other]);
       await world.pass(1_000);
       expect(told(world)).toEqual([[], [], []]);
       expect(world.state("t")).toMatchObject(isBalanced ? { leader: suspect, leaderEpoch: 2 } : { leader: other, leaderEpoch: 1 });
     },
   );
+
+  test("cannot take over while it is away, and takes over from a leader that is not reached as soon as it is back", async () => {
+    const { world, controller, suspect, other } = await three();
+    await created(world, topic("t", [[other, suspect]]));
+    suspects(world, [suspect]);
+    await world.pass(1_000);
+    suspects(world, [suspect, other]);
+    await world.pass(1_000);
+    expect(world.state("t")).toMatchObject({ leader: other, leaderEpoch: 0 });
+    suspects(world, [other]);
+    await world.until("it leads", () => world.state("t").leader === suspect);
+    expect(world.state("t")).toMatchObject({ leaderEpoch: 1, isr: [other, suspect] });
+    await world.until("it is no longer named", () => told(world)[controller - 1]?.join() === `${other}`);
+  });
+
+  test("leads a topic that nobody else has a copy of", async () => {
+    const { world, suspect } = await three();
+    suspects(world, [suspect]);
+    await world.pass(100);
+    await created(world, topic("only", [[suspect]]));
+    expect(world.state("only")).toMatchObject({ leader: suspect, isr: [suspect] });
+  });
 
   test("that comes and goes loses its leaderships once", async () => {
     const { world, controller, suspect, other } = await three({ settings: { autoLeaderRebalanceEnabled: true } });

@@ -87,7 +87,7 @@ function repaired(
   const topic = { name: "t", id: "t-id", version: 0, partitions: [{ ...record, ...changed }], config: {} };
   const living = withTopic(withShuttingDown(withBrokers(emptyState, brokersOf(registered), epochs), leaving), topic);
   const before = topic.partitions[0]!;
-  const next = repair(() => unclean)(withSuspects(living, new Set(suspects)), topic, before);
+  const next = repair(() => unclean)(withSuspects(living, { suspects: new Set(suspects), unreached: new Set(suspects) }), topic, before);
   if (next !== null) assertDecision(before, next);
   return next;
 }
@@ -139,7 +139,7 @@ describe("a partition whose leader is dead", () => {
 test("a suspect does not lead again what it is preferred for", () => {
   const topic = { name: "t", id: "t-id", version: 0, partitions: [{ ...record, leader: 2 }], config: {} };
   const state = withTopic(withBrokers(emptyState, brokersOf({ 1: 101, 2: 102, 3: 103 }), new Map()), topic);
-  expect(prefer(withSuspects(state, new Set([1])), topic, topic.partitions[0]!)).toBeNull();
+  expect(prefer(withSuspects(state, { suspects: new Set([1]), unreached: new Set([1]) }), topic, topic.partitions[0]!)).toBeNull();
   expect(prefer(state, topic, topic.partitions[0]!)).toMatchObject({ leader: 1, leaderEpoch: 6 });
 });
 
@@ -167,7 +167,8 @@ test("whoever is suspected: a living leader is replaced exactly when it is and a
           new Map(recovered),
         );
         const alive = (some: readonly number[]) => some.filter((id) => living.includes(id));
-        let state = withSuspects(withShuttingDown(registered, alive(leaving)), new Set(alive(suspects)));
+        const unreached = new Set(alive(suspects));
+        let state = withSuspects(withShuttingDown(registered, alive(leaving)), { suspects: unreached, unreached });
         for (const id of alive(offline)) {
           if (id === 1) continue;
           const replicas = new Map([["t-id:0", { topicId: "t-id", partition: 0, reason: "disk" }]]);

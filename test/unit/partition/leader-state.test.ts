@@ -52,6 +52,7 @@ const tick = (nowMs: number, dead: readonly number[] = [], suspected: readonly n
   nowMs,
   isAlive: (id) => !dead.includes(id),
   isSuspected: (id) => suspected.includes(id),
+  isSilent: () => false,
 });
 const epochsOf = (isr: readonly number[]) => Object.fromEntries(isr.map((id) => [id, 100 + id]));
 const inForce = (isr: readonly number[], stateVersion: number): LeaderEvent => ({

@@ -57,6 +57,7 @@ export async function setUp(
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => !stopping.is,
       isSuspected: (id) => suspected.has(id),
+      isSilent: () => false,
       stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,
       peerAddress: () => null,

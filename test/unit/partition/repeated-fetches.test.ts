@@ -81,6 +81,7 @@ const tick = (nowMs: number, dead: readonly number[] = []): LeaderEvent => ({
   nowMs,
   isAlive: (id) => !dead.includes(id),
   isSuspected: () => false,
+  isSilent: () => false,
 });
 
 describe("a follower that fetches in a session", () => {

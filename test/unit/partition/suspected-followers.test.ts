@@ -35,11 +35,12 @@ const fetched = (from: number, nowMs: number, fetchOffset = 10): LeaderEvent => 
   brokerEpoch: 100 + from,
   registeredEpoch: 100 + from,
 });
-const tick = (nowMs: number, suspected: readonly number[]): LeaderEvent => ({
+const tick = (nowMs: number, suspected: readonly number[], silent = suspected): LeaderEvent => ({
   kind: "tick",
   nowMs,
   isAlive: () => true,
   isSuspected: (id) => suspected.includes(id),
+  isSilent: (id) => silent.includes(id),
 });
 const led = (...events: readonly LeaderEvent[]) => events.reduce(advance, leader());
 const inSync = (state: LeaderState) => proposal(state)?.isr ?? [...state.isr];
@@ -48,6 +49,13 @@ describe("a follower that is suspected", () => {
   test("leaves at once where it has never fetched under this leader", () => {
     expect(inSync(led(tick(1_000, [2])))).toEqual([1, 3]);
     expect(inSync(led(tick(1_000, [2, 3])))).toEqual([1]);
+  });
+
+  test("has time to begin where it has never fetched under this leader, if this broker reaches it", () => {
+    expect(inSync(led(tick(1_000, [2], [])))).toEqual([1, 2, 3]);
+    expect(inSync(led(tick(1_000 + suspectLagMs, [2], [])))).toEqual([1, 2, 3]);
+    expect(inSync(led(tick(1_001 + suspectLagMs, [2], [])))).toEqual([1, 3]);
+    expect(inSync(led(fetched(2, 1_700), tick(1_001 + suspectLagMs, [2], [])))).toEqual([1, 2, 3]);
   });
 
   test("stays as long as it fetches, and leaves when it has not for a little longer than that takes", () => {

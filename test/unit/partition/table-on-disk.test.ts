@@ -33,6 +33,7 @@ async function life(disk: MemoryDisk, clock: ManualClock, seen: (operation: stri
       brokerEpoch: () => 1,
       hasReplica: () => true,
       isSuspected: () => false,
+      isSilent: () => false,
       stopsAsWeDo: () => false,
       registration: () => 1,
       peerAddress: () => null,

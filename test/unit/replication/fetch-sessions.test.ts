@@ -232,6 +232,7 @@ class TwoBrokers {
         brokerEpoch: () => null,
         hasReplica: () => true,
         isSuspected: () => false,
+        isSilent: () => false,
         stopsAsWeDo: () => false,
         registration: () => null,
         peerAddress: () => ({ host: "leader", port: 1 }),
