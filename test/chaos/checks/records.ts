@@ -1,6 +1,16 @@
 import type { StoredRecord } from "../end/stored-log.ts";
 import { recordId, type WriteEvent } from "../history/events.ts";
-import { type Check, disturbances, type Evidence, oneReplicaOfEach, type Violation, writersIn, writesByPartition } from "./evidence.ts";
+import {
+  type Check,
+  disturbances,
+  type Evidence,
+  keyOf,
+  ofKind,
+  oneReplicaOfEach,
+  type Violation,
+  writersIn,
+  writesByPartition,
+} from "./evidence.ts";
 
 /** What one partition was sent, and what it has at the end. */
 interface Partition {
@@ -34,13 +44,19 @@ function violation(check: string, what: string, write: WriteEvent): Violation {
 const nameOf = ({ writer, partition, seq }: WriteEvent) => recordId(writer, partition, seq);
 
 /**
- * A record acknowledged with acks=all is in the log, where it was said to be. With acks=1 it is, too, unless a fault began so soon after
- * the acknowledgement, or was so little over, that a leader may have gone that alone had it (`unreplicatedMs`).
+ * A record acknowledged with acks=all is in the log, where it was said to be. With acks=1 it is, too, unless a fault went on, or the
+ * leadership of its partition moved, planned or not, when it was sent or so soon after (`unreplicatedMs`) that the leader may have been
+ * replaced while it alone had the record.
  */
 export const acknowledgedIsPresent: Check = (evidence) => {
   const [writers, faults] = [writersIn(evidence.events), disturbances(evidence.events)];
-  const mayBeLost = ({ writer, sentAt, at }: WriteEvent) =>
-    writers.get(writer)?.acks === 1 && faults.some(({ from, to }) => at + evidence.limits.unreplicatedMs >= from && sentAt <= to);
+  const moves = Map.groupBy(ofKind(evidence.events, "leader"), keyOf);
+  const mayBeLost = (write: WriteEvent) => {
+    const until = write.at + evidence.limits.unreplicatedMs;
+    const isDisturbed = faults.some(({ from, to }) => until >= from && write.sentAt <= to);
+    const isMoved = moves.get(keyOf(write))?.some(({ at }) => at >= write.sentAt && at <= until) ?? false;
+    return writers.get(write.writer)?.acks === 1 && (isDisturbed || isMoved);
+  };
   return partitionsOf(evidence).flatMap(({ writes, offsetsOf }) =>
     writes.flatMap((write) => {
       if (write.outcome !== "acknowledged") return [];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "../../chaos/checks/reads.ts";
 import { acknowledgedIsPresent, historyIsComplete, idempotentIsOnce, nothingFromNowhere, orderIsKept } from "../../chaos/checks/records.ts";
+import type { Event } from "../../chaos/history/events.ts";
 import { evidence, fault, log, read, write, writer } from "./made-up.ts";
 
 describe("what was acknowledged", () => {
@@ -47,6 +48,12 @@ describe("what a leader alone acknowledged (acks=1)", () => {
 
   test("may be lost where a fault follows at once", () => {
     expect(acknowledgedIsPresent(evidence([...events, fault("begins", 900), fault("whole", 2_000)], { logs }))).toEqual([]);
+  });
+
+  test("may be lost where another leads soon after", () => {
+    const move = (at: number): Event => ({ kind: "leader", at, topic: "orders", partition: 0, leader: 2, epoch: 3 });
+    expect(acknowledgedIsPresent(evidence([...events, move(600)], { logs }))).toEqual([]);
+    expect(acknowledgedIsPresent(evidence([...events, move(50), move(2_000)], { logs }))).toHaveLength(1);
   });
 
   test("is missing, and there was no fault near", () => {
