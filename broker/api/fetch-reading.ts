@@ -32,6 +32,12 @@ export interface FetchBounds {
   readonly withoutZstd: boolean;
 }
 
+/** Memory that a read holds. */
+interface Kept {
+  readonly bytes: number;
+  readonly release: () => void;
+}
+
 interface Round {
   readonly answers: readonly AnsweredPartition[];
   readonly sizeInBytes: number;
@@ -39,8 +45,10 @@ interface Round {
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
   readonly refs: readonly TopicPartition[];
-  /** To be called when the answers are sent, or not kept. */
-  readonly releases: readonly (() => void)[];
+  /** Memory of the answers, counted. */
+  readonly heldBytes: number;
+  /** To be released when the answers are sent, or not kept. */
+  readonly kept: readonly Kept[];
   /** The answers were not kept. */
   readonly isDropped: boolean;
 }
@@ -72,7 +80,7 @@ export async function readUntilEnough(
   }
   // what came too late to wake us, or was too little, is answered at the end all the same
   if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading);
-  for (const release of round.releases) reading.meter.whenSent(release);
+  for (const { release, bytes } of round.kept) reading.meter.whenSent(release, bytes);
   return round.answers;
 }
 
@@ -96,9 +104,9 @@ function isEnough({ sizeInBytes, isUrgent, refs }: Round, { minBytes }: FetchBou
 
 /** What was read is released before the next read, after a wait or at once. */
 function drop(round: Round, { meter }: Reading): Round {
-  meter.settle(round.sizeInBytes, 0);
-  for (const release of round.releases) release();
-  return { ...round, answers: [], releases: [], sizeInBytes: 0, isDropped: true };
+  meter.settle(round.heldBytes, 0);
+  for (const { release } of round.kept) release();
+  return { ...round, answers: [], kept: [], heldBytes: 0, sizeInBytes: 0, isDropped: true };
 }
 
 /**
@@ -108,8 +116,9 @@ function drop(round: Round, { meter }: Reading): Round {
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
   const refs: TopicPartition[] = [];
-  const releases: (() => void)[] = [];
+  const kept: Kept[] = [];
   let sizeInBytes = 0;
+  let heldBytes = 0;
   let isUrgent = false;
   for (const [key, one] of wanted) {
     const located = locate(parts.images.current, one);
@@ -129,11 +138,13 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       typeof leader === "string"
         ? { error: leader }
         : await leader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true });
-    parts.meter.settle(reservedBytes, outcome.error === null ? outcome.sizeInBytes : 0);
+    const bytes = outcome.error === null ? (outcome.keptBytes ?? outcome.sizeInBytes) : 0;
+    parts.meter.settle(reservedBytes, bytes);
+    heldBytes += bytes;
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
       isUrgent ||= outcome.diverging !== null;
-      if (outcome.release !== undefined) releases.push(outcome.release);
+      if (outcome.release !== undefined) kept.push({ bytes, release: outcome.release });
       answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome, bounds.readCommitted) });
     } else {
       isUrgent = true;
@@ -141,7 +152,7 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       answers.push({ key, wanted: named, answer: errorAnswer(one.partition, error, bounds.readCommitted) });
     }
   }
-  return { answers, sizeInBytes, isUrgent, refs, releases, isDropped: false };
+  return { answers, sizeInBytes, heldBytes, isUrgent, refs, kept, isDropped: false };
 }
 
 type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };

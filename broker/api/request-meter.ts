@@ -22,8 +22,11 @@ export interface RequestMeter {
   fetchWaits(): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they do not count. */
   releaseRequest(): void;
-  /** `release` is called once the response has left, or never: what it consists of may be used again then. */
-  whenSent(release: () => void): void;
+  /**
+   * `release` is called once the response has left or nobody waits for it any more: the memory that it consists of may be used again then.
+   * `keptBytes`: of that memory, counted until then.
+   */
+  whenSent(release: () => void, keptBytes: number): void;
   /** Throws when nobody waits for the answer any more: to be called where long work has waited for something. */
   checkAwaited(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */

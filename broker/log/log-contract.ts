@@ -155,6 +155,8 @@ export interface ReadResult {
   readonly sizeInBytes: number;
   /** Nobody reads the chunks any more: their memory may be used again. At most once; or never, then the garbage collector has it. */
   readonly release?: (() => void) | undefined;
+  /** Memory that this read alone holds until the release; may be more than the chunks. Undefined: none, or as much as the chunks. */
+  readonly keptBytes?: number | undefined;
 }
 
 export interface FoundRecord {

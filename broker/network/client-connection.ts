@@ -11,7 +11,7 @@ import { tellWhyClosed } from "./closed-line.ts";
 import type { ConnectionContext, Dispatcher } from "./dispatcher.ts";
 import { HolderProgress, type Progress } from "./holder-progress.ts";
 import type { HalfRequest, MemoryHolder } from "./memory-reclaim.ts";
-import { Outgoing, together } from "./outgoing.ts";
+import { Outgoing } from "./outgoing.ts";
 import { RequestSlot, type SlotOwner } from "./request-slot.ts";
 
 export type ConnectionLimits = Pick<
@@ -86,7 +86,7 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     const acceptedMs = parts.clock.monotonicMs();
     this.#context = { ...of, remote: link.remote, signal: this.#aborter.signal, origin: { acceptedMs, retire: () => this.drain() } };
     this.#splitter = new FrameSplitter({ frameMaxBytes: parts.limits.frameMaxBytes, slabs: parts.memory.slabs });
-    this.#outgoing = new Outgoing(link);
+    this.#outgoing = new Outgoing(link, () => this.#held(-1));
     this.#onClosed = onClosed;
     this.#lastActiveMs = acceptedMs;
     this.#lastCameMs = acceptedMs;
@@ -193,8 +193,11 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   onClose(_error?: Error): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#waiting = [];
+    this.#forgetWaiting();
+    for (const slot of this.#slots) if (!isUnderWay(slot)) slot.dropAnswer();
     this.#slots = this.#slots.filter(isUnderWay);
+    this.#outgoing.close();
+    this.#splitter.close();
     this.#aborter.abort();
     this.#onClosed();
     this.#count();
@@ -208,12 +211,16 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
     this.#link.pause();
     this.#paused = true;
     this.holdRequest(-this.#waiting.reduce((sum, { costBytes }) => sum + costBytes, 0));
-    this.#waiting = [];
+    this.#forgetWaiting();
     this.#flush();
   }
 
   destroy(reason: string): void {
     this.#link.destroy(new Error(reason));
+  }
+
+  #forgetWaiting(): void {
+    for (const request of this.#waiting.splice(0)) request.release();
   }
 
   #arrived(request: ArrivedRequest): void {
@@ -293,8 +300,8 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   }
 
   #answered(slot: RequestSlot, answer: readonly Buffer[] | null): void {
-    if (this.#state === "closed") return slot.served(null);
-    slot.served(answer);
+    slot.served(this.#state === "closed" ? null : answer);
+    if (this.#state === "closed") return;
     if (slot.isLong) this.#longUnderWay--;
     invariant(this.#longUnderWay >= 0, "long work ends once");
     if (this.#flushScheduled || this.#slots[0]?.answer === undefined) return;
@@ -320,9 +327,9 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   }
 
   #count(): void {
-    const { unsentBytes } = this.#outgoing;
+    const { unsentBytes, heldBytes } = this.#outgoing;
     const isClosed = this.#state === "closed";
-    const bytes = isClosed ? this.#leftBehindBytes() : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + unsentBytes;
+    const bytes = isClosed ? this.#leftBehindBytes() : this.#splitter.heldBytes + this.#requestBytes + this.#answerBytes + heldBytes;
     invariant(bytes >= 0 && this.#requestBytes >= 0, "no more is given back than a connection holds", () => ({ bytes }));
     const change = bytes - this.#countedBytes;
     this.#countedBytes = bytes;
@@ -345,23 +352,17 @@ export class ClientConnection implements LinkHandlers, SlotOwner, MemoryHolder, 
   #flush(): void {
     this.#flushScheduled = false;
     if (this.#state === "closed") return;
-    const chunks: Buffer[] = [];
-    const releases: (() => void)[] = [];
-    let bytes = 0;
-    let ready = 0;
-    for (const slot of this.#slots) {
-      if (slot.answer === undefined) break;
-      ready++;
-      bytes += slot.answerBytes;
-      if (slot.isFetch) this.#fetchesUnderWay--;
-      if (slot.answer !== null) for (const chunk of slot.answer) chunks.push(chunk);
-      releases.push(...slot.releases);
+    const underWay = this.#slots.findIndex(isUnderWay);
+    const ready = this.#slots.splice(0, underWay < 0 ? this.#slots.length : underWay);
+    for (const { answerBytes, isFetch } of ready) {
+      this.#answerBytes -= answerBytes;
+      if (isFetch) this.#fetchesUnderWay--;
     }
-    this.#slots.splice(0, ready);
     invariant(this.#fetchesUnderWay >= 0, "a fetch ends once");
-    if (ready > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
-    this.#answerBytes -= bytes;
-    if (chunks.length > 0) this.#outgoing.write(chunks, bytes, together(releases));
+    if (ready.length > 0) this.#lastActiveMs = this.#parts.clock.monotonicMs();
+    const chunks = ready.flatMap(({ answer }) => answer ?? []);
+    const kept = ready.flatMap((slot) => slot.kept);
+    if (chunks.length > 0) this.#outgoing.write(chunks, kept);
     this.#count();
     this.#endFetch();
     this.#endOrAdvance();

@@ -200,11 +200,11 @@ export class PeerConnection implements LinkHandlers {
     return handler(request as never, payload, this.#link.remote) as ReturnType<PeerHandlers[K]>;
   }
 
-  #answer(id: number, kind: PeerKind, { body, payload, onSent }: Awaited<ReturnType<PeerHandlers[PeerKind]>>): void {
+  #answer(id: number, kind: PeerKind, { body, payload, release }: Awaited<ReturnType<PeerHandlers[PeerKind]>>): void {
     this.#underWay--;
     invariant(this.#underWay >= 0, "a request is answered once");
-    if (this.#state.kind === "closed") return;
-    if (!this.#link.write(encodePeerFrame(id, kind, body, payload), onSent)) this.#drainAwaited = true;
+    if (this.#state.kind === "closed") return release?.();
+    if (!this.#link.write(encodePeerFrame(id, kind, body, payload), release)) this.#drainAwaited = true;
     this.#readOn();
   }
 

@@ -3,6 +3,7 @@ import { CloseConnection } from "../api/api.ts";
 import { AnswerTooLarge, type RequestMeter } from "../api/request-meter.ts";
 import type { Turns } from "../runtime/turns.ts";
 import { type ArrivedRequest, requestOverheadBytes } from "./arrived-request.ts";
+import type { KeptMemory } from "./outgoing.ts";
 
 /** The connection of a request, as far as its requests need it. */
 export interface SlotOwner {
@@ -32,7 +33,7 @@ export class RequestSlot implements RequestMeter {
   #answer: readonly Buffer[] | null | undefined;
   #requestBytes: number;
   #answerBytes = 0;
-  readonly #whenSent: (() => void)[] = [];
+  #kept: KeptMemory[] = [];
 
   /** The owner counts it already. */
   constructor(owner: SlotOwner, request: ArrivedRequest) {
@@ -98,13 +99,18 @@ export class RequestSlot implements RequestMeter {
     this.#holdUnderWay(-bytes);
   }
 
-  whenSent(release: () => void): void {
-    this.#whenSent.push(release);
+  whenSent(release: () => void, bytes: number): void {
+    this.#kept.push({ bytes, release });
   }
 
-  /** To be called once the answer has left, or not at all. */
-  get releases(): readonly (() => void)[] {
-    return this.#whenSent;
+  /** What the answer consists of: released once it has left. */
+  get kept(): readonly KeptMemory[] {
+    return this.#kept;
+  }
+
+  /** It is complete, and will not be sent. */
+  dropAnswer(): void {
+    for (const { release } of this.#kept.splice(0)) release();
   }
 
   checkAwaited(): void {
@@ -128,6 +134,7 @@ export class RequestSlot implements RequestMeter {
   /** It was served to its end. */
   served(answer: readonly Buffer[] | null): void {
     this.#request.release();
+    if (answer === null) this.dropAnswer();
     this.answered(answer);
   }
 
@@ -136,8 +143,9 @@ export class RequestSlot implements RequestMeter {
     invariant(this.#answer === undefined, "a request is answered once");
     const underWayBytes = this.#requestBytes + this.#answerBytes;
     this.#answer = answer;
-    const bytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#hold(bytes - this.#answerBytes);
+    const sentBytes = answer === null ? 0 : answer.reduce((sum, chunk) => sum + chunk.length, 0);
+    const keptBytes = this.#kept.reduce((sum, { bytes }) => sum + bytes, 0);
+    this.#hold(Math.max(sentBytes, keptBytes) - this.#answerBytes);
     this.#owner.holdRequest(-this.#requestBytes);
     this.#requestBytes = 0;
     this.#holdUnderWay(-underWayBytes);

@@ -80,6 +80,7 @@ export interface ConsumerRead {
   readonly sizeInBytes: number;
   /** As in `ReadResult`. */
   readonly release?: (() => void) | undefined;
+  readonly keptBytes?: number | undefined;
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
 }
 

@@ -248,8 +248,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
     if (read.error !== null) return read;
-    const { chunks, sizeInBytes, release } = read;
-    return { ...nothing, chunks, sizeInBytes, release };
+    const { chunks, sizeInBytes, release, keptBytes } = read;
+    return { ...nothing, chunks, sizeInBytes, release, keptBytes };
   }
 
   async listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {

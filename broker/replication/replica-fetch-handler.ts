@@ -27,7 +27,7 @@ export const sessionPartitionsMaxDefault = 1_000_000;
  */
 export const highWatermarkDelayMs = 50;
 
-type Answered = { readonly body: ReplicaFetchResponse; readonly payload?: readonly Buffer[]; readonly onSent?: () => void };
+type Answered = { readonly body: ReplicaFetchResponse; readonly payload?: readonly Buffer[]; readonly release?: () => void };
 
 /**
  * The leader's side of replication: takes the offsets as acknowledgements, then answers as soon as there are records (or a refusal) to
@@ -218,7 +218,7 @@ class PendingFetch {
     }
     const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
     invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
-    return { body: { error: "NONE", message: "", partitions }, payload: records, onSent: () => releaseAll(found) };
+    return { body: { error: "NONE", message: "", partitions }, payload: records, release: () => releaseAll(found) };
   }
 
   async #read({ asked }: SessionPartition, maxBytes: number, minOneBatch: boolean): Promise<ReplicaRead> {

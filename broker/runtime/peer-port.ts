@@ -70,11 +70,11 @@ export interface PeerSecret {
   reread(): Promise<void>;
 }
 
-/** Serves one kind. A rejection closes the link it came on. */
+/** Serves one kind. A rejection closes the link it came on. `release`: called once nothing reads the payload any more. */
 export type PeerHandler<K extends PeerKind> = (
   body: PeerRequest<K>,
   payload: Buffer,
   remote: string,
-) => Promise<{ readonly body: PeerResponse<K>; readonly payload?: readonly Buffer[]; readonly onSent?: () => void }>;
+) => Promise<{ readonly body: PeerResponse<K>; readonly payload?: readonly Buffer[]; readonly release?: () => void }>;
 
 export type PeerHandlers = { readonly [K in PeerKind]: PeerHandler<K> };

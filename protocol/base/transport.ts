@@ -24,11 +24,11 @@ export interface Link {
   /** `host:port` of the other end, for log lines. */
   readonly remote: string;
   /**
-   * Queues the chunks in order, as one write where possible; they must not change until sent. `onSent`: called when the operating system
-   * has all of them, so that their memory may be used again; not called when the link breaks before. False: more than the link's high-water
-   * mark is queued, wait for `onDrain`. After the end: ignored.
+   * Queues the chunks in order, as one write where possible; they must not change until sent. `onDone`: called once, when the link reads
+   * them no more, so that their memory may be used again: the operating system has all of them, or the link is gone. False: more than the
+   * link's high-water mark is queued, wait for `onDrain`. After the end: ignored.
    */
-  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean;
+  write(chunks: readonly Uint8Array[], onDone?: () => void): boolean;
   /** Bytes written and not yet accepted by the operating system. */
   readonly queuedBytes: number;
   /** Stops and resumes `onData`. */

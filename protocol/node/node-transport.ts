@@ -145,10 +145,14 @@ class TcpLink implements Link {
     return this.#socket.writableLength;
   }
 
-  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
+  write(chunks: readonly Uint8Array[], onDone?: () => void): boolean {
     const socket = this.#socket;
-    if (socket.destroyed || socket.writableEnded) return true;
-    const onWritten = onSent && ((error?: Error | null) => error ?? onSent());
+    if (socket.destroyed || socket.writableEnded) {
+      onDone?.();
+      return true;
+    }
+    // for a socket that is destroyed, too, Node calls it only once the system has let go of the write
+    const onWritten = onDone && (() => onDone());
     const last = chunks.length - 1;
     if (last === 0) return socket.write(chunks[0] as Uint8Array, onWritten);
     socket.cork(); // one writev

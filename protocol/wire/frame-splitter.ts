@@ -61,6 +61,13 @@ export class FrameSplitter {
     return this.#frame === null ? 0 : this.#frameBytes;
   }
 
+  /** The stream has ended: what arrived of an unfinished frame is released. */
+  close(): void {
+    this.#slab?.release();
+    this.#slab = null;
+    this.#frame = null;
+  }
+
   /** Calls back with each frame that `chunk` completes, copied out of it. Throws MalformedFrame; the frames before it were delivered. */
   push(chunk: Buffer, onFrame: OnFrame): void {
     let at = 0;

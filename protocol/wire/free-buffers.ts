@@ -11,8 +11,12 @@ export class FreeBuffers {
   #bytes = 0;
   #keeps = 0;
 
-  constructor(bytesMax: number) {
+  readonly #onDropped: (buffer: Buffer) => void;
+
+  /** `onDropped`: for one that is not kept, or no longer. */
+  constructor(bytesMax: number, onDropped: (buffer: Buffer) => void = () => {}) {
     this.#bytesMax = bytesMax;
+    this.#onDropped = onDropped;
   }
 
   get sizeInBytes(): number {
@@ -28,7 +32,7 @@ export class FreeBuffers {
   }
 
   keep(buffer: Buffer): void {
-    if (buffer.length > this.#bytesMax) return;
+    if (buffer.length > this.#bytesMax) return this.#onDropped(buffer);
     const kept: Kept = { buffer, keep: this.#keeps++ };
     const sameSize = this.#bySize.get(buffer.length);
     if (sameSize === undefined) this.#bySize.set(buffer.length, [kept]);
@@ -46,6 +50,7 @@ export class FreeBuffers {
     const dropped = oldest?.shift();
     invariant(dropped !== undefined, "what is kept is counted", () => ({ bytes: this.#bytes }));
     this.#bytes -= dropped.buffer.length;
+    this.#onDropped(dropped.buffer);
   }
 }
 

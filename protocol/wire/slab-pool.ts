@@ -24,8 +24,9 @@ const slabBytesMax = 4 * 1024 * 1024;
 
 /**
  * Large buffers that are used again and again. Otherwise each would be garbage after one use, and a broker under load spends more time on
- * collecting it than on its work. Sizes are powers of two, so that a released slab suits the next taker. It holds only what nobody uses:
- * what was taken and is never released is garbage as any other buffer is.
+ * collecting it than on its work. Sizes are powers of two, so that a released slab suits the next taker. It holds only what nobody uses.
+ * Beyond what it keeps, released memory is freed at once: as garbage it could become several times what is in use, before it is collected.
+ * What was taken and is never released is garbage as any other buffer is.
  */
 export class SlabPool {
   readonly frameBytesMin: number;
@@ -34,7 +35,7 @@ export class SlabPool {
 
   constructor({ keptBytesMax = 16 * 1024 * 1024, frameBytesMin = 16 * 1024, detachesReleased = false }: SlabPoolOptions = {}) {
     this.frameBytesMin = frameBytesMin;
-    this.#free = new FreeBuffers(keptBytesMax);
+    this.#free = new FreeBuffers(keptBytesMax, detach);
     this.#detachesReleased = detachesReleased;
   }
 
@@ -54,19 +55,20 @@ export class SlabPool {
       release: () => {
         invariant(!isReleased, "memory is released once");
         isReleased = true;
-        if (this.#detachesReleased) detach(bytes);
-        else if (bytes.length <= slabBytesMax) this.#free.keep(bytes);
+        if (this.#detachesReleased || bytes.length > slabBytesMax) detach(bytes);
+        else this.#free.keep(bytes);
       },
     };
   }
 }
 
-function slabSizeFor(bytesMin: number): number {
+/** How long a slab of at least `bytesMin` bytes is. */
+export function slabSizeFor(bytesMin: number): number {
   if (bytesMin > slabBytesMax) return bytesMin;
   return bytesMin <= slabBytesMin ? slabBytesMin : 2 ** (32 - Math.clz32(bytesMin - 1));
 }
 
-/** Every view of it is empty from then on. */
+/** Frees its memory. Every view of it is empty from then on. */
 export function detach(bytes: Buffer): void {
   (bytes.buffer as ArrayBuffer).transfer(0);
 }

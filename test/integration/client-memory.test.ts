@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
 import { describeConfigsRequest, describeConfigsResponse } from "../../protocol/messages/describe-configs.ts";
@@ -125,6 +126,25 @@ describe("a broker's memory for clients", () => {
     await waitUntil("somebody who reads to get records all the same", () => (reader?.received.length ?? 0) > 500_000, {
       timeoutMs: 15_000,
     });
+  });
+
+  test("clients that come, ask for what is not in memory, and go without reading it leave nothing behind", async () => {
+    const [described] = orThrow(await admin.describeTopics(["large"]));
+    const fetch = fetchFrame(described?.topicId ?? "");
+    let largestMib = 0;
+    const beforeMib = await watch.residentMib();
+    for (let round = 0; round < 12; round++) {
+      const links = await open(20);
+      for (const link of links) link.stopReading().send(Buffer.concat([fetch, fetch, fetch]));
+      for (let i = 0; i < 5; i++) {
+        await setTimeout(100);
+        largestMib = Math.max(largestMib, (await watch.residentMib()) - beforeMib);
+      }
+      for (const link of links) link.drop();
+    }
+    expect(largestMib).toBeLessThan(growthMaxMib);
+    const before = neighbour.acknowledgedCount;
+    await waitUntil("the neighbour to go on", () => neighbour.acknowledgedCount > before + 100);
   });
 
   test("what is asked thousands of times is answered once", async () => {

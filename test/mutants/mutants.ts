@@ -277,8 +277,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "answer-released-when-it-is-written",
     file: "broker/network/peer-connection.ts",
-    find: "encodePeerFrame(id, kind, body, payload), onSent)",
-    replace: "encodePeerFrame(id, kind, body, payload), onSent?.() ?? undefined)",
+    find: "encodePeerFrame(id, kind, body, payload), release)",
+    replace: "encodePeerFrame(id, kind, body, payload), release?.() ?? undefined)",
     breaks: "What a follower is sent is used again while the link still has it.",
   },
   // ---- groups

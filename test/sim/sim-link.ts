@@ -18,7 +18,7 @@ const highWaterMarkBytes = 256 * 1024;
 interface Written {
   readonly chunks: readonly Uint8Array[];
   readonly sizeInBytes: number;
-  readonly onSent: (() => void) | undefined;
+  readonly onDone: (() => void) | undefined;
   /** What the operating system has of it: from then on the sender may use its memory again. */
   taken: Buffer | null;
 }
@@ -58,12 +58,14 @@ export class SimLink implements Link {
     else if (this.#arrived.length > 0) this.#network.schedule(this.owner, 0, () => this.#deliver());
   }
 
-  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
-    if (this.#closed || this.#ended) return true;
+  write(chunks: readonly Uint8Array[], onDone?: () => void): boolean {
     const sizeInBytes = chunks.reduce((sum, { length }) => sum + length, 0);
-    if (sizeInBytes === 0) return true;
+    if (this.#closed || this.#ended || sizeInBytes === 0) {
+      onDone?.();
+      return true;
+    }
     this.tap?.said(Buffer.concat(chunks));
-    this.#outbound.push({ chunks, sizeInBytes, onSent, taken: null });
+    this.#outbound.push({ chunks, sizeInBytes, onDone, taken: null });
     this.queuedBytes += sizeInBytes;
     this.pump();
     return this.queuedBytes < highWaterMarkBytes;
@@ -127,7 +129,7 @@ export class SimLink implements Link {
     const left = next.chunks.reduce((sum, { length }) => sum + length, 0);
     if (left < next.sizeInBytes) throw new Error("what was written to a link was used again before it was sent");
     next.taken = Buffer.concat(next.chunks);
-    if (next.onSent !== undefined) this.#network.schedule(this.owner, 0, next.onSent);
+    if (next.onDone !== undefined) this.#network.schedule(this.owner, 0, next.onDone);
     return next.taken;
   }
 
@@ -172,6 +174,12 @@ export class SimLink implements Link {
     if (this.#closed) return;
     this.#closed = true;
     this.#network.forget(this);
+    const [first = null, ...others] = this.#outbound;
+    if (this.#travelling)
+      this.#take(first); // it may still arrive
+    else others.unshift(first);
+    for (const { taken, onDone } of others.filter((one) => one !== null))
+      if (taken === null && onDone !== undefined) this.#network.schedule(this.owner, 0, onDone);
     this.#outbound = [];
     this.#arrived = [];
     this.#network.schedule(this.owner, 0, () => this.#handlers?.onClose(error));

@@ -8,7 +8,7 @@ import {
   leaderEpochAt,
   magicAt,
 } from "../../../protocol/records/batch-header.ts";
-import type { SlabPool } from "../../../protocol/wire/slab-pool.ts";
+import { type SlabPool, slabSizeFor } from "../../../protocol/wire/slab-pool.ts";
 import type { File } from "../../runtime/files.ts";
 import { DamagedBatch, OffsetOutOfLog, type ReadOptions, type ReadResult } from "../log-contract.ts";
 import { refuseEpoch } from "../segment/batch-walk.ts";
@@ -81,8 +81,7 @@ export class LogReader {
     });
     return segment.use(io, async (file) => {
       const run = new SegmentRun({ file, sizeInBytes, check, fromOffset, options, trust: this.#trust(segment, options) });
-      // what is between the index entry and the batch is read in addition to what was requested
-      const windowBytes = Math.min(Math.max(options.maxBytes, 0), readBytesMax) + settings.indexIntervalBytes + batchHeaderBytes;
+      const windowBytes = windowSize(options.maxBytes, settings.indexIntervalBytes);
       for (let at = bookmark ?? floor?.position ?? 0; at < sizeInBytes; ) {
         const length = Math.min(windowBytes, sizeInBytes - at);
         const slab = this.#slabs.take(length);
@@ -95,7 +94,11 @@ export class LogReader {
           continue;
         }
         const taken = await run.take(window, start, at);
-        if (taken.chunks[0]?.buffer === window.buffer) return { ...taken, release: slab.release };
+        if (typeof taken === "number") {
+          slab.release();
+          return this.#readOne(run, taken, at + start);
+        }
+        if (taken.sizeInBytes > 0) return { ...taken, release: slab.release, keptBytes: slab.bytes.length };
         slab.release();
         return taken;
       }
@@ -103,6 +106,11 @@ export class LogReader {
       if (refused !== null) throw run.damaged(sizeInBytes, refused);
       return null;
     });
+  }
+
+  async #readOne(run: SegmentRun, length: number, at: number): Promise<ReadResult> {
+    const slab = this.#slabs.take(length);
+    return { ...(await run.takeOne(slab.bytes.subarray(0, length), at)), release: slab.release, keptBytes: slab.bytes.length };
   }
 
   /** Once damage is known, nothing in this log is trusted: where there was one wrong bit there may be more. */
@@ -117,6 +125,15 @@ export class LogReader {
       },
     };
   }
+}
+
+/**
+ * What is between the index entry and the batch is read in addition to what was requested, as far as that makes the slab no larger: it
+ * would be twice as large, and half empty, for the sizes that clients usually ask for.
+ */
+function windowSize(maxBytes: number, indexIntervalBytes: number): number {
+  const wantedBytes = Math.min(Math.max(maxBytes, batchHeaderBytes), readBytesMax);
+  return Math.min(wantedBytes + indexIntervalBytes + batchHeaderBytes, slabSizeFor(wantedBytes));
 }
 
 /** What need not be checked, and what will not have to be. */
@@ -178,9 +195,9 @@ class SegmentRun {
 
   /**
    * The whole, sound batches from `start` on, within the requested limits. A damaged one ends them; when it is the first, DamagedBatch is
-   * thrown.
+   * thrown. A number: the window is too small for the first one, which has that many bytes.
    */
-  async take(window: Buffer, start: number, at: number): Promise<ReadResult> {
+  async take(window: Buffer, start: number, at: number): Promise<ReadResult | number> {
     const { maxBytes, endOffsetLimit, minOneBatch } = this.#options;
     const trustedTo = this.#trust.reachFrom(at + start);
     let end = start;
@@ -195,7 +212,7 @@ class SegmentRun {
       if (lastOffsetAt(window, end) >= endOffsetLimit) break;
       if (next - start > maxBytes && !(minOneBatch && isFirst)) break;
       if (next > window.length) {
-        if (isFirst) return this.#takeOne(await readExactly(this.#file, at + end, next - end), at + end, trustedTo);
+        if (isFirst) return next - end;
         break;
       }
       const refused = at + next <= trustedTo ? null : await this.#refuse(window, end, next, at);
@@ -211,7 +228,10 @@ class SegmentRun {
     return { chunks: [window.subarray(start, end)], sizeInBytes: end - start };
   }
 
-  async #takeOne(batch: Buffer, at: number, trustedTo: number): Promise<ReadResult> {
+  /** The batch at `at`, which is as long as `batch`: it is read into it. */
+  async takeOne(batch: Buffer, at: number): Promise<ReadResult> {
+    await readExactly(this.#file, at, batch.length, batch);
+    const trustedTo = this.#trust.reachFrom(at);
     const end = at + batch.length;
     const refused = end <= trustedTo ? null : await this.#refuse(batch, 0, batch.length, at);
     if (refused !== null) throw this.damaged(at, refused);

@@ -108,3 +108,13 @@ function endOf(batches: Buffer): number {
   for (let at = 0; at < batches.length; at += batchSizeAt(batches, at)) endOffset = lastOffsetAt(batches, at) + 1;
   return endOffset;
 }
+
+test("what is read from a file comes in memory that is counted, and is no larger than what was asked for where that is a usual size", async () => {
+  const { log } = await startLog({ segmentBytes: 10_000_000, indexIntervalBytes: 4096 }, { tailCacheBytesMax: 0 });
+  for (let i = 0; i < 30; i++) await append(log, ["x".repeat(9000)], 3);
+  const many = await log.read(1, { ...trusting, maxBytes: 64 * 1024 });
+  expect([many.sizeInBytes > 50_000, many.keptBytes]).toEqual([true, 64 * 1024]);
+  const tooLarge = await log.read(1, { ...trusting, maxBytes: 100 });
+  expect([tooLarge.sizeInBytes > 9000, tooLarge.keptBytes], "one batch, whatever its size").toEqual([true, 16 * 1024]);
+  for (const read of [many, tooLarge]) read.release?.();
+});

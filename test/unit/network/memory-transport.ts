@@ -21,7 +21,7 @@ export class MemoryLink implements Link {
   /** The test's own brake: nothing written here arrives. */
   isStalled = false;
   isClosed = false;
-  readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly sizeInBytes: number; readonly onSent: (() => void) | undefined }[] =
+  readonly #queue: { readonly chunks: readonly Uint8Array[]; readonly sizeInBytes: number; readonly onDone: (() => void) | undefined }[] =
     [];
   #queuedBytes = 0;
   #isEnding = false;
@@ -36,10 +36,13 @@ export class MemoryLink implements Link {
     return this.#queuedBytes;
   }
 
-  write(chunks: readonly Uint8Array[], onSent?: () => void): boolean {
-    if (this.isClosed || this.#isEnding) return true;
+  write(chunks: readonly Uint8Array[], onDone?: () => void): boolean {
+    if (this.isClosed || this.#isEnding) {
+      onDone?.();
+      return true;
+    }
     const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    this.#queue.push({ chunks, sizeInBytes, onSent });
+    this.#queue.push({ chunks, sizeInBytes, onDone });
     this.#queuedBytes += sizeInBytes;
     this.pump();
     if (this.#queuedBytes > highWaterMarkBytes) this.#wasFull = true;
@@ -62,12 +65,16 @@ export class MemoryLink implements Link {
 
   destroy(reason?: Error): void {
     if (this.isClosed) return;
+    this.#close(reason);
+    if (!this.other.isClosed) this.other.#close();
+  }
+
+  #close(reason?: Error): void {
     this.isClosed = true;
     queueMicrotask(() => this.handlers.onClose(reason));
-    const { other } = this;
-    if (other.isClosed) return;
-    other.isClosed = true;
-    queueMicrotask(() => other.handlers.onClose());
+    queueMicrotask(() => {
+      for (const { onDone } of this.#queue.splice(0)) onDone?.();
+    });
   }
 
   pump(): void {
@@ -85,7 +92,7 @@ export class MemoryLink implements Link {
       if (next === undefined) break;
       this.#queuedBytes -= next.sizeInBytes;
       const bytes = Buffer.concat(next.chunks);
-      next.onSent?.();
+      next.onDone?.();
       lend(bytes, this.other.handlers);
     }
     if (this.isClosed || this.#queue.length > 0) return;

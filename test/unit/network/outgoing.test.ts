@@ -27,10 +27,7 @@ test("large answers leave piece by piece, whole and in order, and are less and l
       for (const answer of answers) {
         const own = chunks.slice(at, at + answer.length);
         at += answer.length;
-        outgoing.write(
-          own,
-          own.reduce((sum, chunk) => sum + chunk.length, 0),
-        );
+        outgoing.write(own);
       }
       for (let i = 0; i < 40; i++) await settled();
       expect(Buffer.concat(received).equals(Buffer.concat(chunks))).toBe(true);
@@ -49,13 +46,13 @@ test("a client that reads slowly is seen to read", async () => {
   near.handlers = { onData: () => {}, onClose: () => {}, onDrain: () => outgoing.onDrain() };
   const pieces: number[] = [];
   far.handlers = { onData: ({ length }) => pieces.push(length), onClose: () => {} };
-  outgoing.write([Buffer.alloc(1_000_000)], 1_000_000);
+  outgoing.write([Buffer.alloc(1_000_000)]);
   for (let i = 0; i < 20; i++) await settled();
   expect(pieces.reduce((sum, length) => sum + length)).toBe(1_000_000);
   expect(Math.max(...pieces)).toBeLessThanOrEqual(128 * 1024);
 });
 
-test("what an answer consists of is released when all of it has left, in whichever pieces, and not when the link breaks before", async () => {
+test("what an answer consists of is released when all of it has left, in whichever pieces, or when the link is gone", async () => {
   for (const sizes of [[10], [300_000], [10, 500_000, 20], [128 * 1024], [128 * 1024 + 1]]) {
     const [near, far] = [new MemoryLink("near"), new MemoryLink("far")];
     near.other = far;
@@ -75,12 +72,13 @@ test("what an answer consists of is released when all of it has left, in whichev
     for (const [i, size] of sizes.entries()) {
       written += size;
       const all = written;
-      outgoing.write([Buffer.alloc(size, 1)], size, () => {
+      const release = () => {
         sent.push(i);
         leftAtSent = left;
         // the last piece is handed over before it arrives
         expect(left, "bytes that arrived before").toBeGreaterThanOrEqual(all - 128 * 1024 - 1);
-      });
+      };
+      outgoing.write([Buffer.alloc(size, 1)], [{ bytes: size, release }]);
     }
     for (let i = 0; i < 5; i++) await settled();
     expect(sent).toEqual([]);
@@ -88,11 +86,17 @@ test("what an answer consists of is released when all of it has left, in whichev
     for (let i = 0; i < 60; i++) await settled();
     expect([sent, left]).toEqual([sizes.map((_, i) => i), written]);
     expect(leftAtSent).toBeLessThanOrEqual(written);
+    expect(outgoing.heldBytes).toBe(0);
     far.isPaused = true;
-    outgoing.write([Buffer.alloc(300_000)], 300_000, () => sent.push(-1));
-    near.destroy();
-    far.resume();
-    for (let i = 0; i < 20; i++) await settled();
+    outgoing.write([Buffer.alloc(300_000)], [{ bytes: 512 * 1024, release: () => sent.push(-1) }]);
+    expect(outgoing.heldBytes, "the memory of the answer, not its bytes").toBe(512 * 1024);
+    for (let i = 0; i < 5; i++) await settled();
     expect(sent).not.toContain(-1);
+    near.destroy();
+    outgoing.close();
+    expect(sent, "the link may still read the first piece").not.toContain(-1);
+    for (let i = 0; i < 5; i++) await settled();
+    expect(sent.filter((one) => one === -1)).toEqual([-1]);
+    expect(outgoing.heldBytes).toBe(0);
   }
 });

@@ -6,6 +6,7 @@ import { PeerClient, peerClientDefaults } from "../../../broker/network/peer-cli
 import { PeerServer, peerServerDefaults } from "../../../broker/network/peer-server.ts";
 import type { PeerHandlers } from "../../../broker/runtime/peer-port.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
+import type { Link } from "../../../protocol/base/transport.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
 import { nodeTransport } from "../../../protocol/node/node-transport.ts";
 import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
@@ -88,6 +89,30 @@ test("over TCP: a large request and answer, cut by the network as it likes", asy
   ).toBe(true);
   client.socket.destroy();
   await listeners.close(1000);
+});
+
+test("over TCP: a link says once of each write that it is done with it: when it has left, when the link is gone, and after that", async () => {
+  const done: string[] = [];
+  const accepted: Link[] = [];
+  const listener = await nodeTransport.listen({ host: "127.0.0.1", port: 0 }, (link) => {
+    accepted.push(link);
+    return { onData: () => {}, onClose: () => done.push("closed") };
+  });
+  const client = await connected(listener.address.port);
+  client.socket.on("error", () => {});
+  await waitUntil("the link", () => accepted.length === 1);
+  const [link] = accepted;
+  link?.write([Buffer.alloc(10), Buffer.alloc(20)], () => done.push("left"));
+  await waitUntil("the first write to have left", () => done.length === 1);
+  client.socket.pause();
+  for (const name of ["under way", "waits", "waits behind it"])
+    link?.write([Buffer.alloc(20_000_000), Buffer.alloc(10)], () => done.push(name));
+  link?.destroy();
+  link?.write([Buffer.alloc(10)], () => done.push("late"));
+  await waitUntil("all to be done with", () => done.length === 6);
+  expect(done.toSorted()).toEqual(["closed", "late", "left", "under way", "waits", "waits behind it"]);
+  client.socket.destroy();
+  await listener.close();
 });
 
 test("over TCP: brokers exchange megabytes, many calls at a time", async () => {

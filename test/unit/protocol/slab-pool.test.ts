@@ -60,6 +60,13 @@ test("the rare huge one is not kept", () => {
   expect(slabs.keptBytes).toBe(0);
 });
 
+test("what is not kept is freed at once: the garbage collector would leave it for long", () => {
+  const slabs = new SlabPool({ keptBytesMax: 2 * 64 * 1024 });
+  const taken = [slabs.take(5_000_000), ...Array.from({ length: 5 }, () => slabs.take(64 * 1024))];
+  for (const slab of taken) slab.release();
+  expect(taken.map(({ bytes }) => bytes.length)).toEqual([0, 0, 0, 0, 64 * 1024, 64 * 1024]);
+});
+
 test("a second release is a bug, and told as one", () => {
   const slab = new SlabPool().take(1);
   slab.release();
