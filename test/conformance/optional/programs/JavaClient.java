@@ -22,6 +22,7 @@ import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
@@ -108,7 +109,7 @@ public class JavaClient {
   }
 
   /** As a member of a group with the new protocol, until it has seen as many records with the value "end". */
-  static void share(Properties config, String topic, String group, int ends) {
+  static void share(Properties config, String topic, String group, int ends) throws InterruptedException {
     config.putAll(Map.of("group.protocol", "consumer", "group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", "false"));
     try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       consumer.subscribe(List.of(topic));
@@ -118,7 +119,23 @@ public class JavaClient {
           print(record);
           if (new String(record.value(), StandardCharsets.UTF_8).equals("end")) seen++;
         }
+        commit(consumer);
+      }
+    }
+  }
+
+  /**
+   * Again for a moment where it fails: the member's epoch may just have risen (the other member left), and the client not have heard of it.
+   * The client of 3.9 leaves that to the application.
+   */
+  static void commit(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    for (int attempt = 1; ; attempt++) {
+      try {
         consumer.commitSync();
+        return;
+      } catch (CommitFailedException failure) {
+        if (attempt == 50) throw failure;
+        Thread.sleep(20);
       }
     }
   }

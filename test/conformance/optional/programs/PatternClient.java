@@ -3,6 +3,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Properties;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
@@ -26,9 +27,25 @@ public class PatternClient {
           out.println(record.partition() + "\t" + record.offset() + "\t" + record.timestamp() + "\t-\t" + Base64.getEncoder().encodeToString(record.value()) + "\t");
           if (new String(record.value(), StandardCharsets.UTF_8).equals("end")) seen++;
         }
-        consumer.commitSync();
+        commit(consumer);
       }
     }
     out.flush();
+  }
+
+  /**
+   * Again for a moment where it fails: the member's epoch may just have risen (the other member left), and the client not have heard of it.
+   * The client of 3.9 leaves that to the application.
+   */
+  static void commit(KafkaConsumer<byte[], byte[]> consumer) throws InterruptedException {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        consumer.commitSync();
+        return;
+      } catch (CommitFailedException failure) {
+        if (attempt == 50) throw failure;
+        Thread.sleep(20);
+      }
+    }
   }
 }
