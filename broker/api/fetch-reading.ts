@@ -6,7 +6,7 @@ import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import type { ChangeSource, ConsumerRead, LeaderLookup, ReadingLeader } from "../partition/client-contract.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
-import type { RequestMeter } from "./request-meter.ts";
+import type { KeptMemory, RequestMeter } from "./request-meter.ts";
 
 export interface FetchParts {
   readonly partitions: LeaderLookup<ReadingLeader> & ChangeSource;
@@ -32,12 +32,6 @@ export interface FetchBounds {
   readonly withoutZstd: boolean;
 }
 
-/** Memory that a read holds. */
-interface Kept {
-  readonly bytes: number;
-  readonly release: () => void;
-}
-
 interface Round {
   readonly answers: readonly AnsweredPartition[];
   readonly sizeInBytes: number;
@@ -48,7 +42,7 @@ interface Round {
   /** Memory of the answers, counted. */
   readonly heldBytes: number;
   /** To be released when the answers are sent, or not kept. */
-  readonly kept: readonly Kept[];
+  readonly kept: readonly KeptMemory[];
   /** The answers were not kept. */
   readonly isDropped: boolean;
 }
@@ -80,7 +74,7 @@ export async function readUntilEnough(
   }
   // what came too late to wake us, or was too little, is answered at the end all the same
   if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading);
-  for (const { release, bytes } of round.kept) reading.meter.whenSent(release, bytes);
+  for (const one of round.kept) reading.meter.whenSent(one);
   return round.answers;
 }
 
@@ -116,7 +110,7 @@ function drop(round: Round, { meter }: Reading): Round {
 async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
   const answers: AnsweredPartition[] = [];
   const refs: TopicPartition[] = [];
-  const kept: Kept[] = [];
+  const kept: KeptMemory[] = [];
   let sizeInBytes = 0;
   let heldBytes = 0;
   let isUrgent = false;

@@ -1,5 +1,12 @@
 import type { Turns } from "../runtime/turns.ts";
 
+/** What answers consist of. */
+export interface KeptMemory {
+  readonly bytes: number;
+  /** Nothing reads it any more. */
+  readonly release: () => void;
+}
+
 /**
  * What a request costs this broker beyond its own bytes: memory, counted against the budget for all clients, and time, which it shares with
  * other requests.
@@ -22,11 +29,8 @@ export interface RequestMeter {
   fetchWaits(): void;
   /** Nothing refers to the request's own bytes any more, although it is not answered: from here on they do not count. */
   releaseRequest(): void;
-  /**
-   * `release` is called once the response has left or nobody waits for it any more: the memory that it consists of may be used again then.
-   * `keptBytes`: of that memory, counted until then.
-   */
-  whenSent(release: () => void, keptBytes: number): void;
+  /** Released once the response has left or nobody waits for it any more: it may consist of this memory, which is counted until then. */
+  whenSent(kept: KeptMemory): void;
   /** Throws when nobody waits for the answer any more: to be called where long work has waited for something. */
   checkAwaited(): void;
   /** To be awaited between the pieces of long work, unless null. Rejects when nobody waits for the answer any more. */

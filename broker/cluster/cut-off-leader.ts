@@ -1,7 +1,6 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
+import { readPartitionState } from "../../coordinator-client/read-partition-state.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
-import { partitionStatePath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
@@ -90,14 +89,12 @@ export class CutOffLeader {
   /** Null: there is none, or none that can be read. */
   async #successorOf({ topic, topicId, record }: LedElsewhere): Promise<LedElsewhere | null> {
     const { brokerId, coordinator } = this.#parts;
-    const path = partitionStatePath(topic, record.partition);
     try {
-      const node = await coordinator.read(path);
-      if (node === null) return null;
-      const { controllerEpoch: _, ...state } = decodePartitionState(path, node.data);
+      const found = await readPartitionState(coordinator, topic, record.partition);
+      if (found === null) return null;
+      const { state } = found;
       if (state.leaderEpoch <= record.leaderEpoch || state.leader === brokerId || state.leader === noBroker) return null;
-      const isrEpochs = knownIsrEpochs(state, node.modifiedZxid);
-      return { topic, topicId, record: { ...record, ...state, isrEpochs, stateVersion: node.version } };
+      return { topic, topicId, record: { ...record, ...state } };
     } catch (error) {
       if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return null;
       throw error;

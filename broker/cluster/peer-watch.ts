@@ -125,13 +125,16 @@ export class PeerWatch {
     const nowMs = clock.monotonicMs();
     const peers = [...this.#peers];
     const viewsNow = () => new Map<BrokerId, PeerView>(peers.map(([id, peer]) => [id, peer.viewAt(nowMs)]));
-    const hears = hearsMajority(viewsNow(), suspectTimeoutMs / 2);
+    let views = viewsNow();
+    const hears = hearsMajority(views, suspectTimeoutMs / 2);
     // Race: (1) this broker was cut off from all others for a while; (2) the network is back, and one of them answers first; (3) by that it
     // has a majority, and another, which is about to answer, has been silent for far too long.
-    if (hears && !this.#hearsMajority) for (const peer of this.#peers.values()) peer.beginAnew();
+    if (hears && !this.#hearsMajority) {
+      for (const [, peer] of peers) peer.beginAnew();
+      views = viewsNow();
+    }
     this.#hearsMajority = hears;
-    const views = viewsNow();
-    const changed = peers.filter(([, peer]) => this.#note(peer, nowMs));
+    const changed = peers.filter(([id, peer]) => this.#note(peer, views.get(id)!));
     const suspects = suspectsOf(views, suspectTimeoutMs / 2);
     const isSame = sameSuspects(suspects, this.#suspects);
     if (!isSame) this.#suspects = suspects;
@@ -141,9 +144,8 @@ export class PeerWatch {
   }
 
   /** Whether it is reached in another way than last time. */
-  #note(peer: WatchedPeer, nowMs: number): boolean {
+  #note(peer: WatchedPeer, { reach, silentForMs }: PeerView): boolean {
     const before = peer.noted;
-    const { reach, silentForMs } = peer.viewAt(nowMs);
     if (reach === before) return false;
     peer.noted = reach;
     const { log, peers } = this.#parts;

@@ -4,8 +4,6 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 export type Reach = "reached" | "silent" | "gone";
 
 export interface PeerView {
-  /** The registration that is watched. */
-  readonly brokerEpoch: number;
   readonly reach: Reach;
   /** Since its last answer in this registration; Infinity: there was none yet. */
   readonly silentForMs: number;

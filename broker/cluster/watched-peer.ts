@@ -29,8 +29,6 @@ export class WatchedPeer {
   #askedMs: number;
   /** Since its last answer: nobody listens there, or somebody else does. */
   #isRefused = false;
-  /** It is answered at once. */
-  #isFirstOnLink = true;
   /** As its watch has noted it. */
   noted: Reach = "reached";
 
@@ -86,7 +84,6 @@ export class WatchedPeer {
 
   viewAt(nowMs: number): PeerView {
     return {
-      brokerEpoch: this.broker.epoch,
       reach: this.reachAt(nowMs),
       silentForMs: this.#wasHeard ? nowMs - this.#heardMs : Number.POSITIVE_INFINITY,
     };
@@ -96,14 +93,16 @@ export class WatchedPeer {
     const { clock, suspectTimeoutMs } = this.#parts;
     const intervalMs = suspectTimeoutMs / 4;
     const { signal } = this.#ended;
+    let isFirstOnLink = true;
     let broken = 0;
     while (!signal.aborted) {
-      const waitMs = this.#isFirstOnLink ? 0 : intervalMs;
+      // the first answer on a link comes at once
+      const waitMs = isFirstOnLink ? 0 : intervalMs;
       const startedMs = clock.monotonicMs();
       const why = await this.#beat(waitMs);
       if (signal.aborted) return;
       const wasHeld = why === null && clock.monotonicMs() - startedMs >= waitMs / 2;
-      this.#isFirstOnLink = why !== null;
+      isFirstOnLink = why !== null;
       if (why !== null || this.noted !== "reached") this.#onNews();
       // A link that broke is opened again at once, to find out whether anyone is there. One that breaks again may be of a process that is
       // dying: its system closes one socket after the other, and its port last. The first answer on a link, which comes at once, says

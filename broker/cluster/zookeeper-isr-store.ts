@@ -1,11 +1,7 @@
 import { type Coordinator, CoordinatorUnavailable, type WriteOperation } from "../../coordinator-client/coordinator.ts";
+import { readPartitionState } from "../../coordinator-client/read-partition-state.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import {
-  decodePartitionState,
-  encodePartitionState,
-  knownIsrEpochs,
-  stillRecovering,
-} from "../../coordinator-client/znodes/partition-state.ts";
+import { encodePartitionState, stillRecovering } from "../../coordinator-client/znodes/partition-state.ts";
 import { partitionStatePath, topicIdPath } from "../../coordinator-client/znodes/paths.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { IsrEpochs } from "../../protocol/base/ids.ts";
@@ -118,11 +114,12 @@ export class ZookeeperIsrStore implements IsrStore {
    * writes in the name of this leader and epoch, and if it wrote the same set, that is as good.
    */
   async #compare(change: IsrChangeRequest, after: "conflict" | "unknown"): Promise<IsrWriteResult> {
-    const found = await this.#read(statePathOf(change));
+    const found = await this.#read(change);
     if (found === "unavailable") return { kind: "unknown" };
     // a deleted topic's state does not come back under the same id
     if (found === null) return after === "conflict" ? { kind: "fenced" } : { kind: "unknown" };
-    const { state, stateVersion } = found;
+    const { state } = found;
+    const { stateVersion } = state;
     if (stateVersion < change.expectedVersion || (stateVersion === change.expectedVersion && after === "unknown"))
       return { kind: "unknown" };
     if (state.leader !== change.leader || state.leaderEpoch !== change.leaderEpoch) return { kind: "fenced" };
@@ -132,12 +129,9 @@ export class ZookeeperIsrStore implements IsrStore {
     return { kind: "conflict", isr: state.isr, isrEpochs: state.isrEpochs, stateVersion };
   }
 
-  async #read(path: string) {
+  async #read({ topic, partition }: IsrChangeRequest) {
     try {
-      const node = await this.#parts.coordinator.read(path);
-      if (node === null) return null;
-      const state = decodePartitionState(path, node.data);
-      return { state: { ...state, isrEpochs: knownIsrEpochs(state, node.modifiedZxid) }, stateVersion: node.version };
+      return await readPartitionState(this.#parts.coordinator, topic, partition);
     } catch (error) {
       // a node that cannot be read may be repaired; until then the stricter set stands
       if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return "unavailable" as const;

@@ -5,7 +5,7 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { SeenController } from "../cluster/seen-controller.ts";
 import type { ControllerParts } from "./controller-term.ts";
-import type { ControllerLife } from "./controller-vote.ts";
+import { type ControllerLife, isSameLife } from "./controller-vote.ts";
 import type { Term } from "./fenced-writer.ts";
 
 /** Pause before the next attempt, after an election or a resignation whose outcome is unknown, or a term that failed. */
@@ -76,10 +76,9 @@ export class Candidacy {
 
   /** A majority of the brokers cannot reach the holder: takes its place. */
   replace(controller: ControllerLife): void {
-    const { brokerId: controllerId, brokerEpoch } = controller;
     // said a few times a second for as long as it lasts
-    if (this.#toldUnreachable?.brokerId !== controllerId || this.#toldUnreachable.brokerEpoch !== brokerEpoch)
-      this.#parts.log.warn({ controllerId }, "a majority of the brokers cannot reach the controller: replacing it");
+    if (!isSameLife(this.#toldUnreachable, controller))
+      this.#parts.log.warn({ controllerId: controller.brokerId }, "a majority of the brokers cannot reach the controller: replacing it");
     this.#toldUnreachable = controller;
     this.#unreachable = controller;
     this.consider();

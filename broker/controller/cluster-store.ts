@@ -1,5 +1,6 @@
 import type { Coordinator, Node, WriteOperation } from "../../coordinator-client/coordinator.ts";
 import { pathPrefixes } from "../../coordinator-client/path-rules.ts";
+import { type FoundPartitionState, readPartitionState } from "../../coordinator-client/read-partition-state.ts";
 import { decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import {
   type ConfigEntity,
@@ -9,7 +10,7 @@ import {
   encodeConfigChange,
 } from "../../coordinator-client/znodes/config.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
-import { decodePartitionState, encodePartitionState, knownIsrEpochs } from "../../coordinator-client/znodes/partition-state.ts";
+import { encodePartitionState } from "../../coordinator-client/znodes/partition-state.ts";
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import { decodeTopicDeletion, encodeTopicDeletion, type TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
@@ -34,12 +35,6 @@ export interface NewTopic {
   readonly id: TopicId;
   readonly assignment: readonly Replicas[];
   readonly config: Config;
-}
-
-export interface FoundState {
-  readonly state: Pick<PartitionRecord, "leader" | "leaderEpoch" | "isr" | "isrEpochs" | "leaderRecovering" | "stateVersion">;
-  /** Transaction that wrote it. */
-  readonly modifiedZxid: number;
 }
 
 /** How a topic is deleted. */
@@ -104,15 +99,8 @@ export class ClusterStore {
     return (await this.#coordinator.read(paths.topicIdPath(topic, id))) !== null;
   }
 
-  async readState(topic: string, partition: number): Promise<FoundState | null> {
-    const path = paths.partitionStatePath(topic, partition);
-    const node = await this.#coordinator.read(path);
-    if (node === null) return null;
-    const { version: stateVersion, modifiedZxid } = node;
-    const found = decodePartitionState(path, node.data);
-    const { leader, leaderEpoch, isr, leaderRecovering } = found;
-    const isrEpochs = knownIsrEpochs(found, modifiedZxid);
-    return { state: { leader, leaderEpoch, isr, isrEpochs, leaderRecovering, stateVersion }, modifiedZxid };
+  readState(topic: string, partition: number): Promise<FoundPartitionState | null> {
+    return readPartitionState(this.#coordinator, topic, partition);
   }
 
   /** Null: not even their parent node exists. */

@@ -91,7 +91,7 @@ export function offlineKey(topicId: TopicId, partition: number): string {
 
 /** Whether this broker may be given the leadership of the partition. */
 export function canLead(state: ControllerState, topicId: TopicId, partition: number, id: BrokerId): boolean {
-  return isOnline(state, topicId, partition, id) && !state.shuttingDown.has(id) && !state.suspects.has(id);
+  return canLeadNow(state, topicId, partition, id) && !state.suspects.has(id);
 }
 
 /** The same, where nobody better is left: also a broker that is reached, but was not until a moment ago. */

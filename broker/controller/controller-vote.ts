@@ -12,6 +12,10 @@ export interface ControllerLife {
   readonly brokerEpoch: number;
 }
 
+export function isSameLife(a: ControllerLife | null | undefined, b: ControllerLife): boolean {
+  return a?.brokerId === b.brokerId && a.brokerEpoch === b.brokerEpoch;
+}
+
 export interface ControllerVoteParts {
   readonly brokerId: BrokerId;
   readonly peers: PeerRequester;
@@ -67,9 +71,9 @@ export class ControllerVote {
   /** Another broker asks. */
   async answer({ controllerId, controllerBrokerEpoch }: ControllerUnreachableRequest): Promise<ControllerUnreachableResponse> {
     const ours = this.#unreachable();
-    const isSame = ours?.brokerId === controllerId && ours.brokerEpoch === controllerBrokerEpoch;
-    const agrees = isSame && this.#holdOff.take(ours, this.#parts.clock.monotonicMs());
-    return { error: "NONE", message: "", agrees };
+    const theirs = { brokerId: controllerId, brokerEpoch: controllerBrokerEpoch };
+    const agrees = isSameLife(ours, theirs) && this.#holdOff.take(theirs, this.#parts.clock.monotonicMs());
+    return { agrees };
   }
 
   /** Null: unknown, or this broker itself. */
@@ -150,7 +154,7 @@ export class HoldOff {
   take(life: ControllerLife, nowMs: number): boolean {
     this.#taken = this.#taken.filter(({ atMs }) => nowMs - atMs <= rememberedMs);
     const last = this.#taken.at(-1);
-    if (last?.life.brokerId === life.brokerId && last.life.brokerEpoch === life.brokerEpoch) return true;
+    if (isSameLife(last?.life, life)) return true;
     const holdOffMs = Math.min(firstHoldOffMs * 2 ** (this.#taken.length - 1), holdOffMaxMs);
     if (last !== undefined && nowMs - last.atMs < holdOffMs) return false;
     this.#taken = [...this.#taken, { life, atMs: nowMs }];

@@ -1,18 +1,12 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Link } from "../../protocol/base/transport.ts";
+import type { KeptMemory } from "../api/request-meter.ts";
 
 /**
  * Handed to the link at a time. The rest of a large answer waits here, so that it visibly shrinks, and its memory is released, as the
  * client reads. A link reports only whole pieces, so they are small: a client that takes longer than a second for one seems to be stuck.
  */
 const pieceBytesMax = 128 * 1024;
-
-/** What answers consist of. */
-export interface KeptMemory {
-  readonly bytes: number;
-  /** Nothing reads it any more. */
-  release(): void;
-}
 
 /** To be called once everything up to there is done with. */
 interface End {

@@ -1,9 +1,8 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import { CloseConnection } from "../api/api.ts";
-import { AnswerTooLarge, type RequestMeter } from "../api/request-meter.ts";
+import { AnswerTooLarge, type KeptMemory, type RequestMeter } from "../api/request-meter.ts";
 import type { Turns } from "../runtime/turns.ts";
 import { type ArrivedRequest, requestOverheadBytes } from "./arrived-request.ts";
-import type { KeptMemory } from "./outgoing.ts";
 
 /** The connection of a request, as far as its requests need it. */
 export interface SlotOwner {
@@ -99,8 +98,8 @@ export class RequestSlot implements RequestMeter {
     this.#holdUnderWay(-bytes);
   }
 
-  whenSent(release: () => void, bytes: number): void {
-    this.#kept.push({ bytes, release });
+  whenSent(kept: KeptMemory): void {
+    this.#kept.push(kept);
   }
 
   /** What the answer consists of: released once it has left. */

@@ -258,7 +258,7 @@ export interface ControllerUnreachableRequest {
   readonly controllerBrokerEpoch: number;
 }
 
-export interface ControllerUnreachableResponse extends PeerStatus {
+export interface ControllerUnreachableResponse {
   /** The broker that answers cannot reach that controller either, and knows no newer one. */
   readonly agrees: boolean;
 }

@@ -192,7 +192,7 @@ const controllerUnreachableRequest = object<ControllerUnreachableRequest>({
   controllerId: brokerId,
   controllerBrokerEpoch: registration,
 });
-const controllerUnreachableResponse = object<ControllerUnreachableResponse>({ ...status, agrees: flag });
+const controllerUnreachableResponse = object<ControllerUnreachableResponse>({ agrees: flag });
 
 /** Every kind, in both directions. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { names, UsageError, wholeNumber } from "../support/command-line-options.ts";
 
 export interface BenchCommand {
   /** Beginnings of scenarios' names; empty: those of the extent. */
@@ -18,8 +19,6 @@ export interface BenchCommand {
   /** The longest that a new cluster is loaded before it is measured. */
   readonly warmSecondsMax: number | null;
 }
-
-export class UsageError extends Error {}
 
 export const usage = `npm run bench -- [options]
   --scenario A,B     those whose names begin so (--list shows them); "all": every one
@@ -73,17 +72,4 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-}
-
-function names(text: string): string[] {
-  return text
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new UsageError(`--${name} is ${text}: a whole number from 1 on is needed`);
-  return value;
 }

@@ -1,7 +1,8 @@
 // Measures clusters from outside, Ottla's and Apache Kafka's by turns: `npm run bench -- --list` shows what. See docs/performance.md.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BenchCommand, parseCommand, UsageError, usage } from "./command-line.ts";
+import { UsageError } from "../support/command-line-options.ts";
+import { type BenchCommand, parseCommand, usage } from "./command-line.ts";
 import { conduct, type Result } from "./conduct.ts";
 import { describeMachine, machineAsText } from "./machine.ts";
 import { lineChartFile } from "./report/charts.ts";

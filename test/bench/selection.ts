@@ -1,4 +1,5 @@
-import { type BenchCommand, UsageError } from "./command-line.ts";
+import { UsageError } from "../support/command-line-options.ts";
+import type { BenchCommand } from "./command-line.ts";
 import type { Scenario } from "./scenario.ts";
 import type { System } from "./systems/system.ts";
 

@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util";
-
-export class UsageError extends Error {}
+import { names, UsageError, wholeNumber } from "../support/command-line-options.ts";
 
 export const usage = `npm run chaos -- [options]
   faults by seed, with clients of all kinds, and every operation checked:
@@ -90,23 +89,10 @@ function parse(args: readonly string[]) {
   }
 }
 
-function names(text: string): string[] {
-  return text
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-}
-
 function setting(text: string): [name: string, value: string] {
   const [, name, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
   if (name === undefined || value === undefined) throw new UsageError(`--set is ${text}: NAME=VALUE is needed`);
   return [name, value];
-}
-
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new UsageError(`--${name} is ${text}: a whole number from 1 on is needed`);
-  return value;
 }
 
 function aboveZero(name: string, text: string): number {

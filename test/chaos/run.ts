@@ -1,5 +1,7 @@
 // Real processes under faults: `npm run chaos -- --minutes 10 --seed 7`; what one kind costs: `npm run chaos -- --trials 20 --fault KIND`.
-import { type ChaosCommand, parseCommand, UsageError, usage } from "./command-line.ts";
+
+import { UsageError } from "../support/command-line-options.ts";
+import { type ChaosCommand, parseCommand, usage } from "./command-line.ts";
 import { runChaos } from "./conduct/run-chaos.ts";
 import { trialKinds } from "./failover/kinds.ts";
 import { runFailover } from "./failover/run-failover.ts";

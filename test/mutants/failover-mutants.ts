@@ -156,8 +156,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "everyone-agrees",
     file: "broker/controller/controller-vote.ts",
-    find: "const agrees = isSame && this.#holdOff.take(ours, this.#parts.clock.monotonicMs());",
-    replace: "const agrees = isSame || ours === null;",
+    find: "const agrees = isSameLife(ours, theirs) && this.#holdOff.take(theirs, this.#parts.clock.monotonicMs());",
+    replace: "const agrees = isSameLife(ours, theirs) || ours === null;",
     breaks: "A controller that a majority can reach is replaced.",
   },
   {

@@ -38,6 +38,18 @@ const cutFromPeers = ({ world }: SceneCast, broker: SimBroker) => {
   for (const other of world.brokers) if (other !== broker) world.network.cut(broker.host, other.host);
 };
 
+const suspended = async ({ leader, sleep }: SceneCast) => {
+  leader.pause();
+  await sleep(5_000);
+  leader.resume();
+};
+
+const cutOffAWhile = async (cast: SceneCast, broker: SimBroker) => {
+  cutFromPeers(cast, broker);
+  await cast.sleep(6_000);
+  cast.world.network.healAll();
+};
+
 export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
   "a leader is killed": {
     leaderControls: false,
@@ -61,21 +73,13 @@ export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
     leaderControls: false,
     gapMaxMs: silentMs,
     movesMax: 1,
-    play: async ({ leader, sleep }) => {
-      leader.pause();
-      await sleep(5_000);
-      leader.resume();
-    },
+    play: suspended,
   },
   "the controller, which leads, is suspended, and goes on later": {
     leaderControls: true,
     gapMaxMs: silentMs,
     movesMax: 1,
-    play: async ({ leader, sleep }) => {
-      leader.pause();
-      await sleep(5_000);
-      leader.resume();
-    },
+    play: suspended,
   },
   "a leader's machine is gone without a word": {
     leaderControls: false,
@@ -87,21 +91,13 @@ export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
     leaderControls: false,
     gapMaxMs: silentMs,
     movesMax: 1,
-    play: async (cast) => {
-      cutFromPeers(cast, cast.leader);
-      await cast.sleep(6_000);
-      cast.world.network.healAll();
-    },
+    play: (cast) => cutOffAWhile(cast, cast.leader),
   },
   "the controller, which leads, is cut off from the other brokers alone": {
     leaderControls: true,
     gapMaxMs: silentMs,
     movesMax: 1,
-    play: async (cast) => {
-      cutFromPeers(cast, cast.leader);
-      await cast.sleep(6_000);
-      cast.world.network.healAll();
-    },
+    play: (cast) => cutOffAWhile(cast, cast.leader),
   },
   "a leader is cut off from the controller alone": {
     leaderControls: false,
@@ -117,11 +113,7 @@ export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
     leaderControls: false,
     gapMaxMs: silentMs,
     movesMax: 0,
-    play: async (cast) => {
-      cutFromPeers(cast, cast.third);
-      await cast.sleep(6_000);
-      cast.world.network.healAll();
-    },
+    play: (cast) => cutOffAWhile(cast, cast.third),
   },
   "the link between a leader and the controller comes and goes": {
     leaderControls: false,

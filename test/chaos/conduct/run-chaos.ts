@@ -1,10 +1,11 @@
 import { copyFile, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Admin, orThrow } from "../../../client/index.ts";
+import { UsageError } from "../../support/command-line-options.ts";
 import { violationsIn } from "../checks/all.ts";
 import type { Limits, Violation } from "../checks/evidence.ts";
 import { groupSessionTimeoutMs } from "../clients/own-member.ts";
-import { type ChaosCommand, UsageError } from "../command-line.ts";
+import type { ChaosCommand } from "../command-line.ts";
 import type { RunParts } from "../failover/run-failover.ts";
 import { allFaults, type KnownFault } from "../faults/all.ts";
 import { scheduleOf } from "../faults/schedule.ts";

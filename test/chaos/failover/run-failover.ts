@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ChaosCommand, UsageError } from "../command-line.ts";
+import { UsageError } from "../../support/command-line-options.ts";
+import type { ChaosCommand } from "../command-line.ts";
 import { Cluster } from "../stage/cluster.ts";
 import { percentile } from "./gaps.ts";
 import { type TrialKind, trialKinds } from "./kinds.ts";

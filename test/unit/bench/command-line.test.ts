@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { parseCommand, UsageError } from "../../bench/command-line.ts";
+import { parseCommand } from "../../bench/command-line.ts";
 import type { Scenario } from "../../bench/scenario.ts";
 import { byCluster, selectScenarios, selectSystems } from "../../bench/selection.ts";
 import type { System } from "../../bench/systems/system.ts";
+import { UsageError } from "../../support/command-line-options.ts";
 
 describe("what is asked for", () => {
   test("three rounds, one when it is to be quick, unless told", () => {

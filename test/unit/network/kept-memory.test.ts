@@ -4,7 +4,7 @@ import { settled } from "./manual-clock.ts";
 
 /** Answers with `bytes`, which lie in as much memory as `keptBytes` says. */
 function answerFrom(asked: Asked | undefined, bytes: number, keptBytes: number, onReleased: () => void): void {
-  asked?.context.meter.whenSent(onReleased, keptBytes);
+  asked?.context.meter.whenSent({ bytes: keptBytes, release: onReleased });
   asked?.answer("x".repeat(bytes));
 }
 

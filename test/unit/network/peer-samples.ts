@@ -119,6 +119,6 @@ export const peerSamples: PeerMessages = {
   heartbeat: { request: { brokerId: 2, waitMs: 250 }, response: { brokerEpoch: 77 } },
   "controller-unreachable": {
     request: { brokerId: 2, controllerId: 3, controllerBrokerEpoch: 78 },
-    response: { error: "NONE", message: "", agrees: true },
+    response: { agrees: true },
   },
 };
