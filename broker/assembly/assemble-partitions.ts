@@ -25,7 +25,7 @@ export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
   { logs, images, seen, inForce }: Storage,
-  { cluster, isrStore, replicaReporter, peers, resolveSettings, vote }: ClusterMembership,
+  { cluster, isrStore, replicaReporter, peers, resolveSettings, watch, vote }: ClusterMembership,
 ) {
   const { settings, clock, random } = options;
   const { brokerId, replication } = settings;
@@ -74,7 +74,7 @@ export function assemblePartitions(
     coordinator,
     images,
     clock,
-    isControllerAway: () => vote.isControllerAway,
+    doubts: { vote, watch },
     adopt: (partitions) => updates.adopt(partitions),
   });
   return { table, fetchers, groups, updates, cutOff };

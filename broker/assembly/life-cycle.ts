@@ -125,9 +125,11 @@ export class LifeCycle {
   #actOnSuspicion(): void {
     const { membership, partitions } = this.#assemblies;
     const { watch } = membership;
+    const { signal } = this.#signals.stopping;
+    watch.onStall(() => partitions.cutOff.look(signal));
     let last = watch.suspects;
     watch.onChange(() => {
-      partitions.cutOff.look(this.#signals.stopping.signal);
+      partitions.cutOff.look(signal);
       if (watch.suspects === last) return;
       last = watch.suspects;
       // a turn later: where this broker is the controller, it elects first

@@ -100,7 +100,7 @@ export interface ClusterViewParts {
   readonly membership: { readonly epoch: number };
   /** The coordinator session's. */
   readonly session: { readonly provedUntilMs: number };
-  readonly watch: { readonly suspects: Suspects };
+  readonly watch: { readonly suspects: Suspects; readonly stallInDoubt: number | null };
 }
 
 /** The partitions' view of the cluster. */
@@ -126,8 +126,8 @@ export function clusterView({ brokerId, images, membership, session, watch }: Cl
       return membership.epoch;
     },
     get sessionProvedUntilMs() {
-      // without a registration a session proves nothing
-      return membership.epoch < 0 ? Number.NEGATIVE_INFINITY : session.provedUntilMs;
+      // Without a registration a session proves nothing. Nor does it after a stall: others need not have waited for its end.
+      return membership.epoch < 0 || watch.stallInDoubt !== null ? Number.NEGATIVE_INFINITY : session.provedUntilMs;
     },
   };
 }

@@ -6,6 +6,7 @@ import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.t
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { ImageSource } from "./cluster-image.ts";
+import type { PeerWatch } from "./peer-watch.ts";
 
 /** A partition that another broker leads by now. */
 export interface LedElsewhere {
@@ -19,8 +20,11 @@ export interface CutOffLeaderParts {
   readonly coordinator: Coordinator;
   readonly images: ImageSource;
   readonly clock: Clock;
-  /** This broker cannot reach the controller. */
-  readonly isControllerAway: () => boolean;
+  /** What may have happened without this broker. */
+  readonly doubts: {
+    readonly vote: { readonly isControllerAway: boolean };
+    readonly watch: Pick<PeerWatch, "stallInDoubt" | "settleStall">;
+  };
   readonly adopt: (partitions: readonly LedElsewhere[]) => Promise<void>;
 }
 
@@ -38,11 +42,16 @@ const readsAtOnceMax = 64;
  * 2. Its producers wait: with acks=all its followers would have to fetch. With acks=1 it acknowledges what will be cut off.
  * 3. Both go on for as long as the cut lasts.
  *
+ * A leader whose process did not run for a while looks as well, at once and at everything, and acknowledges nothing before it has
+ * (`sessionProvedUntilMs`). Otherwise: (1) it stands still for longer than the others wait, and another leads; (2) it goes on, its session
+ * still proved; (3) with acks=1 it acknowledges what came to its sockets meanwhile, until it is told.
+ *
  * What it reads only takes leaderships away, and only for a higher leader epoch.
  */
 export class CutOffLeader {
   readonly #parts: CutOffLeaderParts;
   #isLooking = false;
+  #isSettling = false;
   /** Where the next look begins, among the partitions led here. */
   #next = 0;
 
@@ -50,33 +59,54 @@ export class CutOffLeader {
     this.#parts = parts;
   }
 
-  /** To be called when the controller may be away. Looks until it is reached again. */
+  /** To be called when something is in doubt. Looks until it is not. */
   look(signal: AbortSignal): void {
-    if (this.#isLooking || !this.#parts.isControllerAway()) return;
+    const { vote, watch } = this.#parts.doubts;
+    if (!this.#isSettling && watch.stallInDoubt !== null) {
+      this.#isSettling = true;
+      void this.#settle(signal);
+    }
+    if (this.#isLooking || !vote.isControllerAway) return;
     this.#isLooking = true;
     void this.#lookWhileAway(signal);
   }
 
+  async #settle(signal: AbortSignal): Promise<void> {
+    const { clock, doubts } = this.#parts;
+    const { watch } = doubts;
+    for (let stall = watch.stallInDoubt; stall !== null && !signal.aborted; stall = watch.stallInDoubt) {
+      if (await this.#lookAt(this.#led())) watch.settleStall(stall);
+      else await sleep(clock, pauseMs, signal).catch(() => undefined);
+    }
+    this.#isSettling = false;
+  }
+
   async #lookWhileAway(signal: AbortSignal): Promise<void> {
-    const { clock, isControllerAway } = this.#parts;
+    const { clock, doubts } = this.#parts;
     await sleep(clock, firstLookMs, signal).catch(() => undefined);
-    while (!signal.aborted && isControllerAway()) {
-      await this.#lookOnce();
+    while (!signal.aborted && doubts.vote.isControllerAway) {
+      await this.#lookAt(this.#nextLed());
       await sleep(clock, pauseMs, signal).catch(() => undefined);
     }
     this.#isLooking = false;
   }
 
-  async #lookOnce(): Promise<void> {
-    const { adopt } = this.#parts;
+  /** As many as one look takes, in turns. */
+  #nextLed(): LedElsewhere[] {
     const led = this.#led();
-    if (led.length === 0) return;
+    if (led.length === 0) return led;
     const from = this.#next % led.length;
-    const looked = [...led.slice(from), ...led.slice(0, from)].slice(0, partitionsMax);
-    this.#next = from + looked.length;
-    const found = await pipelined(looked, readsAtOnceMax, (one) => this.#successorOf(one));
-    const elsewhere = found.filter((one) => one !== null);
-    if (elsewhere.length > 0) await adopt(elsewhere);
+    const next = [...led.slice(from), ...led.slice(0, from)].slice(0, partitionsMax);
+    this.#next = from + next.length;
+    return next;
+  }
+
+  /** True: all of them could be asked for. */
+  async #lookAt(led: readonly LedElsewhere[]): Promise<boolean> {
+    const found = await pipelined(led, readsAtOnceMax, (one) => this.#successorOf(one));
+    const elsewhere = found.filter((one) => one !== null && one !== "unavailable");
+    if (elsewhere.length > 0) await this.#parts.adopt(elsewhere);
+    return !found.includes("unavailable");
   }
 
   #led(): LedElsewhere[] {
@@ -87,7 +117,7 @@ export class CutOffLeader {
   }
 
   /** Null: there is none, or none that can be read. */
-  async #successorOf({ topic, topicId, record }: LedElsewhere): Promise<LedElsewhere | null> {
+  async #successorOf({ topic, topicId, record }: LedElsewhere): Promise<LedElsewhere | "unavailable" | null> {
     const { brokerId, coordinator } = this.#parts;
     try {
       const found = await readPartitionState(coordinator, topic, record.partition);
@@ -96,7 +126,8 @@ export class CutOffLeader {
       if (state.leaderEpoch <= record.leaderEpoch || state.leader === brokerId || state.leader === noBroker) return null;
       return { topic, topicId, record: { ...record, ...state } };
     } catch (error) {
-      if (error instanceof CoordinatorUnavailable || error instanceof MalformedZnode) return null;
+      if (error instanceof CoordinatorUnavailable) return "unavailable";
+      if (error instanceof MalformedZnode) return null;
       throw error;
     }
   }

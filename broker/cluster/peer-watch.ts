@@ -28,6 +28,9 @@ export class PeerWatch {
   #suspects: Suspects = nobodySuspected;
   #hearsMajority = false;
   #tickDueMs = Number.POSITIVE_INFINITY;
+  #onStall: () => void = () => {};
+  #stalls = 0;
+  #stallsSettled = 0;
 
   constructor(parts: PeerWatchParts) {
     this.#parts = parts;
@@ -61,6 +64,24 @@ export class PeerWatch {
   /** Or it may be this broker that is cut off. */
   get hearsMajority(): boolean {
     return this.#hearsMajority;
+  }
+
+  /**
+   * The last time that this process did not run, for so long that others may have replaced it; its number. Null: there was none, or what
+   * this broker leads was looked up since (`settleStall`).
+   */
+  get stallInDoubt(): number | null {
+    this.#leaveOutStall();
+    return this.#stalls > this.#stallsSettled ? this.#stalls : null;
+  }
+
+  /** Called when there is another. */
+  onStall(listener: () => void): void {
+    this.#onStall = listener;
+  }
+
+  settleStall(stall: number): void {
+    this.#stallsSettled = Math.max(this.#stallsSettled, stall);
   }
 
   /** Its heartbeat has come. */
@@ -115,8 +136,10 @@ export class PeerWatch {
     if (lateMs <= 0) return;
     this.#tickDueMs = nowMs;
     for (const peer of this.#peers.values()) peer.doNotCount(lateMs);
-    if (lateMs >= suspectTimeoutMs / 2)
-      log.warn({ lateMs: Math.round(lateMs) }, "this process did not run for a while: others may suspect it");
+    if (lateMs < suspectTimeoutMs / 2) return;
+    this.#stalls++;
+    log.warn({ lateMs: Math.round(lateMs) }, "this process did not run for a while: others may suspect it");
+    this.#onStall();
   }
 
   #judge(): void {

@@ -127,7 +127,7 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "cut-off-leader-does-not-look",
     file: "broker/cluster/cut-off-leader.ts",
-    find: "await this.#lookOnce();",
+    find: "await this.#lookAt(this.#nextLed());",
     replace: "",
     breaks: "A leader that is cut off keeps its clients waiting for as long as the cut lasts.",
   },

@@ -8,7 +8,13 @@ const broker = (id: number) => ({ id, epoch: 100 + id, rack: null, endpoints: []
 function of2(suspects: Suspects, change: Partial<ClusterImage> = {}) {
   const current = { ...emptyImage("cluster"), brokers: new Map([1, 2, 3].map((id) => [id, broker(id)])), ...change };
   const images = { current, onChange: () => () => {} };
-  const view = clusterView({ brokerId: 1, images, membership: { epoch: 101 }, session: { provedUntilMs: 0 }, watch: { suspects } });
+  const view = clusterView({
+    brokerId: 1,
+    images,
+    membership: { epoch: 101 },
+    session: { provedUntilMs: 0 },
+    watch: { suspects, stallInDoubt: null },
+  });
   return {
     epoch: view.brokerEpoch(2),
     hasReplica: view.hasReplica(2, "t-id", 0),
@@ -29,4 +35,18 @@ test("a broker whose process is gone does not stay in an in-sync set, nor join o
 test("a broker that the controller suspects is suspected here as well, and that is all", () => {
   expect(of2(new Map(), { suspectedBrokers: new Set([2]) })).toEqual({ ...well, isSuspected: true });
   expect(of2(new Map(), { suspectedBrokers: new Set([3]) })).toEqual(well);
+});
+
+test("after a stall a session proves nothing, until it is known who leads", () => {
+  const watch: { suspects: Suspects; stallInDoubt: number | null } = { suspects: new Map(), stallInDoubt: 1 };
+  const view = clusterView({
+    brokerId: 1,
+    images: { current: emptyImage("c"), onChange: () => () => {} },
+    membership: { epoch: 4 },
+    session: { provedUntilMs: 1_000 },
+    watch,
+  });
+  expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
+  watch.stallInDoubt = null;
+  expect(view.sessionProvedUntilMs).toBe(1_000);
 });

@@ -43,14 +43,28 @@ function setUp(led: number) {
     const data = found === "malformed" ? Buffer.from("{") : encoded(found);
     return { data, version: 6, createdZxid: 50, modifiedZxid: 77, ephemeralOwner: null, ownedByUs: false };
   };
-  const controller = { isAway: true };
+  const controller: { isAway: boolean; stall: number | null } = { isAway: true, stall: null };
   const adopted: (readonly LedElsewhere[])[] = [];
   const leader = new CutOffLeader({
     brokerId: 1,
     coordinator: { read } as unknown as Coordinator,
     images,
     clock,
-    isControllerAway: () => controller.isAway,
+    doubts: {
+      vote: {
+        get isControllerAway() {
+          return controller.isAway;
+        },
+      },
+      watch: {
+        get stallInDoubt() {
+          return controller.stall;
+        },
+        settleStall: (stall) => {
+          if (controller.stall === stall) controller.stall = null;
+        },
+      },
+    },
     adopt: async (partitions) => void adopted.push(partitions),
   });
   const aborter = new AbortController();
@@ -76,6 +90,35 @@ function setUp(led: number) {
     pass,
   };
 }
+
+describe("a leader that did not run for a while", () => {
+  test("looks at everything at once, and the doubt ends when all could be read", async () => {
+    const { reads, nodes, adopted, controller, coordinator, look, pass } = setUp(2_500);
+    controller.isAway = false;
+    controller.stall = 1;
+    coordinator.isAway = true;
+    nodes.set(2_400, { leader: 2, leaderEpoch: 4, isr: [2, 3] });
+    nodes.set(7, "malformed");
+    look();
+    look();
+    await pass(100);
+    expect([reads.length, controller.stall, adopted]).toEqual([2_500, 1, []]);
+    coordinator.isAway = false;
+    await pass(700);
+    expect([reads.length, controller.stall]).toEqual([5_000, null]);
+    expect(adopted.flat().map(({ record }) => record.partition)).toEqual([2_400]);
+  });
+
+  test("looks again where it stood still once more meanwhile", async () => {
+    const { reads, controller, look, pass } = setUp(1);
+    controller.isAway = false;
+    controller.stall = 1;
+    look();
+    controller.stall = 2;
+    await pass(100);
+    expect([reads.length, controller.stall]).toEqual([2, null]);
+  });
+});
 
 describe("a leader that cannot reach the controller", () => {
   test("looks after a while, and then twice a second, until it reaches it; however often it is told to", async () => {

@@ -222,7 +222,13 @@ test("a registration that is taken away is noticed, also when the first looks ge
 test("without a registration nothing is proved", () => {
   const images = { current: emptyImage("c"), onChange: () => () => {} };
   const membership = { epoch: -1 };
-  const view = clusterView({ brokerId: 1, images, membership, session: { provedUntilMs: 1_000 }, watch: { suspects: new Map() } });
+  const view = clusterView({
+    brokerId: 1,
+    images,
+    membership,
+    session: { provedUntilMs: 1_000 },
+    watch: { suspects: new Map(), stallInDoubt: null },
+  });
   expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
   membership.epoch = 4;
   expect([view.ownEpoch, view.sessionProvedUntilMs]).toEqual([4, 1_000]);

@@ -224,6 +224,30 @@ describe("this broker itself", () => {
     expect(lines.filter(({ message }) => message.includes("did not run for a while")).length).toBeGreaterThan(0);
   });
 
+  test("that did not run for a while is in doubt whether it was replaced, until that is settled; not for a moment's pause", async () => {
+    const world = await unequal();
+    let stalls = 0;
+    world.watch.onStall(() => stalls++);
+    const pause = async (ms: number) => {
+      world.sim.pause("us");
+      await world.pass(ms);
+      world.sim.resume("us");
+    };
+    await pause(300);
+    expect(world.watch.stallInDoubt).toBeNull();
+    await world.pass(1_000);
+    await pause(1_500);
+    expect([world.watch.stallInDoubt, stalls], "whoever asks first").toEqual([1, 1]);
+    await world.pass(3_000);
+    expect([world.watch.stallInDoubt, stalls]).toEqual([1, 1]);
+    await pause(1_500);
+    await world.pass(500);
+    world.watch.settleStall(1);
+    expect([world.watch.stallInDoubt, stalls], "of another stall nothing is known").toEqual([2, 2]);
+    world.watch.settleStall(2);
+    expect(world.watch.stallInDoubt).toBeNull();
+  });
+
   test("that did not run for a while still notices who is away", async () => {
     const world = await unequal();
     await world.pass(10);

@@ -4,6 +4,7 @@ import type { Suspects } from "../../../broker/cluster/suspicion.ts";
 export class ScriptedWatch {
   readonly #listeners = new Set<() => void>();
   suspects: Suspects = new Map();
+  readonly stallInDoubt = null;
 
   /** How many want to know. */
   get listening(): number {
