@@ -1,4 +1,4 @@
-import { type BrokerId, noBroker, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import type { ClientOptions } from "../base/client-options.ts";
@@ -39,6 +39,7 @@ import { type GroupLag, groupLag } from "./group-lag.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
+import { TopicsDeletion } from "./topics-deletion.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
 
@@ -94,26 +95,15 @@ export class Admin implements AsyncDisposable {
     );
   }
 
-  /** By name. */
+  /** Those that have these names now: one of them that is created anew meanwhile stays. */
   async deleteTopics(names: readonly string[]): Promise<readonly ItemResult<{ readonly name: string }>[]> {
-    return this.#perItem(
-      names,
-      "deleting topic",
-      (name) => name,
-      async (open) => {
-        const answer = await this.#ask(apis.deleteTopics, () => ({
-          topics: open.map((name) => ({ name, topicId: zeroTopicId })),
-          topicNames: open,
-          timeoutMs: this.#brokerTimeoutMs(),
-        }));
-        return answer.responses.map(({ name, errorCode, errorMessage }) => ({
-          key: name ?? "",
-          errorCode,
-          errorMessage,
-          value: { name: name ?? "" },
-        }));
-      },
-    );
+    const deletion = new TopicsDeletion({
+      metadata: (asked) => this.#metadata(asked),
+      ask: (api, build) => this.#ask(api, build),
+      brokerTimeoutMs: this.#brokerTimeoutMs(),
+    });
+    const nameOf = (name: string) => name;
+    return this.#perItem(names, "deleting topic", nameOf, (open) => deletion.attempt(open));
   }
 
   async createPartitions(
