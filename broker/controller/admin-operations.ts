@@ -144,7 +144,8 @@ export class AdminOperations {
     const wanted = partitions ?? partitionsWhere(book.current, () => true);
     const before = wanted.map(({ topic, partition }) => electionFault(kind, book.current.topics.get(topic), partition));
     const electing = wanted.filter((_, index) => before[index] === null);
-    if (!validateOnly) await this.#writers.states.apply(electing, kind === "preferred" ? prefer : electAnyone);
+    const { states } = this.#writers;
+    if (!validateOnly) await (kind === "preferred" ? states.applyInSteps(electing, prefer) : states.apply(electing, electAnyone));
     const answers = wanted.map(({ topic, partition }, index): Answer<"electLeaders">[number] => {
       const fault = before[index] ?? (validateOnly ? null : electionFault(kind, book.current.topics.get(topic), partition));
       // requested, and now there is nothing left to elect: done

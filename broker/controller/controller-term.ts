@@ -59,6 +59,9 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
 /** A cluster that stops as a whole stops its brokers within about this time. */
 const stopTogetherMs = 200;
 
+/** Between two steps of a planned move. */
+const takenUpMaxMs = 100;
+
 /** Requests that may wait for their turn. */
 const requestsWaitingMax = 1_000;
 
@@ -108,7 +111,7 @@ export class ControllerTerm {
     const store = new ClusterStore(coordinator, term.controllerEpoch);
     const context: TermContext = { store, writer: new FencedWriter(coordinator, term, clock, signal), book, clock, random, log };
     const creator = new TopicCreator(context);
-    const states = new StateWriter(context);
+    const states = new StateWriter(context, () => this.#takenUp());
     this.#context = context;
     this.#loader = new ClusterLoader(context, creator);
     this.#leaders = new LeaderKeeper(
@@ -178,6 +181,12 @@ export class ControllerTerm {
       this.#over(error);
       throw error;
     });
+  }
+
+  /** Until the brokers have taken up what was decided last, as far as they do so soon; elections go first, too. */
+  async #takenUp(): Promise<void> {
+    await this.#sender.acknowledged(this.#sender.changeNumber, takenUpMaxMs);
+    await this.#queue.letUrgentPass();
   }
 
   async #known(changeNumber: number, deadlineMs: number): Promise<boolean> {

@@ -59,6 +59,12 @@ export class EventQueue {
     });
   }
 
+  /** For an event of many steps, between two of them: what is urgent does not wait for the rest. */
+  async letUrgentPass(): Promise<void> {
+    invariant(this.#running, "only a running event lets others pass");
+    while (this.#waiting[0]?.isUrgent === true) await this.#waiting.shift()!.run();
+  }
+
   /** Drops what waits; a running event continues until its next step fails. */
   close(): void {
     this.#closed = true;

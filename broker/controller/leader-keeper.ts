@@ -68,7 +68,7 @@ export class LeaderKeeper {
     const { current } = this.#context.book;
     const imbalanced = new Set([...current.brokers.keys()].filter((id) => isImbalanced(current, id, percentage)));
     if (imbalanced.size === 0) return;
-    await this.#apply(({ replicas, leader }) => imbalanced.has(replicas[0]!) && leader !== replicas[0], prefer);
+    await this.#returnTo(imbalanced);
   }
 
   /** Brokers came or went. Returns what changed; nothing has been sent to the brokers yet. */
@@ -103,8 +103,7 @@ export class LeaderKeeper {
     // of all that are suspected: one that could not take over before may be reached, or trusted, by now
     await this.#apply(({ leader }) => leader < 0 || suspects.has(leader), this.#repair);
     book.commit(book.current, { ...nothingDirty, brokers: true });
-    if (isBalanced && cleared.size > 0)
-      await this.#apply(({ replicas, leader }) => cleared.has(replicas[0]!) && leader !== replicas[0], prefer);
+    if (isBalanced) await this.#returnTo(cleared);
   }
 
   /**
@@ -125,7 +124,7 @@ export class LeaderKeeper {
     book.commit(withShuttingDown(book.current, [brokerId, ...stopping]), { ...nothingDirty, brokers: true });
     const isConcerned = ({ leader, replicas }: PartitionRecord) => leader === brokerId && replicas.length > 1;
     const concerned = partitionsWhere(book.current, isConcerned);
-    await this.#states.apply(concerned, leave(brokerId));
+    await this.#states.applyInSteps(concerned, leave(brokerId));
     const remaining = partitionsWhere(book.current, isConcerned);
     log.info({ brokerId, moved: concerned.length, remaining: remaining.length }, "controlled shutdown");
     // a replica whose broker is gone, or is shutting down as well, will not be in sync in time
@@ -177,6 +176,12 @@ export class LeaderKeeper {
     const state = this.#context.book.current;
     if (leader < 0 || (state.brokers.has(leader) && standingOf(state, { isrEpochs }, leader) === "same-life")) return false;
     return isr.some((id) => id !== leader && standingOf(state, { isrEpochs }, id) === "in-doubt");
+  }
+
+  /** What these brokers are preferred for they lead again. */
+  #returnTo(preferred: ReadonlySet<BrokerId>): Promise<void> {
+    const isElsewhere = ({ replicas, leader }: PartitionRecord) => preferred.has(replicas[0]!) && leader !== replicas[0];
+    return this.#states.applyInSteps(partitionsWhere(this.#context.book.current, isElsewhere), prefer);
   }
 
   /** For all partitions that `concerned` holds for. */

@@ -10,12 +10,19 @@ import type { TermContext } from "./term-context.ts";
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
 
+/** See `applyInSteps`. */
+export const partitionsInStepMax = 32;
+
 /** Writes decisions about partitions to the coordinator and then to the book. */
 export class StateWriter {
   readonly #context: TermContext;
 
-  constructor(context: TermContext) {
+  readonly #betweenSteps: () => Promise<void>;
+
+  /** `betweenSteps`: see `applyInSteps`. */
+  constructor(context: TermContext, betweenSteps: () => Promise<void>) {
     this.#context = context;
+    this.#betweenSteps = betweenSteps;
   }
 
   /**
@@ -34,6 +41,18 @@ export class StateWriter {
       },
       readAgain: (left) => this.#readAgain(left),
     });
+  }
+
+  /**
+   * As `apply`, for leaderships that may stay where they are for a while. A partition takes no records from when its old leader hears of
+   * the move until its followers have found the new one: for as long as the brokers need for all that is in the same update. So they move
+   * in steps, each when the brokers have taken up the one before. The whole takes longer, and hurts nobody.
+   */
+  async applyInSteps(partitions: readonly PartitionName[], decide: Decision): Promise<void> {
+    for (let from = 0; from < partitions.length; from += partitionsInStepMax) {
+      if (from > 0) await this.#betweenSteps();
+      await this.apply(partitions.slice(from, from + partitionsInStepMax), decide);
+    }
   }
 
   /** Reads these states again, before a decision that rests on when they were written. */

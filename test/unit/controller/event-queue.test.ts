@@ -63,3 +63,18 @@ test("nothing that waits, urgent or not, runs once it is closed", async () => {
   await settled();
   expect(ran).toEqual([]);
 });
+
+test("an event of many steps lets what is urgent pass between two of them, and nothing else", async () => {
+  const { queue, ran, run, end } = busy();
+  const request = queue.ask(async () => {
+    ran.push("first step");
+    queue.signal("brokers", run("urgent"), true);
+    queue.signal("slow", run("signal"));
+    await queue.letUrgentPass();
+    ran.push("second step");
+  });
+  end();
+  await request;
+  await settled();
+  expect(ran).toEqual(["first step", "urgent", "second step", "signal"]);
+});

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest";
+import { partitionsInStepMax } from "../../../broker/controller/state-writer.ts";
+import { calmMs } from "../../../broker/controller/suspicions.ts";
+import { cluster, created, options, topic } from "./requests.ts";
+import type { World } from "./world.ts";
+
+const partitions = 4 * partitionsInStepMax;
+
+/** One broker is preferred for all, and another leads them since the first was suspected. The third is the controller. */
+async function ledElsewhere() {
+  const world = await cluster([1, 2, 3]);
+  const controller = world.controllerId!;
+  const [preferred, other] = [1, 2, 3].filter((id) => id !== controller) as [number, number];
+  const { watch } = world.node(controller);
+  const assignment = Array.from({ length: partitions }, () => [preferred, other, controller]);
+  await created(world, topic("t", assignment), topic("u", [[other, preferred, controller]]));
+  watch.suspect(new Map([[preferred, "silent"]]));
+  await world.until("the other leads all", () => ledBy(world, other) === partitions);
+  watch.suspect(new Map());
+  await world.pass(calmMs + 1_000);
+  const move = () => world.controller.electLeaders("preferred", null, options);
+  return { world, controller, preferred, other, watch, move };
+}
+
+function ledBy(world: World, broker: number): number {
+  const leaders = Array.from({ length: partitions }, (_, partition) => world.state("t", partition).leader);
+  return leaders.filter((leader) => leader === broker).length;
+}
+
+/** How many partitions of the topic change their leader with each update that a broker takes. */
+function movesSeenBy(world: World, broker: number): number[] {
+  const sizes: number[] = [];
+  const { images } = world.node(broker);
+  const leaders = () => images.current.topics.get("t")?.partitions.map(({ leader }) => leader) ?? [];
+  let before = leaders();
+  images.onChange(() => {
+    const now = leaders();
+    const moved = now.filter((leader, partition) => leader !== before[partition]).length;
+    before = now;
+    if (moved > 0) sizes.push(moved);
+  });
+  return sizes;
+}
+
+test("leaderships move in steps, each when every broker has taken up the one before", async () => {
+  const { world, preferred, other, move } = await ledElsewhere();
+  const sizes = [movesSeenBy(world, preferred), movesSeenBy(world, other)];
+  const startMs = world.sim.nowMs;
+  const moving = move();
+  await world.until("all have moved", () => ledBy(world, preferred) === partitions);
+  expect(world.sim.nowMs - startMs, "as fast as the brokers are").toBeLessThan(100);
+  const answers = await world.run(moving);
+  expect(answers.filter(({ error }) => error !== "NONE")).toEqual([]);
+  const steps = Array.from({ length: 4 }, () => partitionsInStepMax);
+  expect(sizes).toEqual([steps, steps]);
+});
+
+test("a broker that takes up nothing holds up each step for a moment", async () => {
+  const { world, controller, preferred, move } = await ledElsewhere();
+  world.isLost = (_from, to, kind) => to === controller && kind === "metadata-update";
+  const sizes = movesSeenBy(world, preferred);
+  const startMs = world.sim.nowMs;
+  const answered = move();
+  await world.until("all have moved", () => ledBy(world, preferred) === partitions);
+  expect(world.sim.nowMs - startMs).toBeLessThan(1_000);
+  expect(Math.max(...sizes)).toBe(partitionsInStepMax);
+  await world.run(answered);
+});
+
+test("an election does not wait until a planned move is through", async () => {
+  const { world, preferred, other, watch, move } = await ledElsewhere();
+  const sizes = movesSeenBy(world, preferred);
+  const moving = move();
+  await world.until("the first step is taken", () => sizes.length === 1);
+  watch.suspect(new Map([[other, "silent"]]));
+  await world.until("the suspect is followed by others", () => world.state("u").leader === preferred);
+  expect(sizes.length).toBeLessThan(4);
+  await world.run(moving);
+  expect(ledBy(world, preferred)).toBe(partitions);
+});
