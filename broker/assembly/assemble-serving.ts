@@ -11,6 +11,7 @@ import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
 import { forwardHandler } from "../peer-api/forward.ts";
+import { handOverHandler } from "../peer-api/hand-over.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
 import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
@@ -54,6 +55,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
       }),
       updates,
       controller,
+      handOver: handOverHandler({ images: served.images, clock, leaderOf: (topicId, partition) => table.leaderOf(topicId, partition) }),
       heartbeat: heartbeatHandler(clock, served.membership, served.watch),
       vote: served.vote,
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),

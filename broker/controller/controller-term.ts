@@ -21,10 +21,11 @@ import { ClusterStore } from "./cluster-store.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
 import type { ConfigChange, Verdict } from "./controller-service.ts";
 import type { ControllerState } from "./controller-state.ts";
-import { nothingDirty } from "./dirty-set.ts";
+import { nothingDirty, type Sender } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { LeaderKeeper } from "./leader-keeper.ts";
+import { PlannedMoves } from "./planned-moves.ts";
 import { StateBook } from "./state-book.ts";
 import { StateWriter } from "./state-writer.ts";
 import { calmMs, nextSuspicions, type Suspicion } from "./suspicions.ts";
@@ -58,9 +59,6 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
 
 /** A cluster that stops as a whole stops its brokers within about this time. */
 const stopTogetherMs = 200;
-
-/** Between two steps of a planned move. */
-const takenUpMaxMs = 100;
 
 /** Requests that may wait for their turn. */
 const requestsWaitingMax = 1_000;
@@ -106,12 +104,12 @@ export class ControllerTerm {
         this.#over(error);
       },
     });
-    const book = new StateBook((dirty) => this.#sender.changed(dirty));
+    const book = new StateBook((dirty, order) => this.#sender.changed(dirty, order));
     this.#sender = this.#makeSender(book);
     const store = new ClusterStore(coordinator, term.controllerEpoch);
     const context: TermContext = { store, writer: new FencedWriter(coordinator, term, clock, signal), book, clock, random, log };
     const creator = new TopicCreator(context);
-    const states = new StateWriter(context, () => this.#takenUp());
+    const states = new StateWriter(context, this.#makeMoves(book));
     this.#context = context;
     this.#loader = new ClusterLoader(context, creator);
     this.#leaders = new LeaderKeeper(
@@ -125,7 +123,7 @@ export class ControllerTerm {
   }
 
   #makeSender(book: StateBook): UpdateSender {
-    const { peers, clock, random, log, brokerId } = this.#parts;
+    const { peers, clock, random, log } = this.#parts;
     const events: UpdateEvents = {
       acknowledged: (id, changeNumber) => {
         if (book.starting.acknowledged(id, changeNumber)) this.#sender.changed({ ...nothingDirty, brokers: true });
@@ -136,8 +134,16 @@ export class ControllerTerm {
         this.#queue.signal("deleted on brokers", () => this.#deletions.writeAcknowledged());
       },
     };
-    const sender = { controllerId: brokerId, controllerEpoch: this.term.controllerEpoch };
-    return new UpdateSender(sender, { peers, clock, random, log, book, events });
+    return new UpdateSender(this.#ourselves(), { peers, clock, random, log, book, events });
+  }
+
+  #makeMoves(book: StateBook): PlannedMoves {
+    const { peers, log } = this.#parts;
+    return new PlannedMoves({ sender: this.#ourselves(), peers, book, updates: this.#sender, queue: this.#queue, log });
+  }
+
+  #ourselves(): Sender {
+    return { controllerId: this.#parts.brokerId, controllerEpoch: this.term.controllerEpoch };
   }
 
   start(): void {
@@ -181,12 +187,6 @@ export class ControllerTerm {
       this.#over(error);
       throw error;
     });
-  }
-
-  /** Until the brokers have taken up what was decided last, as far as they do so soon; elections go first, too. */
-  async #takenUp(): Promise<void> {
-    await this.#sender.acknowledged(this.#sender.changeNumber, takenUpMaxMs);
-    await this.#queue.letUrgentPass();
   }
 
   async #known(changeNumber: number, deadlineMs: number): Promise<boolean> {

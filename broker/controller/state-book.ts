@@ -4,16 +4,22 @@ import type { StartingLeader } from "../../protocol/peer/messages.ts";
 import { assertLiving, type ControllerState, emptyState, type TopicState } from "./controller-state.ts";
 import type { DirtySet } from "./dirty-set.ts";
 
+/** Who learns of a change before whom. */
+export interface TellingOrder {
+  readonly first: ReadonlySet<BrokerId>;
+  readonly last: ReadonlySet<BrokerId>;
+}
+
 /** The state in force during a term, and the one place where it is replaced: what changed is queued for the brokers in the same step. */
 export class StateBook {
   /** Kept alongside the state, for they end with what brokers acknowledge. */
   readonly starting = new StartingLeaders();
-  readonly #tell: (dirty: DirtySet) => number;
+  readonly #tell: (dirty: DirtySet, order: TellingOrder | null) => number;
   #current: ControllerState = emptyState;
   #changeNumber = 0;
 
   /** `tell` marks what every live broker has to learn and numbers the change. */
-  constructor(tell: (dirty: DirtySet) => number) {
+  constructor(tell: (dirty: DirtySet, order: TellingOrder | null) => number) {
     this.#tell = tell;
   }
 
@@ -26,12 +32,12 @@ export class StateBook {
     return this.#changeNumber;
   }
 
-  /** `dirty` null: nothing that brokers need to learn. */
-  commit(next: ControllerState, dirty: DirtySet | null): void {
+  /** `dirty` null: nothing that brokers need to learn. `order` null: all learn of it at once. */
+  commit(next: ControllerState, dirty: DirtySet | null, order: TellingOrder | null = null): void {
     assertLiving(next);
     this.#current = next;
     if (dirty === null) return;
-    const number = this.#tell(dirty);
+    const number = this.#tell(dirty, order);
     invariant(number > this.#changeNumber, "each change is told under a number of its own", () => ({ number, last: this.#changeNumber }));
     this.#changeNumber = number;
   }

@@ -4,6 +4,8 @@ import { type ControllerState, type PartitionChange, type PartitionName, withPar
 import { dirtyPartitions } from "./dirty-set.ts";
 import { assertDecision, type Decision, withOutlived } from "./elections.ts";
 import { inTransactions } from "./fenced-writer.ts";
+import type { PlannedMoves } from "./planned-moves.ts";
+import type { TellingOrder } from "./state-book.ts";
 import type { TermContext } from "./term-context.ts";
 
 /** Transactions, and reads, in flight together. */
@@ -17,12 +19,11 @@ export const partitionsInStepMax = 32;
 export class StateWriter {
   readonly #context: TermContext;
 
-  readonly #betweenSteps: () => Promise<void>;
+  readonly #moves: PlannedMoves;
 
-  /** `betweenSteps`: see `applyInSteps`. */
-  constructor(context: TermContext, betweenSteps: () => Promise<void>) {
+  constructor(context: TermContext, moves: PlannedMoves) {
     this.#context = context;
-    this.#betweenSteps = betweenSteps;
+    this.#moves = moves;
   }
 
   /**
@@ -30,28 +31,37 @@ export class StateWriter {
    * turns out to have changed (a leader wrote its in-sync set meanwhile), and one whose write got no answer, is read and decided again: our
    * own success then shows as nothing left to do.
    */
-  async apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
+  apply(partitions: Iterable<PartitionName>, decide: Decision): Promise<void> {
+    return this.#apply(partitions, decide, false);
+  }
+
+  async #apply(partitions: Iterable<PartitionName>, decide: Decision, isPlanned: boolean): Promise<void> {
     const { store, writer, book } = this.#context;
     await writer.settleAll([...partitions], {
       failure: (left) => `${left.length} partition states did not settle`,
       attempt: async (left) => {
         const changes = decisions(book.current, left, decide);
         const transactions = inTransactions(changes, (change) => [store.setState(change)]);
-        return (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction))).flat();
+        return (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction, isPlanned))).flat();
       },
       readAgain: (left) => this.#readAgain(left),
     });
   }
 
   /**
-   * As `apply`, for leaderships that may stay where they are for a while. A partition takes no records from when its old leader hears of
-   * the move until its followers have found the new one: for as long as the brokers need for all that is in the same update. So they move
-   * in steps, each when the brokers have taken up the one before. The whole takes longer, and hurts nobody.
+   * As `apply`, for leaderships that move though nobody failed. They move in steps, each when the brokers have taken up the one before: a
+   * partition takes no records for as long as the brokers need for all that is in the same update. In each step:
+   * 1. The old leaders stop to take records, and let the in-sync replicas fetch what they have. What comes meanwhile waits.
+   * 2. The new states are written.
+   * 3. The new leaders, and those that follow them, learn of it.
+   * 4. Then the old leaders do, and send the producers that wait to the new ones, which are ready for them.
    */
   async applyInSteps(partitions: readonly PartitionName[], decide: Decision): Promise<void> {
     for (let from = 0; from < partitions.length; from += partitionsInStepMax) {
-      if (from > 0) await this.#betweenSteps();
-      await this.apply(partitions.slice(from, from + partitionsInStepMax), decide);
+      if (from > 0) await this.#moves.takenUp();
+      const step = partitions.slice(from, from + partitionsInStepMax);
+      await this.#moves.handOver(decisions(this.#context.book.current, step, decide));
+      await this.#apply(step, decide, true);
     }
   }
 
@@ -66,7 +76,7 @@ export class StateWriter {
    * Returns the partitions that have to be read and decided again. One conflict fails a whole transaction, so the others are sent once more
    * without it.
    */
-  async #write(transaction: readonly PartitionChange[]): Promise<PartitionName[]> {
+  async #write(transaction: readonly PartitionChange[], isPlanned: boolean): Promise<PartitionName[]> {
     const { store, writer } = this.#context;
     const again: PartitionName[] = [];
     const name = ({ topic, record }: PartitionChange) => ({ topic, partition: record.partition });
@@ -77,6 +87,7 @@ export class StateWriter {
       if (result.kind === "written") {
         this.#adopt(
           left.map(({ topic, record }, index) => ({ topic, record: { ...record, stateVersion: result.results[index]!.version } })),
+          isPlanned,
         );
         return again;
       }
@@ -99,15 +110,23 @@ export class StateWriter {
       const isrEpochs = withOutlived(book.current, read.state, read.modifiedZxid, known);
       found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
-    this.#adopt(found);
+    this.#adopt(found, false);
     return found.map(({ topic, record }) => ({ topic, partition: record.partition }));
   }
 
-  #adopt(changes: readonly PartitionChange[]): void {
+  #adopt(changes: readonly PartitionChange[], isPlanned: boolean): void {
     const { book } = this.#context;
     const named = changes.map(({ topic, record }) => ({ topic, partition: record.partition }));
-    book.commit(withPartitions(book.current, changes), dirtyPartitions(named));
+    const order = isPlanned ? toldInOrder(book.current, changes) : null;
+    book.commit(withPartitions(book.current, changes), dirtyPartitions(named), order);
   }
+}
+
+/** Old leaders are told after the new ones. */
+function toldInOrder({ topics }: ControllerState, changes: readonly PartitionChange[]): TellingOrder {
+  const moved = changes.map(({ topic, record }) => ({ from: topics.get(topic)?.partitions[record.partition]?.leader, to: record.leader }));
+  const first = new Set(moved.map(({ to }) => to));
+  return { first, last: new Set(moved.flatMap(({ from, to }) => (from === undefined || from === to || first.has(from) ? [] : [from]))) };
 }
 
 function decisions(state: ControllerState, partitions: readonly PartitionName[], decide: Decision): PartitionChange[] {

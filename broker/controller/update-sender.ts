@@ -8,7 +8,7 @@ import type { Address } from "../../protocol/base/transport.ts";
 import type { MetadataUpdateRequest, MetadataUpdateResponse } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { allDirty, type DirtySet, deletionsTold, isClean, mergeDirty, nothingDirty, type Sender, updatesFor } from "./dirty-set.ts";
-import type { StartingLeaders, StateBook } from "./state-book.ts";
+import type { StartingLeaders, StateBook, TellingOrder } from "./state-book.ts";
 
 export interface UpdateSenderParts {
   readonly peers: PeerRequester;
@@ -31,6 +31,8 @@ export interface UpdateEvents {
 
 /** How long one update may stay unanswered before it is sent again. A broker assumes its roles before it answers. */
 const requestTimeoutMs = 30_000;
+/** Those that are told last wait so long at most for those that are told first. */
+const heldBackMaxMs = 50;
 const pauseMinMs = 20;
 const pauseMaxMs = 1_000;
 
@@ -74,11 +76,20 @@ export class UpdateSender {
     this.#wake();
   }
 
-  /** Every live broker is to learn of this. Returns the change's number, for `acknowledged`. */
-  changed(dirty: DirtySet): number {
-    this.#changeNumber++;
-    for (const channel of this.#channels.values()) channel.mark(dirty, this.#changeNumber);
-    return this.#changeNumber;
+  /**
+   * Every live broker is to learn of this; with an `order`, some only once the others have it, or after a moment. Returns the change's
+   * number, for `acknowledged`.
+   */
+  changed(dirty: DirtySet, order: TellingOrder | null = null): number {
+    const number = ++this.#changeNumber;
+    for (const [id, channel] of this.#channels) channel.mark(dirty, number, order?.last.has(id) === true ? heldBackMaxMs : 0);
+    if (order !== null && order.last.size > 0) void this.#tellInOrder(number, order);
+    return number;
+  }
+
+  async #tellInOrder(number: number, { first, last }: TellingOrder): Promise<void> {
+    await this.acknowledged(number, heldBackMaxMs, (id) => first.has(id));
+    for (const id of last) this.#channels.get(id)?.release();
   }
 
   /** Of the last change. */
@@ -86,10 +97,10 @@ export class UpdateSender {
     return this.#changeNumber;
   }
 
-  /** Resolves true once every live broker has acknowledged the change; false after `timeoutMs`, or when `stop` was called. */
-  acknowledged(changeNumber: number, timeoutMs: number): Promise<boolean> {
+  /** Resolves true once every live broker of `whose` has acknowledged the change; false after `timeoutMs`, or when `stop` was called. */
+  acknowledged(changeNumber: number, timeoutMs: number, whose: (id: BrokerId) => boolean = () => true): Promise<boolean> {
     invariant(changeNumber <= this.#changeNumber, "what is waited for was told", () => ({ changeNumber, last: this.#changeNumber }));
-    const isKnown = () => [...this.#channels.values()].every((channel) => channel.acknowledgedNumber >= changeNumber);
+    const isKnown = () => [...this.#channels].every(([id, channel]) => !whose(id) || channel.acknowledgedNumber >= changeNumber);
     if (isKnown()) return Promise.resolve(true);
     return new Promise((resolve) => {
       const settle = (known: boolean) => {
@@ -134,6 +145,8 @@ class Channel {
   #markedNumber = 0;
   #acknowledgedNumber = -1;
   #isSending = false;
+  /** What is to be sent is held back until this; null: it is not. */
+  #heldBack: Timer | null = null;
   #sequence = 0;
 
   constructor(id: BrokerId, brokerEpoch: number, sender: Sender, parts: UpdateSenderParts, onAcknowledged: (changeNumber: number) => void) {
@@ -148,21 +161,32 @@ class Channel {
     return this.#acknowledgedNumber;
   }
 
-  mark(dirty: DirtySet, changeNumber: number): void {
+  /** `heldBackMs`: sent after this time, or at `release`, unless something else has to be sent before. */
+  mark(dirty: DirtySet, changeNumber: number, heldBackMs = 0): void {
     this.#dirty = mergeDirty(this.#dirty, dirty);
     this.#markedNumber = changeNumber;
-    if (!this.#isSending) this.#start();
+    if (heldBackMs === 0) this.release();
+    if (this.#isSending) return;
+    this.#isSending = true;
+    if (heldBackMs === 0) return this.#start();
+    this.#heldBack = this.#parts.clock.schedule(heldBackMs, () => this.release());
+  }
+
+  release(): void {
+    if (this.#heldBack === null) return;
+    this.#heldBack.cancel();
+    this.#heldBack = null;
+    this.#start();
   }
 
   end(): void {
+    this.#heldBack?.cancel();
     this.#abort.abort(new Error("the broker's registration is gone, or the controller resigned"));
   }
 
   /** A turn of the loop later, so that changes made together are sent together. */
   #start(): void {
-    this.#isSending = true;
-    const { clock } = this.#parts;
-    clock.schedule(0, () => void this.#sendAll());
+    this.#parts.clock.schedule(0, () => void this.#sendAll());
   }
 
   async #sendAll(): Promise<void> {
@@ -176,7 +200,7 @@ class Channel {
     await loop(`metadata update to broker ${this.#id}`, step, { clock, random, log, signal, pauseMinMs, pauseMaxMs });
     this.#isSending = false;
     // marked between the last check and here
-    if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.#start();
+    if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.mark(nothingDirty, this.#markedNumber);
   }
 
   async #sendOnce(): Promise<void> {

@@ -17,7 +17,7 @@ export const helloKind = "hello";
 export const proofKind = "proof";
 
 /** Our protocol version. Raised when an older broker could not understand a newer one; both ends must have the same. */
-export const peerProtocolVersion = 4;
+export const peerProtocolVersion = 5;
 
 /** No frame of the introduction is larger: until it is over, nothing more is kept of what a stranger sends. */
 export const helloMaxBytes = 4096;

@@ -4,6 +4,7 @@ import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { Appended } from "../log/log-contract.ts";
 import { type Admissions, type BatchOrigin, parseProduced } from "./admissions.ts";
 import type { AppendOutcome } from "./client-contract.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { ReplicaLog } from "./environment.ts";
 
 type Acks = -1 | 0 | 1;
@@ -24,6 +25,7 @@ interface Later {
 
 export interface IntakeParts {
   readonly admissions: Admissions;
+  readonly deadlines: Deadlines;
   readonly replica: ReplicaLog;
   /** Appends that may wait for one that takes long to validate; then NOT_ENOUGH_REPLICAS. */
   readonly waitingMax: number;
@@ -35,7 +37,7 @@ export interface IntakeParts {
 
 /**
  * What a leader appends, in the order in which it was asked to. Nearly always in the turn in which it is asked; but a batch that takes
- * longer to validate is appended later, and so is everything queued behind it.
+ * longer to validate is appended later, and so is everything queued behind it; and all waits while another broker takes over (`hold`).
  *
  * Race: (1) a batch is validated aside; (2) the producer's next one comes, and takes no time; (3) it would be in the log first, or be
  * refused for its sequence.
@@ -43,6 +45,8 @@ export interface IntakeParts {
 export class Intake {
   readonly #parts: IntakeParts;
   #waiting = 0;
+  /** Ends a `hold`; null: there is none. */
+  #release: (() => void) | null = null;
   /** Settled once those before are appended or refused. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -82,12 +86,37 @@ export class Intake {
     return admitted.error === null ? append(admitted.batch) : admitted;
   }
 
+  /**
+   * Nothing of clients is appended until `release`, or until `untilMs` (monotonic); what comes waits, in its order. Resolves when what came
+   * before is appended or refused.
+   */
+  async hold(untilMs: number): Promise<void> {
+    if (this.#release !== null) return;
+    const before = this.#last;
+    this.#waiting++;
+    const held = new Promise<void>((resolve) => {
+      const forget = this.#parts.deadlines.add(untilMs, () => this.release());
+      this.#release = () => {
+        forget();
+        resolve();
+      };
+    });
+    this.#last = Promise.all([before, held]).then(() => {
+      this.#waiting--;
+    });
+    await before;
+  }
+
+  release(): void {
+    this.#release?.();
+    this.#release = null;
+  }
+
   #waitFor(records: Buffer, takeIn: () => Promise<Taken>): Taken | Promise<Taken> {
     const { waitingMax, admissions } = this.#parts;
-    if (this.#waiting >= waitingMax)
-      return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for one that takes long to look at" };
+    if (this.#waiting >= waitingMax) return { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for those before them" };
     const letGo = admissions.waiting.keep(records);
-    if (letGo === null) return { error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait to be unpacked" };
+    if (letGo === null) return { error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait for those before them" };
     const before = this.#last;
     this.#waiting++;
     const taken = (async () => {

@@ -22,6 +22,7 @@ import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./le
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { positionIn } from "./log-position.ts";
 import { Members } from "./members.ts";
+import { acknowledgement, lacksReplicas } from "./produce-answers.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -36,6 +37,9 @@ export interface LeadershipParts {
   /** The log can no longer be written. */
   readonly onLogOffline: (error: LogOffline) => void;
 }
+
+/** Appends wait for a new leader no longer than this: the controller may have gone meanwhile. */
+const heldMaxMs = 500;
 
 /** A replica while it leads, until it is assigned another role; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
 export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
@@ -59,6 +63,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
     this.#intake = new Intake({
       admissions: environment.admissions,
+      deadlines: environment.deadlines,
       replica: parts.replica,
       waitingMax: environment.config.appendWaitersMax,
       refusal: (acks, deadlineMs) => this.#appendRefusal(acks, deadlineMs),
@@ -94,8 +99,19 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   renew(record: PartitionRecord): void {
     invariant(record.leaderEpoch > this.#state.epoch, "a leader epoch only rises", () => ({ record, state: this.#state }));
     this.#repeating.clear();
+    this.#intake.release();
     this.#state = this.#begin(record, this.#state.highWatermark);
     this.#tell();
+  }
+
+  /**
+   * Another broker is about to lead. Resolves when every in-sync replica has all that is in the log, also what was acknowledged without
+   * them (acks=1), or at `deadlineMs` (monotonic). What clients append waits from now on, until this leadership has ended; it goes on if
+   * that does not happen soon.
+   */
+  async handOver(deadlineMs: number): Promise<void> {
+    await this.#intake.hold(this.#nowMs + heldMaxMs);
+    await this.#waiters.wait(this.#parts.replica.log.endOffset, deadlineMs);
   }
 
   /** The same epoch again, in newer metadata: the in-sync set or the assignment may have been changed. */
@@ -111,6 +127,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   end(why: "lost-leadership" | "log-offline"): void {
     this.#hasEnded = true;
+    this.#intake.release();
     this.#stopListening();
     this.#isrWriter.end();
     this.#waiters.settleAll(why);
@@ -194,32 +211,14 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  /** What the producer is told. Decided after the wait: leadership, session and in-sync set may have changed since the append. */
-  #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, { baseOffset, logAppendTimeMs }: Appended): Outcome<AppendedRecords> {
-    const { log } = this.#parts.replica;
-    switch (end) {
-      case "timed-out":
-        return { error: "REQUEST_TIMED_OUT" };
-      case "lost-leadership":
-        return { error: "NOT_LEADER_OR_FOLLOWER" };
-      case "log-offline":
-        return { error: "KAFKA_STORAGE_ERROR" };
-      case "reached":
-        // Race (I8): (1) records appended with a proved session; (2) this process is stopped for longer than the session lives, another
-        // broker leads;
-        // (3) it wakes up, and what it finds in its socket buffers lets the wait end. Only a session proved now may acknowledge.
-        if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
-        // committed records stay committed under any leader; those that only we wrote may be lost
-        if (acks !== -1 && this.#hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
-        if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
-        return { error: null, baseOffset, logAppendTimeMs, logStartOffset: log.startOffset };
-    }
+  #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, appended: Appended): Outcome<AppendedRecords> {
+    const [isSessionProved, hasEnded, isShort] = [this.#isSessionProved(), this.#hasEnded, this.#lacksReplicas()];
+    const { startOffset: logStartOffset } = this.#parts.replica.log;
+    return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, lacksReplicas: isShort, logStartOffset });
   }
 
-  /** As Kafka from 3.7 on: no more replicas are required than there are, or a topic with few copies could never be written. */
   #lacksReplicas(): boolean {
-    const { isr, replicas } = this.#state;
-    return isr.size < Math.min(this.#parts.replica.settings.minInsyncReplicas, replicas.length);
+    return lacksReplicas(this.#state, this.#parts.replica.settings.minInsyncReplicas);
   }
 
   async read({

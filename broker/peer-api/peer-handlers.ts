@@ -8,17 +8,19 @@ export interface PeerHandlerParts {
   readonly updates: Pick<UpdateReceiver, "handle">;
   readonly controller: Pick<Controller, "controlledShutdown" | "isrChanged" | "replicasOffline">;
   readonly forward: PeerHandler<"forward">;
+  readonly handOver: PeerHandler<"hand-over">;
   readonly heartbeat: PeerHandler<"heartbeat">;
   readonly vote: Pick<ControllerVote, "answer">;
 }
 
 /** Everything that other brokers may request of this one. */
-export function peerHandlers({ replicaFetch, updates, controller, forward, heartbeat, vote }: PeerHandlerParts): PeerHandlers {
+export function peerHandlers({ replicaFetch, updates, controller, forward, handOver, heartbeat, vote }: PeerHandlerParts): PeerHandlers {
   return {
     // a follower
     "replica-fetch": replicaFetch,
     // the controller
     "metadata-update": updates.handle,
+    "hand-over": handOver,
     // any broker, of the controller
     "controlled-shutdown": async (request) => ({ body: await controller.controlledShutdown(request) }),
     "isr-changed": async (request) => ({ body: await controller.isrChanged(request) }),

@@ -4,7 +4,7 @@ import { apis } from "../../protocol/messages/apis.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
-import { backoffMs } from "../base/backoff.ts";
+import { type BackoffLimits, backoffMs } from "../base/backoff.ts";
 import { DeliveryTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
@@ -194,7 +194,7 @@ export class Sender {
         }
         batch.lastError = error;
         // a batch that was only out of order waits for those before it, not for its own pause
-        const notBeforeMs = isNext ? nowMs + backoffMs(attempts, cluster.settings, random) : nowMs;
+        const notBeforeMs = isNext ? nowMs + backoffMs(attempts, pausesAfter(outcome, cluster.settings), random) : nowMs;
         accumulator.putBack(batch, notBeforeMs);
         if (verdict.kind === "renumber") accumulator.refuseNumbering(batch, false);
         else if (verdict.refreshMetadata) cluster.search.successorOf(batch, notBeforeMs);
@@ -224,6 +224,17 @@ export class Sender {
     const { deliveryTimeoutMs } = this.#parts.settings;
     return new DeliveryTimedOut(`not acknowledged by ${where} within ${deliveryTimeoutMs} ms: ${why}`, batch.attempts, cause);
   }
+}
+
+/**
+ * Whoever refuses because it does not lead was named leader a moment ago, and may be about to. Its answer costs little. So pauses begin
+ * with this, also where the settings have longer ones.
+ */
+const unledBackoffMs = 10;
+
+function pausesAfter(outcome: ProduceOutcome, { retryBackoffMs, retryBackoffMaxMs }: BackoffLimits): BackoffLimits {
+  const isUnled = outcome.kind === "refused" && outcome.code === "NOT_LEADER_OR_FOLLOWER";
+  return { retryBackoffMs: isUnled ? Math.min(unledBackoffMs, retryBackoffMs) : retryBackoffMs, retryBackoffMaxMs };
 }
 
 function groupByTopic(batches: readonly ProducerBatch[], encode: (batch: ProducerBatch) => Buffer): ProduceRequest["topicData"] {

@@ -18,6 +18,8 @@ export interface PeerMessages {
   /** Any broker to the controller: a client's request (payload: its body) that only the controller may serve. */
   readonly forward: { request: ForwardRequest; response: ForwardResponse };
   readonly "controlled-shutdown": { request: ControlledShutdownRequest; response: ControlledShutdownResponse };
+  /** Controller to a leader, before others lead what it leads. Answered when they have all of it, or the time is over. */
+  readonly "hand-over": { request: HandOverRequest; response: PeerStatus };
   /** Leader to controller, after the change is in the coordinator. */
   readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };
   /** Any broker to the controller: the replicas that it cannot use at the moment. */
@@ -214,6 +216,16 @@ export interface ControlledShutdownResponse extends PeerStatus {
   readonly remaining: readonly { readonly topic: string; readonly partition: number }[];
   /** Whether one of them has another replica that is alive and stays, so that a later retry may help. */
   readonly mayMoveLater: boolean;
+}
+
+export interface HandOverRequest {
+  readonly controllerId: BrokerId;
+  readonly controllerEpoch: number;
+  readonly maxWaitMs: number;
+  readonly partitions: readonly (ReplicaName & {
+    /** Under which it leads. */
+    readonly leaderEpoch: number;
+  })[];
 }
 
 export interface IsrChangedRequest {

@@ -7,6 +7,7 @@ import type {
   ControllerUnreachableRequest,
   ControllerUnreachableResponse,
   ForwardRequest,
+  HandOverRequest,
   HeartbeatRequest,
   HeartbeatResponse,
   IsrChangedRequest,
@@ -170,6 +171,13 @@ const controlledShutdownResponse = object<ControlledShutdownResponse>({
   mayMoveLater: flag,
 });
 
+const handOverRequest = object<HandOverRequest>({
+  controllerId: brokerId,
+  controllerEpoch: integer(0, int32Max),
+  maxWaitMs: integer(0, int32Max),
+  partitions: array(object({ topicId, partition, leaderEpoch }), partitionsMax),
+});
+
 const isrChangedRequest = object<IsrChangedRequest>({
   brokerId,
   brokerEpoch: registration,
@@ -200,6 +208,7 @@ const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<
   "metadata-update": { request: metadataUpdateRequest, response: metadataUpdateResponse },
   forward: { request: forwardRequest, response: peerStatus },
   "controlled-shutdown": { request: controlledShutdownRequest, response: controlledShutdownResponse },
+  "hand-over": { request: handOverRequest, response: peerStatus },
   "isr-changed": { request: isrChangedRequest, response: peerStatus },
   "replicas-offline": { request: replicasOfflineRequest, response: peerStatus },
   heartbeat: { request: heartbeatRequest, response: heartbeatResponse },

@@ -6,6 +6,7 @@ const speakers: { readonly [K in PeerKind]: (request: PeerMessages[K]["request"]
   "metadata-update": ({ controllerId }) => controllerId,
   forward: () => null,
   "controlled-shutdown": ({ brokerId }) => brokerId,
+  "hand-over": ({ controllerId }) => controllerId,
   "isr-changed": ({ brokerId }) => brokerId,
   "replicas-offline": ({ brokerId }) => brokerId,
   heartbeat: ({ brokerId }) => brokerId,

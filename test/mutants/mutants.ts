@@ -44,8 +44,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "acknowledge-without-session",
-    file: "broker/partition/leadership.ts",
-    find: 'if (!this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };\n        // committed records',
+    file: "broker/partition/produce-answers.ts",
+    find: 'if (!leader.isSessionProved) return { error: "NOT_LEADER_OR_FOLLOWER" };\n      // committed records',
     replace: "// committed records",
     breaks: "A leader that wakes up from a long stop acknowledges before it has looked at its session.",
   },

@@ -3,6 +3,7 @@ import { Consumer } from "../../../client/consumer/consumer.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
 import { stringSerde } from "../../../client/serialization/serde.ts";
+import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { FakeCluster, textRecord } from "./fake-cluster.ts";
 
 // How soon a client is with the next leader, counted from when any live broker knows it.
@@ -167,6 +168,44 @@ describe("a hint at the new leader", () => {
     expect([cluster.clock.monotonicMs() - startMs, metadataRequests(cluster) - asked]).toEqual([0, 0]);
     expect(partition?.values()).toEqual(["before", "x"]);
     await producer.close();
+  });
+
+  test("that comes a moment before the new leader itself has heard of it costs a moment", async () => {
+    const cluster = new FakeCluster([1, 2]);
+    const [partition] = cluster.topic("t", [1]);
+    const producer = producerFor(cluster);
+    await cluster.clock.until(producer.send({ topic: "t", value: "before" }));
+    cluster.hints = true;
+    cluster.moveLeader("t", 0, 2);
+    const movedMs = cluster.clock.monotonicMs();
+    const readyMs = movedMs + 15;
+    cluster.intercept = ({ api, broker }) =>
+      api === "Produce" && broker === 2 && cluster.clock.monotonicMs() < readyMs ? refusal : undefined;
+    const refusal = {
+      responses: [
+        {
+          name: "t",
+          topicId: zeroTopicId,
+          partitionResponses: [
+            {
+              index: 0,
+              errorCode: "NOT_LEADER_OR_FOLLOWER",
+              baseOffset: -1,
+              logAppendTimeMs: -1,
+              logStartOffset: -1,
+              recordErrors: [],
+              errorMessage: null,
+              currentLeader: { leaderId: -1, leaderEpoch: -1 },
+            },
+          ],
+        },
+      ],
+      throttleTimeMs: 0,
+      nodeEndpoints: [],
+    };
+    await cluster.clock.until(producer.send({ topic: "t", value: "after" }));
+    expect(cluster.clock.monotonicMs() - readyMs).toBeLessThanOrEqual(25);
+    expect(partition?.values()).toEqual(["before", "after"]);
   });
 
   test("is enough for a consumer, too", async () => {

@@ -55,6 +55,43 @@ test("leaderships move in steps, each when every broker has taken up the one bef
   expect(sizes).toEqual([steps, steps]);
 });
 
+test("in each step the old leader hands over before anything is written, and learns of the move after the new one", async () => {
+  const { world, controller, preferred, other, move } = await ledElsewhere();
+  const happened: string[] = [];
+  const partitionIds = new Set<number>();
+  world.node(other).handOver = async ({ controllerId, partitions }) => {
+    happened.push("asked");
+    for (const { partition } of partitions) partitionIds.add(partition);
+    expect([controllerId, partitions.length]).toEqual([controller, partitionsInStepMax]);
+    expect(partitions.every(({ partition, leaderEpoch }) => world.state("t", partition).leaderEpoch === leaderEpoch)).toBe(true);
+    return { error: "NONE", message: "" };
+  };
+  const sizes = { [preferred]: movesSeenBy(world, preferred), [other]: movesSeenBy(world, other) };
+  for (const [id, name] of [
+    [preferred, "new"],
+    [other, "old"],
+  ] as const) {
+    world.node(id).images.onChange(() => {
+      if (sizes[id]!.length > happened.filter((what) => what === name).length) happened.push(name);
+    });
+  }
+  await world.run(move());
+  expect(happened).toEqual(Array.from({ length: 4 }, () => ["asked", "new", "old"]).flat());
+  expect(partitionIds.size).toBe(partitions);
+});
+
+test("a leader that does not answer, and a new one that takes up nothing, hold up each step for a moment", async () => {
+  const { world, preferred, other, move } = await ledElsewhere();
+  world.isLost = (_from, to, kind) => (to === other && kind === "hand-over") || (to === preferred && kind === "metadata-update");
+  const sizes = movesSeenBy(world, other);
+  const startMs = world.sim.nowMs;
+  const answered = move();
+  await world.until("all have moved", () => ledBy(world, preferred) === partitions && sizes.length === 4);
+  expect(world.sim.nowMs - startMs).toBeLessThan(1_500);
+  world.isLost = () => false;
+  await world.run(answered);
+});
+
 test("a broker that takes up nothing holds up each step for a moment", async () => {
   const { world, controller, preferred, move } = await ledElsewhere();
   world.isLost = (_from, to, kind) => to === controller && kind === "metadata-update";

@@ -23,7 +23,7 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, seededRandom } from "../../../protocol/base/random.ts";
 import type { Address } from "../../../protocol/base/transport.ts";
-import type { PartitionRecord, PeerKind, PeerRequest } from "../../../protocol/peer/messages.ts";
+import type { PartitionRecord, PeerKind, PeerRequest, PeerStatus } from "../../../protocol/peer/messages.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 import { foundCluster } from "../../support/memory-cluster.ts";
 import { RecordedRoles } from "./recorded-roles.ts";
@@ -69,8 +69,10 @@ export class Node {
   readonly isrStore: ZookeeperIsrStore;
   readonly link: ControllerLink;
   readonly watch = new ScriptedWatch();
-  readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown" | "replicas-offline">;
+  readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown" | "replicas-offline" | "hand-over">;
   isAlive = true;
+  /** What it does when it is asked to hand over. */
+  handOver = async (_request: PeerRequest<"hand-over">): Promise<PeerStatus> => ({ error: "NONE", message: "" });
   readonly #abort = new AbortController();
 
   constructor(world: World, id: number, life: number, rack: string | null) {
@@ -164,6 +166,7 @@ export class Node {
       updates,
       controller: this.controller,
       forward: neverAsked,
+      handOver: async (request) => ({ body: await this.handOver(request) }),
       heartbeat: neverAsked,
       vote: { answer: neverAsked },
     });

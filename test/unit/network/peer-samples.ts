@@ -98,6 +98,10 @@ export const peerSamples: PeerMessages = {
     request: { brokerId: 2, brokerEpoch: 9 },
     response: { error: "NONE", message: "", remaining: [{ topic: "orders", partition: 0 }], mayMoveLater: true },
   },
+  "hand-over": {
+    request: { controllerId: 2, controllerEpoch: 5, maxWaitMs: 100, partitions: [{ topicId, partition: 0, leaderEpoch: 2 }] },
+    response: { error: "NONE", message: "" },
+  },
   "isr-changed": {
     request: {
       brokerId: 2,

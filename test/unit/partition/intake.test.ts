@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Admissions } from "../../../broker/partition/admissions.ts";
 import type { AppendOutcome } from "../../../broker/partition/client-contract.ts";
+import { Deadlines } from "../../../broker/partition/deadlines.ts";
 import { Intake, type Taken } from "../../../broker/partition/intake.ts";
 import { codecsAside, compressRecords } from "../../../protocol/records/compression.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -31,6 +32,7 @@ function setUp() {
     const state: { refused: Exclude<AppendOutcome, { error: null }> | null; asked: number[] } = { refused: null, asked: [] };
     const intake = new Intake({
       admissions,
+      deadlines: new Deadlines(clock),
       replica: { log: new MemoryLog(testSettings), settings: testSettings },
       waitingMax: 100_000,
       refusal: (_, deadlineMs) => {
@@ -42,7 +44,7 @@ function setUp() {
         return { error: null, baseOffset: appended.length - 1, endOffset: appended.length, logAppendTimeMs: -1 };
       },
     });
-    return { state, take: (records: Buffer) => intake.take(records, 1, 30_000) };
+    return { state, intake, take: (records: Buffer) => intake.take(records, 1, 30_000) };
   };
   /** Until all of these are answered. */
   const work = async (taken: readonly (Taken | Promise<Taken>)[]) => {
@@ -67,7 +69,7 @@ describe("batches that wait to be unpacked", () => {
     const request = inRequest(bomb(), 40 * 2 ** 20);
     const taken = [one.take(request), other.take(request), other.take(inRequest(bomb(), 20 * 2 ** 20))];
     const refused = one.take(inRequest(bomb(), 20 * 2 ** 20));
-    expect(refused, "in this turn").toMatchObject({ error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait to be unpacked" });
+    expect(refused, "in this turn").toMatchObject({ error: "NOT_ENOUGH_REPLICAS", message: "too many batches wait for those before them" });
     await work(taken);
     expect(appended).toStrictEqual(["one", "other", "other"]);
     expect((await work([one.take(inRequest(bomb(), 100 * 2 ** 20))]))[0]?.error, "alone, whatever its size").toBeNull();
@@ -115,4 +117,24 @@ describe("what is no longer wanted when its turn comes", () => {
     expect((await work([taken]))[0]?.error).toBe("REQUEST_TIMED_OUT");
     expect(appended).toStrictEqual([]);
   });
+});
+
+test("while appends are held back, what came before is appended first, and what comes waits behind it", async () => {
+  const { partition, appended, work, clock } = setUp();
+  const one = partition("one");
+  const small = encodeBatch([{ key: null, value: null, timestampMs: 1 }]);
+  const before = one.take(bomb());
+  let isHeld = false;
+  void one.intake.hold(clock.monotonicMs() + 10_000).then(() => {
+    isHeld = true;
+  });
+  const after = [one.take(small), one.take(bomb()), one.take(small)];
+  await settled();
+  expect(isHeld).toBe(false);
+  await work([before]);
+  await settled();
+  expect([isHeld, appended.length]).toEqual([true, 1]);
+  one.intake.release();
+  expect((await work(after)).map(({ error }) => error)).toEqual([null, null, null]);
+  expect(appended.length).toBe(4);
 });

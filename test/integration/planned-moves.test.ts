@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { TestCluster } from "../support/cluster.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+// Leaderships move to and fro though nobody fails, while a producer writes with acks=1.
+
+const partitions = 24;
+const topic = "moved";
+const mover = 1;
+const rounds = 3;
+const sendEveryMs = 2;
+let cluster: TestCluster;
+let admin: Admin;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ settings: { "auto.leader.rebalance.enable": false } });
+  admin = new Admin({ bootstrap: cluster.bootstrap });
+});
+
+afterAll(async () => {
+  await admin?.close();
+  await cluster?.stop();
+});
+
+/** Writes to all partitions until it is stopped, and remembers what was acknowledged where. */
+class Writer {
+  readonly acknowledged = new Map<string, string>();
+  readonly failures: string[] = [];
+  readonly #producer = new Producer({ bootstrap: cluster.bootstrap, valueSerde: stringSerde, acks: 1 });
+  readonly #underWay = new Set<Promise<unknown>>();
+  readonly #timer = setInterval(() => this.#send(), sendEveryMs);
+  #count = 0;
+
+  #send(): void {
+    const partition = this.#count % partitions;
+    const value = `value ${this.#count++}`;
+    const sent = this.#producer.send({ topic, partition, value }).then(
+      ({ offset }) => void this.acknowledged.set(`${partition}@${offset}`, value),
+      (error: Error) => void this.failures.push(error.message),
+    );
+    this.#underWay.add(sent);
+    void sent.finally(() => this.#underWay.delete(sent));
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#underWay);
+    await this.#producer.close();
+  }
+}
+
+async function allInSync(): Promise<void> {
+  await waitUntil("all replicas to be in sync", async () => {
+    const [described] = orThrow(await admin.describeTopics([topic]));
+    return described?.partitions.every(({ isr }) => isr.length === 3) === true;
+  });
+}
+
+test("nothing that the leader alone had acknowledged is lost when brokers are restarted and lead again", async () => {
+  const assignment = Array.from({ length: partitions }, (_, at) => (at % 2 === 0 ? [1, 2, 3] : [1, 3, 2]));
+  orThrow(await admin.createTopics([{ name: topic, assignment, configs: { "min.insync.replicas": "1" } }]));
+  const writer = new Writer();
+  for (let round = 0; round < rounds; round++) {
+    await cluster.shutDown(mover);
+    await cluster.startBroker(mover);
+    await allInSync();
+    for (const { error } of await admin.electLeaders("preferred")) expect(error?.code ?? "NONE").toMatch(/NONE|ELECTION_NOT_NEEDED/);
+  }
+  await writer.stop();
+  expect(writer.failures).toEqual([]);
+  const stored = new Map<string, string | null>();
+  await using consumer = new Consumer({ bootstrap: cluster.bootstrap, valueSerde: stringSerde, stopAtEnd: true });
+  await consumer.assign([{ topic, from: "beginning" }]);
+  for await (const { partition, offset, value } of consumer) stored.set(`${partition}@${offset}`, value);
+  const lost = [...writer.acknowledged].filter(([where, value]) => stored.get(where) !== value);
+  expect(lost).toEqual([]);
+  expect(writer.acknowledged.size).toBeGreaterThan(1_000);
+});

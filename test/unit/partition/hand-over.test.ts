@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import type { ImageSource } from "../../../broker/cluster/cluster-image.ts";
+import { handOverHandler } from "../../../broker/peer-api/hand-over.ts";
+import { producedBatch } from "../../support/memory-log.ts";
+import { settled } from "../network/manual-clock.ts";
+import { follower, followerFetch, setUp, topicId } from "./partition-fixture.ts";
+
+/** A leader with a follower in sync, which the controller is about to replace. */
+async function leading() {
+  const parts = await setUp({}, { isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } });
+  const { table, clock, replicas } = parts;
+  const images = { current: { controllerEpoch: 7 } } as ImageSource;
+  const handle = handOverHandler({ images, clock, leaderOf: (id, partition) => table.leaderOf(id, partition) });
+  const ask = async (leaderEpoch = 5, controllerEpoch = 7) => {
+    const request = { controllerId: 3, controllerEpoch, maxWaitMs: 100, partitions: [{ topicId, partition: 0, leaderEpoch }] };
+    return (await handle(request, Buffer.alloc(0), "test")).body.error;
+  };
+  const fetched = (offset: number) => replicas.acknowledge(follower, followerFetch(offset));
+  return { ...parts, ask, fetched };
+}
+
+/** What a promise has come to, without waiting for it. */
+function watched<T>(promise: Promise<T>): { is: T | null } {
+  const outcome: { is: T | null } = { is: null };
+  promise.then((value) => {
+    outcome.is = value;
+  });
+  return outcome;
+}
+
+test("a leader that hands over waits until its followers have all, and takes no more until another leads", async () => {
+  const { ask, append, fetched, assign, log } = await leading();
+  expect((await append(producedBatch(), 1)).error, "which no follower has").toBeNull();
+  const answer = watched(ask());
+  const late = [watched(append(producedBatch(), 1)), watched(append(producedBatch(), -1))];
+  await settled();
+  expect([answer.is, late.map(({ is }) => is), log.endOffset]).toEqual([null, [null, null], 1]);
+  fetched(1);
+  await settled();
+  expect([answer.is, late.map(({ is }) => is), log.endOffset]).toEqual(["NONE", [null, null], 1]);
+  await assign({ leader: 2, leaderEpoch: 6, stateVersion: 4 });
+  await settled();
+  expect(late.map(({ is }) => is?.error)).toEqual(["NOT_LEADER_OR_FOLLOWER", "NOT_LEADER_OR_FOLLOWER"]);
+  expect(log.endOffset).toBe(1);
+});
+
+test("what waits is appended, in its order, where nobody takes over; and at once where it is to lead on in the next epoch", async () => {
+  for (const renewed of [false, true]) {
+    const { ask, append, clock, assign, log } = await leading();
+    expect(await ask()).toBe("NONE");
+    expect(await ask(), "again: nothing more waits for that").toBe("NONE");
+    const late = [watched(append(producedBatch(), 1)), watched(append(producedBatch(), 1))];
+    if (renewed) await assign({ leaderEpoch: 6, stateVersion: 4 });
+    else await clock.advance(480);
+    await settled();
+    expect(log.endOffset).toBe(renewed ? 2 : 0);
+    await clock.advance(40);
+    await settled();
+    expect(late.map(({ is }) => is)).toMatchObject([
+      { error: null, baseOffset: 0 },
+      { error: null, baseOffset: 1 },
+    ]);
+  }
+});
+
+test("followers that get nothing hold nobody up for long", async () => {
+  const { ask, append, clock } = await leading();
+  await append(producedBatch(), 1);
+  const answer = watched(ask());
+  await clock.advance(90);
+  expect(answer.is).toBeNull();
+  await clock.advance(20);
+  expect(answer.is).toBe("NONE");
+});
+
+test("a deposed controller, and one that means an earlier epoch, stop nothing", async () => {
+  const { ask, append } = await leading();
+  expect(await ask(5, 6)).toBe("STALE_CONTROLLER_EPOCH");
+  expect(await ask(4)).toBe("NONE");
+  expect((await append(producedBatch(), 1)).error).toBeNull();
+});
