@@ -74,6 +74,8 @@ interface PartitionNews {
   written(identity: ReplicaIdentity): void;
   /** What its leader knows has changed: whether its followers lag, or are gone, is to be checked in a while. */
   leaderMoved(identity: ReplicaIdentity): void;
+  /** It is followed here now, from another leader or in another epoch, or is not any more. */
+  follows(identity: ReplicaIdentity): void;
   /** We lead in this epoch; null: no more. */
   leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;
 }

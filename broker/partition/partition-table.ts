@@ -12,11 +12,12 @@ import type { ClientPartitions, NoLeader } from "./client-contract.ts";
 import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import { FollowingNews } from "./following-news.ts";
 import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
-import type { FollowedPartition, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
+import type { FollowedPartition, FollowingChange, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
 import { FollowerLooks, startUpkeep } from "./upkeep.ts";
 import { ChangeWaiters } from "./waiters.ts";
@@ -61,9 +62,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   readonly #byId = new Map<string, Partition>();
   readonly #listeners = {
     written: new Set<(identity: ReplicaIdentity) => void>(),
-    following: new Set<() => void>(),
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
+  readonly #following = new FollowingNews(({ topicId, partition }) => this.findById(topicId, partition)?.followership() ?? null);
   /** Led here, and not at rest: see `leaderMoved`. */
   readonly #restless = new Set<ReplicaIdentity>();
   readonly #roleCheck: RoleCheck;
@@ -84,6 +85,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
       leaderMoved: (identity: ReplicaIdentity) => this.#restless.add(identity),
+      follows: (identity: ReplicaIdentity) => this.#following.changed(identity),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
     const lowerHighWatermark = (key: string, highWatermark: number) => {
@@ -156,7 +158,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#followerLooks.end();
     this.#standDowns++;
     await Promise.all([...this.#byKey.values()].map((partition) => partition.close()));
-    this.#followingChanged();
+    this.#following.tell();
     try {
       await this.#writeCheckpoint();
     } catch (error) {
@@ -206,9 +208,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     return () => this.#listeners.written.delete(listener);
   }
 
-  onFollowingChanged(listener: () => void): () => void {
-    this.#listeners.following.add(listener);
-    return () => this.#listeners.following.delete(listener);
+  onFollowingChanged(listener: (changes: readonly FollowingChange[]) => void): () => void {
+    return this.#following.onTold(listener);
   }
 
   following(): readonly FollowedPartition[] {
@@ -229,9 +230,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       if (standDowns !== this.#standDowns) return;
       await partition?.assign(replica.state);
       if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
-      if (++assigned % assignedUntilFetched === 0) this.#followingChanged();
+      if (++assigned % assignedUntilFetched === 0) this.#following.tell();
     });
-    this.#followingChanged();
+    this.#following.tell();
   }
 
   /** Those of different names many at a time: their writes of checkpoints, and syncs of the directory, become few. */
@@ -240,7 +241,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     await pipelined(byName, logsWithdrawnAtOnce, async (ofOneName) => {
       for (const replica of ofOneName) await this.#withdraw(replica);
     });
-    this.#followingChanged();
+    this.#following.tell();
   }
 
   async #withdraw(replica: WithdrawnReplica): Promise<void> {
@@ -284,7 +285,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#standDowns++;
     this.#roleCheck.stoodDown();
     for (const partition of this.#byKey.values()) partition.standDown();
-    this.#followingChanged();
+    this.#following.tell();
   }
 
   /**
@@ -382,11 +383,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   #goOffline({ error, holds }: DirectoryFailure): void {
     for (const partition of this.#byKey.values()) if (holds(partition.identity.key)) partition.goOffline(error);
-    this.#followingChanged();
-  }
-
-  #followingChanged(): void {
-    callEach(this.#listeners.following);
+    this.#following.tell();
   }
 
   async #writeCheckpoint(): Promise<void> {

@@ -274,6 +274,7 @@ export class Partition implements ReplicaLog, Checkpointed {
         kind: "following",
         followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew }, record, highWatermark),
       };
+      news.follows(identity);
     }
     this.#tellHealth();
   }
@@ -310,6 +311,7 @@ export class Partition implements ReplicaLog, Checkpointed {
         this.#restingHighWatermark = role.followership.highWatermark;
       });
       this.#quiet = Promise.all([this.#quiet, ended]).then(() => undefined);
+      this.#environment.news.follows(this.identity);
     }
     this.#turns++;
     return this.#turns;

@@ -77,6 +77,13 @@ export type FetchApplied = "applied" | "ignored" | "back-off" | "ended";
 
 export interface FollowingSource {
   following(): readonly FollowedPartition[];
-  /** Called after a change, once for many. Returns a function that unsubscribes. */
-  onFollowingChanged(listener: () => void): () => void;
+  /** Called after changes, once for many, with those partitions alone. Returns a function that unsubscribes. */
+  onFollowingChanged(listener: (changes: readonly FollowingChange[]) => void): () => void;
+}
+
+/** `followed` null: it is not followed any more. */
+export interface FollowingChange {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly followed: FollowedPartition | null;
 }

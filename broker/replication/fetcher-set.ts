@@ -1,6 +1,6 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { FollowedPartition, FollowingSource } from "../partition/replication-contract.ts";
+import type { FollowedPartition, FollowingChange, FollowingSource } from "../partition/replication-contract.ts";
 import { Fetcher, type FetcherParts } from "./fetcher.ts";
 
 /**
@@ -11,6 +11,8 @@ export class FetcherSet {
   readonly #source: FollowingSource;
   readonly #parts: FetcherParts;
   readonly #fetchers = new Map<BrokerId, Fetcher>();
+  /** Of whom a partition is fetched. */
+  readonly #leaderOf = new Map<string, BrokerId>();
   readonly #stopping = new Set<Promise<void>>();
   #unsubscribe: () => void = () => undefined;
 
@@ -20,8 +22,8 @@ export class FetcherSet {
   }
 
   start(): void {
-    this.#unsubscribe = this.#source.onFollowingChanged(() => this.#refresh());
-    this.#refresh();
+    this.#unsubscribe = this.#source.onFollowingChanged((changes) => this.#change(changes));
+    this.#change(this.#source.following().map((followed) => ({ topicId: followed.topicId, partition: followed.partition, followed })));
   }
 
   /** Resolves when nothing is fetched any more. */
@@ -35,15 +37,24 @@ export class FetcherSet {
     return [...this.#fetchers.keys()];
   }
 
-  #refresh(): void {
-    const byLeader = Map.groupBy(this.#source.following(), ({ leader }: FollowedPartition) => leader);
-    for (const leader of [...this.#fetchers.keys()]) if (!byLeader.has(leader)) this.#stopOne(leader);
-    for (const [leader, partitions] of byLeader) {
-      invariant(leader !== this.#parts.brokerId, "a broker does not follow itself", () => ({ leader }));
-      const fetcher = this.#fetchers.get(leader) ?? new Fetcher(leader, this.#parts);
-      this.#fetchers.set(leader, fetcher);
-      fetcher.setPartitions(partitions);
+  #change(changes: readonly FollowingChange[]): void {
+    for (const { topicId, partition, followed } of changes) {
+      const key = partitionKey(topicId, partition);
+      const before = this.#leaderOf.get(key);
+      if (before !== undefined && before !== followed?.leader) this.#fetchers.get(before)?.unfollow(key);
+      if (followed === null) this.#leaderOf.delete(key);
+      else this.#follow(key, followed);
     }
+    for (const [leader, { isIdle }] of this.#fetchers) if (isIdle) this.#stopOne(leader);
+  }
+
+  #follow(key: string, followed: FollowedPartition): void {
+    const { leader } = followed;
+    invariant(leader !== this.#parts.brokerId, "a broker does not follow itself", () => ({ leader }));
+    const fetcher = this.#fetchers.get(leader) ?? new Fetcher(leader, this.#parts);
+    this.#fetchers.set(leader, fetcher);
+    this.#leaderOf.set(key, leader);
+    fetcher.follow(key, followed);
   }
 
   #stopOne(leader: BrokerId): void {

@@ -37,7 +37,7 @@ export class Fetcher {
   readonly #stopping = new AbortController();
   /** Aborts a request that waits at the leader, or a pause, when there is something else to fetch. */
   #interruption = new AbortController();
-  #entries = new Map<string, FetchEntry>();
+  readonly #entries = new Map<string, FetchEntry>();
   /** What they are to fetch next may not be what the session has. */
   readonly #changed = new Set<FetchEntry>();
   readonly #paused = new Set<FetchEntry>();
@@ -59,22 +59,27 @@ export class Fetcher {
     });
   }
 
-  /** What to follow from now on. A new partition is fetched at once, not after the long poll that may be in flight. */
-  setPartitions(partitions: readonly FollowedPartition[]): void {
-    const isOurs = partitions.every(({ leader }) => leader === this.#leader);
-    invariant(isOurs, "a fetcher follows one leader", () => ({ leader: this.#leader, others: partitions.map(({ leader }) => leader) }));
-    const known = this.#entries;
-    this.#entries = new Map();
-    let isAnyNew = false;
-    for (const partition of partitions) {
-      const key = partitionKey(partition.topicId, partition.partition);
-      const old = known.get(key);
-      if (old?.partition === partition) known.delete(key);
-      else isAnyNew = true;
-      this.#entries.set(key, old?.partition === partition ? old : this.#newEntry(key, partition));
-    }
-    for (const gone of known.values()) this.#drop(gone);
-    if (isAnyNew) this.#interruption.abort();
+  /** Nothing is followed here. */
+  get isIdle(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** From now on. A partition is fetched at once, not after the long poll that may be in flight. `key`: of its topic's id. */
+  follow(key: string, partition: FollowedPartition): void {
+    const { leader } = partition;
+    invariant(leader === this.#leader, "a fetcher follows one leader", () => ({ leader: this.#leader, other: leader }));
+    const known = this.#entries.get(key);
+    if (known?.partition === partition) return;
+    if (known !== undefined) this.#drop(known);
+    this.#entries.set(key, this.#newEntry(key, partition));
+    this.#interruption.abort();
+  }
+
+  unfollow(key: string): void {
+    const known = this.#entries.get(key);
+    if (known === undefined) return;
+    this.#entries.delete(key);
+    this.#drop(known);
   }
 
   /** Resolves when nothing is fetched any more. */

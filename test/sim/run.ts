@@ -3,7 +3,7 @@ import { describeFailure, simulate } from "./simulation.ts";
 
 /**
  * `npm run sim -- --seed 17` shows one run line by line (`--all`: every byte that moves); `--seeds 1000 --from 5000` tries many, and says
- * which fail. `--scheme NAME`: no other faults.
+ * which fail. `--scheme NAME`: no other faults. `--minutes 70`: so much simulated time of faults in each, not some seconds.
  */
 const { values } = parseArgs({
   options: {
@@ -14,14 +14,18 @@ const { values } = parseArgs({
     all: { type: "boolean" },
     bail: { type: "boolean" },
     scheme: { type: "string" },
+    minutes: { type: "string" },
   },
 });
 
-const scheme = values.scheme === undefined ? {} : { scheme: values.scheme };
+const shape = {
+  ...(values.scheme === undefined ? {} : { scheme: values.scheme }),
+  ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
+};
 if (values.seed !== undefined) {
   const result = await simulate({
     seed: Number(values.seed),
-    ...scheme,
+    ...shape,
     ...(values.quiet ? {} : { sink: (line, isQuiet) => (values.all || !isQuiet) && console.log(line) }),
   });
   const { latest: _, ...summary } = result;
@@ -36,7 +40,7 @@ if (values.seed !== undefined) {
   let acknowledged = 0;
   let compactions = 0;
   for (let seed = from; seed < from + count; seed++) {
-    const result = await simulate({ seed, ...scheme });
+    const result = await simulate({ seed, ...shape });
     acknowledged += result.acknowledged;
     compactions += result.compactions;
     for (const [kind, times] of Object.entries(result.faults)) totals[kind] = (totals[kind] ?? 0) + times;

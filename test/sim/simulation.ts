@@ -11,6 +11,8 @@ export interface SimulationOptions {
   readonly sink?: TraceSink;
   /** Only this scheme, repeatedly. */
   readonly scheme?: string;
+  /** Of faults, in simulated time, with fewer of them and of records per minute; left out: some seconds. */
+  readonly minutes?: number;
 }
 
 export interface SimulationResult {
@@ -30,13 +32,18 @@ export interface SimulationResult {
 }
 
 const startLimitMs = 30_000;
+/** Of a run that has no given length. */
+const faultsMinMs = 8_000;
+const faultsMoreMs = 10_000;
+/** Of a run of given length: so many times the faults and records of a run without. */
+const eventsOfLongRun = 10;
 /**
  * From the end of the faults until everything is healed, in milliseconds: sessions, delivery and rebalancing all fit in it several times.
  */
 const convergeLimitMs = 60_000;
 
 /** Faults by seed while clients work (safety); then everything is healed, and the cluster must converge (liveness). Never rejects. */
-export async function simulate({ seed, sink, scheme }: SimulationOptions): Promise<SimulationResult> {
+export async function simulate({ seed, sink, scheme, minutes }: SimulationOptions): Promise<SimulationResult> {
   const world = new World(seed, sink ?? null, {}, planFor(seed));
   const faults = new Faults(world);
   const onUnhandled = (error: unknown) => world.violated(error instanceof Error ? error : new Error(String(error)));
@@ -44,7 +51,7 @@ export async function simulate({ seed, sink, scheme }: SimulationOptions): Promi
   process.on("uncaughtException", onUnhandled);
   let failure: string | null;
   try {
-    failure = await run(world, faults, scheme ?? null);
+    failure = await run(world, faults, { scheme: scheme ?? null, lengthMs: minutes === undefined ? null : minutes * 60_000 });
   } catch (error) {
     failure = `the simulator itself failed: ${(error as Error).stack}`;
   } finally {
@@ -66,8 +73,13 @@ export async function simulate({ seed, sink, scheme }: SimulationOptions): Promi
   };
 }
 
+interface RunShape {
+  readonly scheme: string | null;
+  readonly lengthMs: number | null;
+}
+
 /** Null, or the condition that was not reached. */
-async function run(world: World, faults: Faults, scheme: string | null): Promise<string | null> {
+async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape): Promise<string | null> {
   const { brokers, workload, random, clock, checker } = world;
   for (const broker of brokers) broker.start();
   const step = async (what: string, condition: () => boolean, limitMs: number) =>
@@ -95,12 +107,13 @@ async function run(world: World, faults: Faults, scheme: string | null): Promise
   failure = await step(`topic ${topic} is created and read`, () => isSetUp && world.isConverged, startLimitMs);
   if (failure !== null) return failure;
 
-  workload.startSending(60 + random.next() * 120, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
+  const stretch = lengthMs === null ? 1 : Math.max(1, lengthMs / (faultsMinMs + faultsMoreMs / 2) / eventsOfLongRun);
+  workload.startSending((60 + random.next() * 120) * stretch, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
   world.group?.start();
   world.fleeting?.start();
-  if (scheme === null) faults.start(world.plan.isSchemed ? 6000 : 600 + random.next() * 2400);
+  if (scheme === null) faults.start((world.plan.isSchemed ? 6000 : 600 + random.next() * 2400) * stretch);
   if (scheme !== null || world.plan.isSchemed) void faults.startSchemes(scheme);
-  const faultyMs = 8000 + random.next() * 10_000;
+  const faultyMs = lengthMs ?? faultsMinMs + random.next() * faultsMoreMs;
   const healAtMs = clock.nowMs + faultyMs;
   if (!(await world.until(() => clock.nowMs >= healAtMs, faultyMs + 10_000))) return "time stands still";
 

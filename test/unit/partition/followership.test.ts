@@ -47,7 +47,7 @@ function setUp() {
     health: { report: () => {} },
     deadlines: new Deadlines(clock),
     admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
-    news: { committed: () => {}, written: () => {}, leaderMoved: () => {}, leads: () => {} },
+    news: { committed: () => {}, written: () => {}, leaderMoved: () => {}, follows: () => {}, leads: () => {} },
     futureTimestamps: { look: () => {} },
     lowerHighWatermark: async () => {},
   };

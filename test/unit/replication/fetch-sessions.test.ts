@@ -15,6 +15,7 @@ import {
   type PeerRequester,
   PeerUnavailable,
 } from "../../../broker/runtime/peer-port.ts";
+import { partitionKey } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, randomInt, seededRandom } from "../../../protocol/base/random.ts";
 import type {
@@ -125,7 +126,7 @@ class TwoBrokers {
     this.#isCalm = true;
     for (const deliver of [...this.#onTheWay]) deliver();
     for (const { partition } of this.#followed) this.#electAnew(partition);
-    this.#fetcher.setPartitions(this.#followed);
+    this.#followAll(this.#fetcher);
     // an answer that was lost is waited for
     await this.#pass(20_000);
   }
@@ -170,7 +171,7 @@ class TwoBrokers {
     // its log was found damaged, or was cut, under the same leader
     else if (dice < 0.83) followed.change({ endOffset: randomInt(this.#random, led.endOffset + 1) });
     else if (dice < 0.87) this.#cutInNextEpoch(partition);
-    else if (dice < 0.91) this.#fetcher.setPartitions(this.#followed);
+    else if (dice < 0.91) this.#followAll(this.#fetcher);
     else if (dice < 0.95) this.#electAnew(partition);
     else if (dice < 0.97) this.#restartLeader();
     else this.#restartFollower();
@@ -221,6 +222,10 @@ class TwoBrokers {
     this.#fetcher = this.#newFetcher();
   }
 
+  #followAll(fetcher: Fetcher): void {
+    for (const followed of this.#followed) fetcher.follow(partitionKey(followed.topicId, followed.partition), followed);
+  }
+
   #newFetcher(): Fetcher {
     const fetcher = new Fetcher(1, {
       brokerId: followerId,
@@ -241,7 +246,7 @@ class TwoBrokers {
       },
       peers: this.#network(this.#registration),
     });
-    fetcher.setPartitions(this.#followed);
+    this.#followAll(fetcher);
     return fetcher;
   }
 
