@@ -70,7 +70,7 @@ export interface CommitEvent extends AtMoment {
   readonly error?: string;
 }
 
-/** What the group's coordinator says is committed, asked for at `sentAt`. */
+/** What the group's coordinator says is committed, asked for at `sentAt`; -1: nothing any more. */
 export interface CommittedEvent extends AtMoment {
   readonly kind: "committed";
   readonly group: string;

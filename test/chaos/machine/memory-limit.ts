@@ -6,10 +6,12 @@ interface Version {
   readonly limit: string;
   readonly usage: string;
   readonly noLimit: string;
+  /** Where 0 says that nothing is to go to a swap space: with one, the broker would be slow instead of short of memory. */
+  readonly swap: string;
 }
 
-const first: Version = { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", noLimit: "-1" };
-const second: Version = { limit: "memory.max", usage: "memory.current", noLimit: "max" };
+const first: Version = { limit: "memory.limit_in_bytes", usage: "memory.usage_in_bytes", noLimit: "-1", swap: "memory.swappiness" };
+const second: Version = { limit: "memory.max", usage: "memory.current", noLimit: "max", swap: "memory.swap.max" };
 
 export interface MemoryGroups {
   readonly root: string;
@@ -66,6 +68,7 @@ export class MemoryLimit {
   static async make({ root, version }: MemoryGroups, name: string): Promise<MemoryLimit> {
     const folder = join(root, name);
     await mkdir(folder);
+    await writeFile(join(folder, version.swap), "0").catch(() => {}); // not there where swap spaces are not accounted for
     return new MemoryLimit(folder, version);
   }
 
