@@ -107,6 +107,7 @@ export const machineFaults: readonly FaultKind[] = [
   },
   {
     name: "hung-disk",
+    mayOutlastSession: true,
     what: "nothing that a broker asks of its disk comes back, for a while",
     needs: "fickle machines",
     durationMs: [1_000, 10_000],
