@@ -34,6 +34,8 @@ export interface SessionOptions {
 
 const requestsMaxDefault = 2_000;
 const closeWaitMaxMsDefault = 2_000;
+/** An ordinary read and not a ping: its answer can be identified, and comes in order. */
+const proofOfLife: WireRequest = { kind: "exists", path: "/", watch: null };
 
 /**
  * The coordinator over any wire: the session's state and what proves it, every request settled, watches re-armed, a new wire after each
@@ -57,6 +59,7 @@ export class SessionCoordinator implements Coordinator {
   #attempt: AskedAt;
   #heardMs = 0;
   #probedMs = 0;
+  #isAskingAnew = false;
   #unansweredBytes = 0;
   #watchdog: Timer | null = null;
   #closing: Promise<void> | null = null;
@@ -84,7 +87,9 @@ export class SessionCoordinator implements Coordinator {
   }
 
   get provedUntilMs(): number {
-    return this.#proof.certainUntilMs;
+    const untilMs = this.#proof.certainUntilMs;
+    if (untilMs <= this.#clock.monotonicMs()) this.#askAnew();
+    return untilMs;
   }
 
   onState(listener: (state: SessionState, sessionNumber: number) => void): () => void {
@@ -300,14 +305,25 @@ export class SessionCoordinator implements Coordinator {
         break;
       case "probe":
         this.#probedMs = nowMs;
-        // An ordinary read and not a ping: its answer can be identified, and comes in order.
-        this.#send({ kind: "exists", path: "/", watch: null }, () => {});
+        this.#send(proofOfLife, () => {});
         break;
       case "wait":
         break;
     }
     const nextMs = verdict.kind === "wait" ? verdict.untilMs - nowMs : 0;
     this.#watchdog = this.#clock.schedule(Math.max(1, Math.ceil(nextMs)), () => this.#watch());
+  }
+
+  /**
+   * The link is up and the proof is over: the machine has slept, or somebody has set its clock. An answer to what is asked now tells which,
+   * and is not to wait for the watchdog's next probe.
+   */
+  #askAnew(): void {
+    if (!this.#linkIsUp || this.#isAskingAnew) return;
+    this.#isAskingAnew = true;
+    this.#send(proofOfLife, () => {
+      this.#isAskingAnew = false;
+    });
   }
 
   // ---- requests ----

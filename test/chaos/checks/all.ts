@@ -1,4 +1,13 @@
-import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, serviceReturns, viewsAgree } from "./cluster.ts";
+import {
+  memoryIsBounded,
+  noAlarms,
+  noErrorStorm,
+  noneEndedByItself,
+  othersGoOn,
+  replicasAreIdentical,
+  serviceReturns,
+  viewsAgree,
+} from "./cluster.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
@@ -26,6 +35,7 @@ export const allChecks: readonly Check[] = [
   memoryIsBounded,
   noErrorStorm,
   noAlarms,
+  othersGoOn,
   serviceReturns,
 ];
 

@@ -88,6 +88,15 @@ export const noAlarms: Check = ({ events }) =>
       about: { process },
     }));
 
+/** Where the others can go on without whom a fault hits, no partition waits for it to end. */
+export const othersGoOn: Check = ({ events }) =>
+  ofKind(events, "fault")
+    .filter(({ moment }) => moment === "silent too long")
+    .map(({ at, round, name, targets, boundMs }) => {
+      const what = `round ${round}, ${name} (${targets.join(", ")}): a partition acknowledged nothing for longer than ${boundMs} ms`;
+      return { check: "others go on", what, from: at - boundMs, to: at, about: { round } };
+    });
+
 /** After each fault, full service is back within its bound, and all replicas get in sync again. */
 export const serviceReturns: Check = ({ events }) =>
   ofKind(events, "fault")

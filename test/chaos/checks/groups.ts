@@ -11,18 +11,21 @@ function violation(check: string, what: string, event: Located, from = event.at)
 
 /**
  * What the coordinator tells is never below what it told, or accepted as a commit, before it was asked. "Before" as outsiders can tell: the
- * one had been answered when the other was asked.
+ * one had been answered when the other was asked. Of the commits of clients that may move it back, the last one counts.
  */
 export const commitsNeverMoveBack: Check = ({ events }) =>
   [...Map.groupBy(ofKind(events, "commit", "committed"), groupKey).values()].flatMap((ofPartition) => {
     const known = ofPartition.filter((event) => event.kind === "committed" || event.isAccepted);
     const byAnswer = known.toSorted((a, b) => a.at - b.at);
     const found: Violation[] = [];
-    let [next, highest]: [number, CommitEvent | CommittedEvent | null] = [0, null];
+    let [next, highest, since]: [number, CommitEvent | CommittedEvent | null, number] = [0, null, 0];
     for (const asked of known.filter((event) => event.kind === "committed").toSorted((a, b) => a.sentAt - b.sentAt)) {
-      for (let event = byAnswer[next]; event !== undefined && event.at < asked.sentAt; event = byAnswer[++next])
-        if (highest === null || event.offset > highest.offset) highest = event;
-      if (highest === null || asked.offset >= highest.offset) continue;
+      for (let event = byAnswer[next]; event !== undefined && event.at < asked.sentAt; event = byAnswer[++next]) {
+        const isMovedBack = highest !== null && movesBack(event, highest);
+        if (isMovedBack) since = event.at;
+        if (highest === null || isMovedBack || (event.offset > highest.offset && event.sentAt >= since)) highest = event;
+      }
+      if (highest === null || asked.offset >= highest.offset || isMovedMeanwhile(known, asked, highest)) continue;
       const source = highest.kind === "commit" ? `${highest.member} committed` : "it was";
       const what = `the position is ${asked.offset}, and ${source} ${highest.offset} ${(asked.at - highest.at).toFixed(0)} ms before`;
       found.push(violation("commits never move back", what, asked, highest.sentAt));
@@ -30,6 +33,21 @@ export const commitsNeverMoveBack: Check = ({ events }) =>
     }
     return found;
   });
+
+function movesBack(event: CommitEvent | CommittedEvent, highest: CommitEvent | CommittedEvent): boolean {
+  return event.kind === "commit" && event.mayMoveBack === true && event.offset < highest.offset && event.sentAt > highest.at;
+}
+
+/** By a commit that was not answered yet when this was asked. */
+function isMovedMeanwhile(
+  known: readonly (CommitEvent | CommittedEvent)[],
+  asked: CommittedEvent,
+  highest: CommitEvent | CommittedEvent,
+): boolean {
+  return known.some(
+    (event) => event.offset === asked.offset && event.at >= asked.sentAt && event.sentAt < asked.at && movesBack(event, highest),
+  );
+}
 
 interface Tenure {
   readonly member: string;

@@ -6,7 +6,10 @@ import { groupSessionTimeoutMs, type Member, type MemberPlace } from "./own-memb
 const heartbeatInterval = 2_000;
 const betweenBatchesMs = 50;
 
-/** A member of a group of the classic protocol, by kafkajs. It commits what it was handed, batch by batch. */
+/**
+ * A member of a group of the classic protocol, by kafkajs. It commits what it was handed, batch by batch: kafkajs hands over what it
+ * fetched before it was taken for dead and joined anew, too, from where it had been and not where the group is.
+ */
 export class KafkajsMember implements Member {
   readonly #name: string;
   readonly #place: MemberPlace;
@@ -94,7 +97,7 @@ export class KafkajsMember implements Member {
       () => ({ isAccepted: this.#accepted.delete(`${member} ${partition} ${to}`) }),
       (error: Error) => ({ isAccepted: false, error: error.message }),
     );
-    history.add({ kind: "commit", group, member, topic, partition, offset: to, sentAt, ...result });
+    history.add({ kind: "commit", group, member, topic, partition, offset: to, sentAt, mayMoveBack: true, ...result });
     await sleep(betweenBatchesMs);
   }
 }

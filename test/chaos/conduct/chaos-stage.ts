@@ -1,47 +1,37 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { SmallDisk } from "../../support/small-disk.ts";
-import { diskMegabytes } from "../faults/disks.ts";
+import type { SmallDisk } from "../../support/small-disk.ts";
 import type { Need, Stage } from "../faults/fault.ts";
+import type { FickleMachine } from "../machine/fickle-machine.ts";
+import type { MemoryLimit } from "../machine/memory-limit.ts";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
-import { isInside } from "../stage/own-namespaces.ts";
 import type { LeaderWatch } from "../watch/leader-watch.ts";
+import type { Equipment } from "./equipment.ts";
 
 const othersLeadMaxMs = 60_000;
 const inSyncMaxMs = 60_000;
+const takesPartMaxMs = 60_000;
 const pollMs = 100;
-
-/** Every broker's data on a small disk of its own, in memory; null where none can be mounted. Unmounted with our mount namespace. */
-export async function mountDisks(brokers: readonly BrokerNode[]): Promise<ReadonlyMap<number, SmallDisk> | null> {
-  if (!isInside()) return null;
-  const disks = new Map<number, SmallDisk>();
-  for (const broker of brokers) {
-    const disk = await SmallDisk.mount(broker.dataDirectory, diskMegabytes);
-    if (typeof disk === "string") return null;
-    disks.set(broker.id, disk);
-  }
-  return disks;
-}
 
 export interface ChaosStageParts {
   readonly cluster: Cluster;
   readonly leaders: LeaderWatch;
-  readonly disks: ReadonlyMap<number, SmallDisk> | null;
+  readonly equipment: Equipment;
   readonly sessionTimeoutMs: number;
   readonly topic: string;
 }
 
 export class ChaosStage implements Stage {
   readonly cluster: Cluster;
-  readonly disks: ReadonlyMap<number, SmallDisk> | null;
   readonly sessionTimeoutMs: number;
+  readonly #equipment: Equipment;
   readonly #leaders: LeaderWatch;
   readonly #topic: string;
   readonly #mayEnd = new Set<number>();
 
-  constructor({ cluster, leaders, disks, sessionTimeoutMs, topic }: ChaosStageParts) {
+  constructor({ cluster, leaders, equipment, sessionTimeoutMs, topic }: ChaosStageParts) {
     this.cluster = cluster;
-    this.disks = disks;
+    this.#equipment = equipment;
     this.sessionTimeoutMs = sessionTimeoutMs;
     this.#leaders = leaders;
     this.#topic = topic;
@@ -55,12 +45,24 @@ export class ChaosStage implements Stage {
       case "cuts":
         return this.cluster.network.cannotCut;
       case "disks":
-        return this.disks === null ? "small disks take root, or users that may have namespaces" : null;
-      case "fake clocks":
-        return "it needs libfaketime, and is not written";
+        return lackOf(this.#equipment.disks);
+      case "fickle machines":
+        return lackOf(this.#equipment.machines);
       case "memory limits":
-        return "it needs the memory controller of cgroup v2, and is not written";
+        return lackOf(this.#equipment.memories);
     }
+  }
+
+  diskOf(broker: BrokerNode): SmallDisk {
+    return its(this.#equipment.disks, broker);
+  }
+
+  machineOf(broker: BrokerNode): FickleMachine {
+    return its(this.#equipment.machines, broker);
+  }
+
+  memoryOf(broker: BrokerNode): MemoryLimit {
+    return its(this.#equipment.memories, broker);
   }
 
   async controller(): Promise<BrokerNode> {
@@ -81,6 +83,12 @@ export class ChaosStage implements Stage {
     await this.#until(inSyncMaxMs, () => this.#leaders.isWhole([this.#topic]));
   }
 
+  async takesPart({ id }: BrokerNode): Promise<boolean> {
+    return this.#until(takesPartMaxMs, async () =>
+      (await this.#leaders.topics()).some(({ partitions }) => partitions.some(({ replicas }) => replicas.includes(id))),
+    );
+  }
+
   allowEnd({ id }: BrokerNode): void {
     this.#mayEnd.add(id);
   }
@@ -93,8 +101,23 @@ export class ChaosStage implements Stage {
     this.#mayEnd.clear();
   }
 
-  async #until(withinMs: number, isTrue: () => Promise<boolean>): Promise<void> {
+  /** False: the time is over. */
+  async #until(withinMs: number, isTrue: () => Promise<boolean>): Promise<boolean> {
     const deadlineMs = performance.now() + withinMs;
-    while (performance.now() < deadlineMs && !(await isTrue().catch(() => false))) await sleep(pollMs);
+    while (!(await isTrue().catch(() => false))) {
+      if (performance.now() > deadlineMs) return false;
+      await sleep(pollMs);
+    }
+    return true;
   }
+}
+
+function lackOf(part: ReadonlyMap<number, unknown> | string): string | null {
+  return typeof part === "string" ? part : null;
+}
+
+function its<T>(part: ReadonlyMap<number, T> | string, { id }: BrokerNode): T {
+  const found = typeof part === "string" ? undefined : part.get(id);
+  if (found === undefined) throw new Error(`nothing of the kind for broker ${id}`);
+  return found;
 }

@@ -44,8 +44,8 @@ export class Rounds {
     const name = chosen.map(({ kind }) => kind.name).join(" + ");
     const boundMs = chosen.reduce((sum, { kind }) => sum + kind.boundMs(stage.sessionTimeoutMs), 0);
     const ledBefore = new Map(stage.cluster.brokers.map((broker) => [broker.name, leaders.ledBy([broker.id])]));
-    const tell = (moment: FaultEvent["moment"], targets: readonly string[]) =>
-      history.add({ kind: "fault", round, name, moment, targets, boundMs });
+    const tell = (moment: FaultEvent["moment"], targets: readonly string[], within = boundMs) =>
+      history.add({ kind: "fault", round, name, moment, targets, boundMs: within });
     const beganAt = history.now();
     tell("begins", []);
     const targets = await this.#makeFaults(chosen);
@@ -62,6 +62,8 @@ export class Rounds {
     const isWhole = await this.#becomesWhole();
     tell(isWhole ? "whole" : "not whole", targets);
     const gapsMs = this.#concerned(targets, ledBefore).flatMap((partition) => service.gapOf(partition, beganAt, servedAt) ?? []);
+    const silenceMaxMs = silenceMaxOf(chosen);
+    if (Math.max(...gapsMs) > silenceMaxMs) tell("silent too long", targets, silenceMaxMs);
     this.interruptions.push({ kind: chosen.length > 1 ? "two kinds at once" : name, gapsMs });
     const moments = { beganAt, endedAt, servedAt: isServed ? servedAt : null, wholeAt: isWhole ? history.now() : null };
     this.#options.say(lineOf({ round, name, targets, gapsMs, ...moments }));
@@ -112,6 +114,12 @@ export class Rounds {
   #pause(ms: number): Promise<void> {
     return sleep(ms, undefined, { signal: this.#options.signal }).catch(() => {});
   }
+}
+
+/** Two at once may hit a majority, or the one what the other spares. */
+function silenceMaxOf(chosen: readonly { readonly kind: FaultKind }[]): number {
+  const [first, ...others] = chosen;
+  return others.length > 0 ? Number.POSITIVE_INFINITY : (first?.kind.silenceMaxMs ?? Number.POSITIVE_INFINITY);
 }
 
 interface RoundOutcome {

@@ -15,18 +15,23 @@ import { Cluster } from "../stage/cluster.ts";
 import { LeaderWatch } from "../watch/leader-watch.ts";
 import { ProcessWatch } from "../watch/process-watch.ts";
 import { ServiceWatch } from "../watch/service-watch.ts";
-import { ChaosStage, mountDisks } from "./chaos-stage.ts";
+import { ChaosStage } from "./chaos-stage.ts";
 import { Crowd, steadyWriter } from "./crowd.ts";
+import { type Equipment, equip } from "./equipment.ts";
 import { Rounds } from "./rounds.ts";
 import { evidenceOf, lastLogs, lastViews } from "./verdict.ts";
 
 const brokers = 3;
+/** May join: see `broker-added`. */
+const spares = 1;
 const tickTimeMs = 1_000;
 const topic = "orders";
 const partitions = 6;
 const warmUpMaxMs = 60_000;
 const lastWholeMaxMs = 90_000;
 const segmentBytes = 2 << 20;
+/** A week: far more than a run and the jumps of its clocks, so that nothing of the topic may be gone at the end. */
+const retentionMs = 604_800_000;
 
 const limits: Limits = {
   residentBytesMax: 700 * 1024 * 1024,
@@ -54,18 +59,19 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
   const folder = join(command.out, `seed-${command.seed}`);
   await mkdir(join(folder, "logs"), { recursive: true });
   const history = new History(join(folder, "history.jsonl"));
-  let disks: Awaited<ReturnType<typeof mountDisks>> = null;
+  const equipped = Promise.withResolvers<Equipment>();
   let stage: ChaosStage | null = null;
   const cluster = await Cluster.start({
     brokers,
+    spares,
     sessionTimeoutMs: command.sessionTimeoutMs,
     tickTimeMs,
     settings: { ...settings, ...command.settings },
     mutant: command.mutant,
     prepare: async (nodes) => {
-      const mounted = await mountDisks(nodes);
-      disks = mounted;
-      return async () => void (await Promise.all([...(mounted?.values() ?? [])].map((disk) => disk.unmount())));
+      const equipment = await equip(nodes);
+      equipped.resolve(equipment);
+      return equipment.remove;
     },
     endedByItself: (id, { code, signal: by }) =>
       history.add({ kind: "ended", process: `broker-${id}`, how: by ?? `exit code ${code}`, isAllowed: stage?.mayEnd(id) ?? false }),
@@ -74,7 +80,13 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
   });
   const leaders = new LeaderWatch(cluster.bootstrap, topic, history);
   try {
-    stage = new ChaosStage({ cluster, leaders, disks, sessionTimeoutMs: command.sessionTimeoutMs, topic });
+    stage = new ChaosStage({
+      cluster,
+      leaders,
+      equipment: await equipped.promise,
+      sessionTimeoutMs: command.sessionTimeoutMs,
+      topic,
+    });
     const run = new ChaosRun({ command, history, cluster, leaders, stage, say, signal });
     const violations = await run.conduct();
     await writeReport({ folder, seed: command.seed, history, violations, interruptions: run.interruptions, say });
@@ -108,7 +120,7 @@ class ChaosRun {
     this.#parts = parts;
     const { history, cluster } = parts;
     this.#service = new ServiceWatch(history, steadyWriter, partitions);
-    this.#processes = new ProcessWatch(cluster.brokers, history);
+    this.#processes = new ProcessWatch(cluster, history);
     this.#rounds = new Rounds({ ...parts, service: this.#service, partitions });
   }
 
@@ -152,7 +164,7 @@ class ChaosRun {
 
   async #createTopic(): Promise<void> {
     await using admin = new Admin({ bootstrap: this.#parts.cluster.bootstrap });
-    const configs = { "segment.bytes": String(segmentBytes), "retention.ms": "-1" };
+    const configs = { "segment.bytes": String(segmentBytes), "retention.ms": String(retentionMs) };
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: brokers, configs }]));
   }
 

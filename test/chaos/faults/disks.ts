@@ -1,7 +1,7 @@
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BrokerNode } from "../stage/broker-node.ts";
-import { afterSession, type FaultKind, type Ongoing, type Plan, pick, type Stage } from "./fault.ts";
+import { type FaultKind, type Ongoing, type Plan, pick, type Stage, soon } from "./fault.ts";
 import { startAgain } from "./processes.ts";
 
 /** Megabytes of a broker's disk, as long as it is not full. It lies in memory, and takes what is written. */
@@ -39,8 +39,7 @@ async function fill(path: string): Promise<void> {
 /** The disk of a broker is as large as what is on it. When its only directory fails, the broker has to end; it is started again. */
 async function diskFull(stage: Stage, { picks }: Plan): Promise<Ongoing> {
   const victim = pick(stage.cluster.brokers, picks[0]);
-  const disk = stage.disks?.get(victim.id);
-  if (disk === undefined) throw new Error(`broker ${victim.id} has no small disk`);
+  const disk = stage.diskOf(victim);
   stage.allowEnd(victim);
   const filler = join(disk.path, "filler");
   await disk.resize(Math.ceil(await usedMegabytes(disk.path)) + 1);
@@ -89,7 +88,7 @@ export const diskFaults: readonly FaultKind[] = [
     needs: "disks",
     isAlone: true,
     durationMs: [3_000, 10_000],
-    boundMs: afterSession,
+    boundMs: soon,
     begin: diskFull,
   },
   {
@@ -97,7 +96,7 @@ export const diskFaults: readonly FaultKind[] = [
     what: "a broker is killed, and its newest segments lose their last bytes",
     isAlone: true,
     durationMs: [0, 500],
-    boundMs: afterSession,
+    boundMs: soon,
     begin: tornTail,
   },
 ];

@@ -1,4 +1,6 @@
 import type { SmallDisk } from "../../support/small-disk.ts";
+import type { FickleMachine } from "../machine/fickle-machine.ts";
+import type { MemoryLimit } from "../machine/memory-limit.ts";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
 
@@ -21,14 +23,18 @@ export interface PlannedRound {
 /** Where faults happen. */
 export interface Stage {
   readonly cluster: Cluster;
-  /** Null where no small disks can be mounted. */
-  readonly disks: ReadonlyMap<number, SmallDisk> | null;
+  /** What the kind says that it needs is there. */
+  diskOf(broker: BrokerNode): SmallDisk;
+  machineOf(broker: BrokerNode): FickleMachine;
+  memoryOf(broker: BrokerNode): MemoryLimit;
   readonly sessionTimeoutMs: number;
   controller(): Promise<BrokerNode>;
   /** Nobody but these brokers leads, of the main topic, or the time is over. */
   othersLead(than: BrokerNode): Promise<void>;
   /** Resolves when all replicas are in sync, or the time is over. */
   allInSync(): Promise<void>;
+  /** The broker has replicas, or the time is over: false. */
+  takesPart(broker: BrokerNode): Promise<boolean>;
   /** For the rest of this fault the broker may end by itself. */
   allowEnd(broker: BrokerNode): void;
 }
@@ -40,8 +46,8 @@ export interface Ongoing {
   end(): Promise<void>;
 }
 
-export type Family = "processes" | "network" | "zookeeper" | "disks";
-export type Need = "cuts" | "disks" | "fake clocks" | "memory limits";
+export type Family = "processes" | "network" | "zookeeper" | "disks" | "machines";
+export type Need = "cuts" | "disks" | "fickle machines" | "memory limits";
 
 export interface FaultKind {
   readonly name: string;
@@ -53,11 +59,20 @@ export interface FaultKind {
   readonly durationMs: readonly [number, number];
   /** Now and then it lasts longer than a session, so that the coordinator gives the broker up. */
   readonly mayOutlastSession?: boolean;
+  /** Where the others can go on without whom it hits: so long may a partition be without acknowledgement, however long the fault lasts. */
+  readonly silenceMaxMs?: number;
   /** From its end until every partition has acknowledged again. */
   boundMs(sessionTimeoutMs: number): number;
   begin(stage: Stage, plan: Plan): Promise<Ongoing>;
 }
 
+/**
+ * Brokers see within a second or two that another one is gone or does not answer. This is far more, since machines are busy, and far less
+ * than the session, so that it tells whether they do.
+ */
+export const othersGoOnMs = 10_000;
+/** Everybody runs and can be reached again, and nobody waits for a session to expire. */
+export const soon = () => 10_000;
 /** Detection by the coordinator's session, an election, and clients that have backed off. */
 export const afterSession = (sessionTimeoutMs: number) => sessionTimeoutMs + 15_000;
 

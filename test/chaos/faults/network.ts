@@ -1,6 +1,6 @@
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { CutDirection, CutManner } from "../stage/network.ts";
-import { afterSession, type FaultKind, type Ongoing, type Plan, pick, type Stage } from "./fault.ts";
+import { type FaultKind, type Ongoing, othersGoOnMs, type Plan, pick, type Stage, soon } from "./fault.ts";
 
 interface CutKind {
   readonly name: string;
@@ -40,13 +40,20 @@ const cuts: readonly CutKind[] = [
   { name: "lossy-link", what: "three in ten packets to and from a broker are lost", from: all, manner: "lossy" },
 ];
 
-function cutFault({ name, what, from, victim: choose, direction = "both", manner = "silent" }: CutKind): FaultKind {
+/** One that only its clients, ZooKeeper or one of the others cannot reach goes on leading. */
+function isReplaced({ from, manner }: CutKind): boolean {
+  return (from === all || from === peers) && manner !== "lossy";
+}
+
+function cutFault(cut: CutKind): FaultKind {
+  const { name, what, from, victim: choose, direction = "both", manner = "silent" } = cut;
   const begin = async (stage: Stage, plan: Plan): Promise<Ongoing> => {
     const victim = choose === undefined ? pick(stage.cluster.brokers, plan.picks[0]) : await choose(stage);
     const end = await stage.cluster.network.cut({ at: victim.name, from: from(stage, victim, plan), direction, manner });
     return { targets: [victim.name], end };
   };
-  return { name, what, needs: "cuts", mayOutlastSession: manner === "silent", durationMs: cutMs, boundMs: afterSession, begin };
+  const bounds = { ...(isReplaced(cut) ? { silenceMaxMs: othersGoOnMs } : {}), boundMs: soon };
+  return { name, what, needs: "cuts", mayOutlastSession: manner === "silent", durationMs: cutMs, ...bounds, begin };
 }
 
 export const networkFaults: readonly FaultKind[] = [
@@ -56,7 +63,7 @@ export const networkFaults: readonly FaultKind[] = [
     what: `a broker's link passes ${slowKilobits} kbit/s`,
     needs: "cuts",
     durationMs: [3_000, 12_000],
-    boundMs: afterSession,
+    boundMs: soon,
     begin: async ({ cluster }, { picks }) => {
       const victim = pick(cluster.brokers, picks[0]);
       return { targets: [victim.name], end: await cluster.network.slow(victim.name, slowKilobits) };

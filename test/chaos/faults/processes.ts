@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BrokerNode } from "../stage/broker-node.ts";
-import { afterSession, type FaultKind, namesOf, type Ongoing, type Plan, pick, type Stage } from "./fault.ts";
+import { type FaultKind, namesOf, type Ongoing, othersGoOnMs, type Plan, pick, type Stage, soon } from "./fault.ts";
 
 const startAttempts = 5;
 /** A start takes so long or longer; a kill in between finds it at any step. */
@@ -102,7 +102,8 @@ async function rollingRestart(stage: Stage): Promise<Ongoing> {
 }
 
 const awhile = [1_000, 8_000] as const;
-const boundMs = afterSession;
+const boundMs = soon;
+const silenceMaxMs = othersGoOnMs;
 
 export const processFaults: readonly FaultKind[] = [
   {
@@ -110,6 +111,7 @@ export const processFaults: readonly FaultKind[] = [
     mayOutlastSession: true,
     what: "SIGKILL of a broker, and a restart a while later",
     durationMs: awhile,
+    silenceMaxMs,
     boundMs,
     begin: killing(anyBroker),
   },
@@ -118,6 +120,7 @@ export const processFaults: readonly FaultKind[] = [
     mayOutlastSession: true,
     what: "the same of the controller",
     durationMs: awhile,
+    silenceMaxMs,
     boundMs,
     begin: killing(controller),
   },
@@ -136,12 +139,20 @@ export const processFaults: readonly FaultKind[] = [
     boundMs,
     begin: killing(controllerAndAnother),
   },
-  { name: "quick-restart", what: "SIGKILL of a broker, and a restart at once", durationMs: [0, 50], boundMs, begin: killing(anyBroker) },
+  {
+    name: "quick-restart",
+    what: "SIGKILL of a broker, and a restart at once",
+    durationMs: [0, 50],
+    silenceMaxMs,
+    boundMs,
+    begin: killing(anyBroker),
+  },
   {
     name: "stop",
     mayOutlastSession: true,
     what: "SIGSTOP of a broker, and SIGCONT later",
     durationMs: [2_000, 10_000],
+    silenceMaxMs,
     boundMs,
     begin: stopping(anyBroker),
   },
@@ -150,18 +161,34 @@ export const processFaults: readonly FaultKind[] = [
     mayOutlastSession: true,
     what: "the same of the controller",
     durationMs: [2_000, 10_000],
+    silenceMaxMs,
     boundMs,
     begin: stopping(controller),
   },
   { name: "stop-two", what: "SIGSTOP of two brokers at once", durationMs: [2_000, 10_000], boundMs, begin: stopping(twoBrokers) },
-  { name: "restart", what: "SIGTERM of a broker, and a start later", durationMs: [0, 3_000], boundMs, begin: restart },
-  { name: "kill-during-start", what: "a broker is killed while it starts, twice", durationMs: [0, 1_000], boundMs, begin: killDuringStart },
-  { name: "kill-during-stop", what: "a broker is killed while it stops", durationMs: [0, 3_000], boundMs, begin: killDuringStop },
+  { name: "restart", what: "SIGTERM of a broker, and a start later", durationMs: [0, 3_000], silenceMaxMs, boundMs, begin: restart },
+  {
+    name: "kill-during-start",
+    what: "a broker is killed while it starts, twice",
+    durationMs: [0, 1_000],
+    silenceMaxMs,
+    boundMs,
+    begin: killDuringStart,
+  },
+  {
+    name: "kill-during-stop",
+    what: "a broker is killed while it stops",
+    durationMs: [0, 3_000],
+    silenceMaxMs,
+    boundMs,
+    begin: killDuringStop,
+  },
   {
     name: "rolling-restart",
     what: "every broker, one after the other, once all are in sync",
     isAlone: true,
     durationMs: [0, 0],
+    silenceMaxMs,
     boundMs,
     begin: rollingRestart,
   },

@@ -1,10 +1,11 @@
 import type { ZookeeperNode } from "../stage/zookeeper-node.ts";
-import { afterSession, type FaultKind, namesOf, type Ongoing, type Plan, pick, type Stage } from "./fault.ts";
+import { afterSession, type FaultKind, namesOf, type Ongoing, type Plan, pick, type Stage, soon } from "./fault.ts";
 
 type Choice = (stage: Stage, plan: Plan) => Promise<readonly ZookeeperNode[]>;
 
-/** An election among the servers, and connections that find the new one. */
-const boundMs = (sessionTimeoutMs: number) => afterSession(sessionTimeoutMs) + 5_000;
+const boundMs = soon;
+/** An election among the servers, connections that find the new one, and sessions that expired while nobody could say so. */
+const afterQuorum = (sessionTimeoutMs: number) => afterSession(sessionTimeoutMs) + 5_000;
 const awhile = [1_000, 8_000] as const;
 
 async function leaderOf({ cluster }: Stage): Promise<ZookeeperNode> {
@@ -72,10 +73,16 @@ export const zookeeperFaults: readonly FaultKind[] = [
     name: "zookeeper-majority-kill",
     what: "two of three ZooKeeper servers are killed",
     durationMs: [2_000, 12_000],
-    boundMs,
+    boundMs: afterQuorum,
     begin: killing(majority),
   },
-  { name: "zookeeper-majority-stop", what: "two of three are stopped", durationMs: [2_000, 12_000], boundMs, begin: stopping(majority) },
+  {
+    name: "zookeeper-majority-stop",
+    what: "two of three are stopped",
+    durationMs: [2_000, 12_000],
+    boundMs: afterQuorum,
+    begin: stopping(majority),
+  },
   {
     name: "zookeeper-cut",
     what: "a ZooKeeper server is cut off from the others, not from brokers",

@@ -65,10 +65,12 @@ export interface CommitEvent extends AtMoment {
   readonly offset: number;
   readonly sentAt: number;
   readonly isAccepted: boolean;
+  /** The client may commit less than the group has: one that joined anew may hand over what it had fetched before. */
+  readonly mayMoveBack?: boolean;
   readonly error?: string;
 }
 
-/** What the group's coordinator says is committed, asked for at `sentAt`. */
+/** What the group's coordinator says is committed, asked for at `sentAt`; -1: nothing any more. */
 export interface CommittedEvent extends AtMoment {
   readonly kind: "committed";
   readonly group: string;
@@ -124,9 +126,9 @@ export interface FaultEvent extends AtMoment {
   readonly kind: "fault";
   readonly round: number;
   readonly name: string;
-  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole";
+  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole" | "silent too long";
   readonly targets: readonly string[];
-  /** From the end: full service has to be back in this time. */
+  /** From the end: full service has to be back in this time. Of a silence: as long as it may be. */
   readonly boundMs: number;
 }
 

@@ -30,6 +30,8 @@ export class BrokerNode {
   readonly place: BrokerPlace;
   /** Told of every end that we did not cause. */
   readonly #endedByItself: (id: number, end: ProcessEnd) => void;
+  /** Before its command, on its node. */
+  #prefix: readonly string[] = [];
   #process: KeptProcess | null = null;
   #isMeantToEnd = false;
   #isReady = false;
@@ -66,6 +68,11 @@ export class BrokerNode {
     return this.#isReady && this.pid !== null;
   }
 
+  /** From its next start on: its own machine, so to speak. */
+  runUnder(prefix: readonly string[]): void {
+    this.#prefix = prefix;
+  }
+
   /** Starts the process; does not wait until it serves. */
   async launch(): Promise<void> {
     const { folder, node, mutant } = this.place;
@@ -78,7 +85,7 @@ export class BrokerNode {
     const hook = mutant === null ? [] : ["--import", mutantHook];
     const process = new KeptProcess(globalThis.process.execPath, [...hook, mainFile, "broker", "--config", configFile], {
       logFile: this.logFile,
-      prefix: node.prefix,
+      prefix: [...node.prefix, ...this.#prefix],
       environment: { NODE_COMPILE_CACHE: join(folder, "..", "compiled"), ...(mutant === null ? {} : { OTTLA_MUTANT: mutant }) },
       onMessage: (message) => {
         if ((message as BrokerReport).kind === "ready" && this.#process === process) this.#isReady = true;

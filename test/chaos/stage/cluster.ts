@@ -12,6 +12,8 @@ const zookeepers = 3;
 
 export interface ClusterOptions {
   readonly brokers: number;
+  /** Brokers that are not started with the others: see `addBroker`. */
+  readonly spares?: number;
   /** Milliseconds. */
   readonly sessionTimeoutMs: number;
   readonly tickTimeMs: number;
@@ -20,7 +22,7 @@ export interface ClusterOptions {
   readonly endedByItself: (id: number, end: ProcessEnd) => void;
   /** Why nothing can be cut, when this run has no namespaces of its own. */
   readonly cannotCut: string;
-  /** Before any process is started; what it returns is called when all have ended. */
+  /** Before any process is started, and of the spare ones too; what it returns is called when all have ended. */
   readonly prepare?: (brokers: readonly BrokerNode[]) => Promise<() => Promise<void>>;
   /** Stays when the run is over. */
   readonly keepsFolder: boolean;
@@ -30,14 +32,15 @@ export interface ClusterOptions {
 export class Cluster {
   readonly network: Network;
   readonly folder: string;
-  readonly brokers: readonly BrokerNode[];
   readonly zookeepers: readonly ZookeeperNode[];
   readonly #keepsFolder: boolean;
+  readonly #withSpares: readonly BrokerNode[];
+  #size: number;
   /** Null: nothing was prepared. */
   #undo: (() => Promise<void>) | null = null;
 
   private constructor(network: Network, folder: string, ports: readonly number[], options: ClusterOptions) {
-    const { brokers, sessionTimeoutMs, tickTimeMs, settings, mutant, endedByItself } = options;
+    const { brokers, spares = 0, sessionTimeoutMs, tickTimeMs, settings, mutant, endedByItself } = options;
     this.network = network;
     this.folder = folder;
     this.#keepsFolder = options.keepsFolder;
@@ -57,7 +60,8 @@ export class Cluster {
       "zookeeper.session.timeout.ms": sessionTimeoutMs,
       ...settings,
     };
-    this.brokers = Array.from({ length: brokers }, (_, at) => {
+    this.#size = brokers;
+    this.#withSpares = Array.from({ length: brokers + spares }, (_, at) => {
       const [id, node] = [at + 1, network.node(brokerName(at + 1))];
       const place = { id, node, port: port(3), peerPort: port(4), folder: join(folder, brokerName(id)), settings: common, mutant };
       return new BrokerNode(place, endedByItself);
@@ -67,7 +71,7 @@ export class Cluster {
   /** Resolves when every broker serves clients. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const names = [
-      ...Array.from({ length: options.brokers }, (_, at) => brokerName(at + 1)),
+      ...Array.from({ length: options.brokers + (options.spares ?? 0) }, (_, at) => brokerName(at + 1)),
       ...Array.from({ length: zookeepers }, (_, at) => zookeeperName(at + 1)),
     ];
     const network = isInside() ? await cuttableNetwork(names) : plainNetwork(names, options.cannotCut);
@@ -75,7 +79,7 @@ export class Cluster {
     // every node has an address of its own, so one set of ports does for all
     const cluster = new Cluster(network, folder, isInside() ? [2888, 3888, 2181, 9092, 9093] : await freePorts(5), options);
     try {
-      if (options.prepare !== undefined) cluster.#undo = await options.prepare(cluster.brokers);
+      if (options.prepare !== undefined) cluster.#undo = await options.prepare(cluster.#withSpares);
       await Promise.all(cluster.zookeepers.map((server) => server.launch()));
       await Promise.all(cluster.zookeepers.map((server) => server.serving()));
       await Promise.all(cluster.brokers.map((broker) => broker.start()));
@@ -84,6 +88,19 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** Those that belong to it by now. */
+  get brokers(): readonly BrokerNode[] {
+    return this.#withSpares.slice(0, this.#size);
+  }
+
+  /** One more belongs to it from now on, and is to be started; null: there is no other. */
+  addBroker(): BrokerNode | null {
+    const spare = this.#withSpares[this.#size];
+    if (spare === undefined) return null;
+    this.#size++;
+    return spare;
   }
 
   get bootstrap(): string[] {

@@ -6,16 +6,21 @@ const everyMs = 1_000;
 const readBytes = 1 << 20;
 const alarming = /DATA DIVERGENCE|InvariantViolation/;
 
+/** It may grow. */
+interface WatchedCluster {
+  readonly brokers: readonly BrokerNode[];
+}
+
 /** Once a second, of every broker: what memory it takes, and how many lines it has written to its log. */
 export class ProcessWatch {
-  readonly #brokers: readonly BrokerNode[];
+  readonly #cluster: WatchedCluster;
   readonly #history: History;
   readonly #read = new Map<number, { bytes: number; rest: string }>();
   #timer: NodeJS.Timeout | null = null;
   #isLooking = false;
 
-  constructor(brokers: readonly BrokerNode[], history: History) {
-    this.#brokers = brokers;
+  constructor(cluster: WatchedCluster, history: History) {
+    this.#cluster = cluster;
     this.#history = history;
   }
 
@@ -23,7 +28,7 @@ export class ProcessWatch {
     this.#timer = setInterval(() => {
       if (this.#isLooking) return;
       this.#isLooking = true;
-      void Promise.all(this.#brokers.map((broker) => this.#look(broker))).finally(() => {
+      void Promise.all(this.#cluster.brokers.map((broker) => this.#look(broker))).finally(() => {
         this.#isLooking = false;
       });
     }, everyMs);

@@ -4,6 +4,7 @@ import {
   noAlarms,
   noErrorStorm,
   noneEndedByItself,
+  othersGoOn,
   replicasAreIdentical,
   serviceReturns,
   viewsAgree,
@@ -68,6 +69,13 @@ test("service that does not return", () => {
     { what: "round 1, kill (broker-1): every partition served was not reached within 500 ms of its end" },
   ]);
   expect(serviceReturns(evidence([fault("not whole", 3)]))).toHaveLength(1);
+});
+
+test("a partition that waits for a fault to end", () => {
+  expect(othersGoOn(evidence([fault("begins", 1), fault("served", 3)]))).toEqual([]);
+  expect(othersGoOn(evidence([fault("silent too long", 3)]))).toMatchObject([
+    { what: "round 1, kill (broker-1): a partition acknowledged nothing for longer than 500 ms" },
+  ]);
 });
 
 const admin = (at: number, change: Partial<AdminEvent>): AdminEvent => ({

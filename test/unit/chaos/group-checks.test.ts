@@ -21,6 +21,16 @@ describe("a committed position", () => {
     expect(commitsNeverMoveBack(evidence([commit("a", 20, 100, false), committed(10, 200)]))).toEqual([]);
     expect(commitsNeverMoveBack(evidence([commit("a", 20, 203), committed(10, 200)]))).toEqual([]);
   });
+
+  test("is moved back by a client that may do so, and is not to move back by itself from there", () => {
+    const back = (offset: number, at: number) => ({ ...commit("b", offset, at), mayMoveBack: true });
+    const events = [commit("a", 20, 100), committed(20, 150), back(10, 200)];
+    expect(commitsNeverMoveBack(evidence([...events, committed(10, 210), committed(10, 300)]))).toEqual([]);
+    // asked before the commit was sent, and before it was answered
+    expect(commitsNeverMoveBack(evidence([...events, committed(20, 194), committed(10, 199), committed(10, 300)]))).toEqual([]);
+    expect(commitsNeverMoveBack(evidence([...events, back(15, 300), committed(10, 400)]))).toHaveLength(1);
+    expect(commitsNeverMoveBack(evidence([commit("a", 20, 100), commit("b", 10, 200), committed(10, 300)]))).toHaveLength(1);
+  });
 });
 
 describe("a partition of a group", () => {

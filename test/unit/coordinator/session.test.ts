@@ -7,6 +7,33 @@ import { silentLogger } from "../../../protocol/base/logger.ts";
 const timeoutMs = 3000;
 const deaf: SessionWire = { start: () => {}, send: () => {}, dropLink: () => {}, endSession: (done) => done(), kill: () => {} };
 
+test("a wall clock that was set forward costs the proof only until the next answer, which is asked for at once", () => {
+  const time = { monotonicMs: 1000, wallMs: 5_000_000 };
+  const answers: (() => void)[] = [];
+  const wires: WireHandlers[] = [];
+  const coordinator = new SessionCoordinator({
+    newWire: (handlers) => {
+      wires.push(handlers);
+      return { ...deaf, send: (_, answered) => answers.push(() => answered({ kind: "node", node: null })) };
+    },
+    chroot: "",
+    clock: { monotonicMs: () => time.monotonicMs, nowMs: () => time.wallMs, schedule: () => ({ cancel: () => {} }) },
+    log: silentLogger,
+  });
+  wires[0]!.linkUp({ id: "1", timeoutMs, sentMs: time.monotonicMs });
+  expect(coordinator.provedUntilMs).toBe(time.monotonicMs + timeoutMs);
+  expect(answers).toHaveLength(0);
+  time.wallMs += 3_600_000;
+  expect(coordinator.provedUntilMs).toBeLessThan(time.monotonicMs);
+  expect(coordinator.provedUntilMs).toBeLessThan(time.monotonicMs);
+  expect(answers).toHaveLength(1);
+  answers[0]!();
+  expect(coordinator.provedUntilMs).toBe(time.monotonicMs + timeoutMs);
+  time.wallMs += 3_600_000;
+  expect(coordinator.provedUntilMs).toBeLessThan(time.monotonicMs);
+  expect(answers).toHaveLength(2);
+});
+
 test("a link that comes up once its session is over connects nothing: the next session does", async () => {
   const time = { nowMs: 1000 };
   const wires: WireHandlers[] = [];
