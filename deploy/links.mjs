@@ -30,7 +30,8 @@ function understand([name = "list", ...words], names) {
 
 function print(links) {
   const width = Math.max(...[...links.keys()].map((name) => name.length));
-  for (const [name, fault] of links) process.stdout.write(`${name.padEnd(width)}  ${fault ?? "-"}\n`);
+  // at once: `head` may read no more than the first lines
+  process.stdout.write([...links].map(([name, fault]) => `${name.padEnd(width)}  ${fault ?? "-"}\n`).join(""));
 }
 
 try {

@@ -23,6 +23,12 @@ export async function docker(...args: string[]): Promise<string> {
   return (await runToSuccess("docker", args)).stdout.toString().trim();
 }
 
+/** Runs compose, whichever there is. Its exit code says how it went. */
+export function dockerCompose(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CommandResult> {
+  const [command, ...words] = hasPlugin ? ["docker", "compose", ...args] : ["docker-compose", ...args];
+  return runCommand(command, words, { cwd: root, env, timeoutMs: composeMaxMs });
+}
+
 export interface ComposeOptions {
   /** From the checkout's root. */
   readonly file: string;
@@ -75,9 +81,7 @@ export class ComposeCluster {
   /** Any command of compose, on these containers. */
   compose(...words: string[]): Promise<CommandResult> {
     const { file, project } = this.#options;
-    const args = ["--file", file, "--project-name", project, ...words];
-    const [command, ...all] = hasPlugin ? ["docker", "compose", ...args] : ["docker-compose", ...args];
-    return runCommand(command, all, { cwd: root, env: { ...this.#variables }, timeoutMs: composeMaxMs });
+    return dockerCompose(["--file", file, "--project-name", project, ...words], this.#variables);
   }
 
   async stop(): Promise<void> {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
-import { waitUntil } from "../support/wait-until.ts";
+import { becomesBalanced, becomesInSync, partitionsOf } from "./calm.ts";
 import { ComposeCluster, docker, skippedBecause } from "./compose-cluster.ts";
 import { type ContainerFault, containerFaults } from "./container-faults.ts";
 import { Traffic } from "./traffic.ts";
@@ -15,7 +15,6 @@ const sessionTimeoutMs = 18_000;
 const servedMaxMs = 10_000;
 /** From when others have acknowledged: they lead for a while before it is over. */
 const faultLastsMs = 4_000;
-const calmMaxMs = 60_000;
 const victims = ["a leader", "the controller"] as const;
 
 describe.skipIf(skippedBecause !== null)(`containers under faults${skippedBecause === null ? "" : ` (skipped: ${skippedBecause})`}`, () => {
@@ -43,27 +42,6 @@ describe.skipIf(skippedBecause !== null)(`containers under faults${skippedBecaus
     if (folder !== undefined) await removeTestFolder(folder);
   });
 
-  async function partitionsNow() {
-    const [now] = orThrow(await admin.describeTopics([topic]));
-    return now?.partitions ?? [];
-  }
-
-  const inSync = () =>
-    waitUntil("every replica to be in sync", async () => (await partitionsNow()).every(({ isr }) => isr.length === 3), {
-      timeoutMs: calmMaxMs,
-    });
-
-  /** Each fault has leaders to hit: whose session has ended would lead again after minutes only. */
-  const balanced = () =>
-    waitUntil(
-      "every broker to lead what it is preferred for",
-      async () => {
-        await admin.electLeaders("preferred");
-        return (await partitionsNow()).every(({ leader, replicas }) => leader === replicas[0]);
-      },
-      { timeoutMs: calmMaxMs, pauseMs: 500 },
-    );
-
   async function victimOf(who: (typeof victims)[number]): Promise<number> {
     const { controllerId, brokers } = await admin.describeCluster();
     return who === "the controller" ? controllerId : (brokers.find(({ id }) => id !== controllerId)?.id ?? -1);
@@ -73,7 +51,7 @@ describe.skipIf(skippedBecause !== null)(`containers under faults${skippedBecaus
   async function undergo(fault: ContainerFault, victim: number): Promise<void> {
     const { history, service } = traffic;
     const container = await cluster.containerId(`broker${victim}`);
-    const concerned = (await partitionsNow()).filter(({ leader }) => leader === victim).map(({ partition }) => partition);
+    const concerned = (await partitionsOf(admin, topic)).filter(({ leader }) => leader === victim).map(({ partition }) => partition);
     expect(concerned).not.toEqual([]);
     const tell = (moment: "begins" | "ends" | "served" | "whole") =>
       history.add({ kind: "fault", round, name: fault.name, moment, targets: [`broker ${victim}`], boundMs: servedMaxMs });
@@ -89,7 +67,7 @@ describe.skipIf(skippedBecause !== null)(`containers under faults${skippedBecaus
     const endedAt = history.now();
     const isServedAfterwards = await service.servedAfter(endedAt, servedMaxMs);
     tell("served");
-    await inSync();
+    await becomesInSync(admin, topic);
     tell("whole");
     const during = isServedMeanwhile ? `for ${duringMs.toFixed(0)} ms` : "all the time";
     console.log(`broker ${victim} ${fault.name}: no acknowledgement ${during}, afterwards for ${longestMs(endedAt).toFixed(0)} ms`);
@@ -100,8 +78,8 @@ describe.skipIf(skippedBecause !== null)(`containers under faults${skippedBecaus
   const cases = containerFaults(`${project}_ottla`).flatMap((fault) => victims.map((who) => ({ fault, who })));
   test.each(cases)(`acknowledges again within ${servedMaxMs / 1000} s when $who $fault.name`, async ({ fault, who }) => {
     round++;
-    await inSync();
-    await balanced();
+    await becomesInSync(admin, topic);
+    await becomesBalanced(admin, topic);
     await undergo(fault, await victimOf(who));
   });
 
