@@ -42,17 +42,22 @@ export async function findOrStartDaemon() {
   return { stop: null, reason: "dockerd was started but does not answer (it may lack privileges here)" };
 }
 
+const baseTags = ["node:24-bookworm-slim", "zookeeper:3.8"];
+const linksTag = "ghcr.io/shopify/toxiproxy:2.12.0";
+
 /**
- * Provides the base images of docker-compose.yml: pulled, or built from Debian's packages where nothing can be pulled. True when they are
- * stand-ins.
+ * Provides the images that our compose files take from elsewhere: pulled, or built from packages where nothing can be pulled. `reason` and
+ * `linksReason` are null, or why docker-compose.yml, or docker-compose.chaos.yml, cannot run; `standIns` is true when they were built here.
  */
 export function provideImages(root) {
-  const tags = ["node:24-bookworm-slim", "zookeeper:3.8"];
-  const missing = () => tags.filter((tag) => !succeeds("docker", ["image", "inspect", tag]));
+  const missing = () => [...baseTags, linksTag].filter((tag) => !succeeds("docker", ["image", "inspect", tag]));
   for (const tag of missing()) spawnSync("docker", ["pull", "--quiet", tag], { stdio: "ignore", timeout: 300_000 });
-  if (missing().length > 0) {
-    const built = spawnSync(join(root, "deploy", "offline-images.sh"), [], { stdio: ["ignore", "inherit", "inherit"] });
-    if (built.status !== 0) return { reason: "the images can neither be pulled nor built from packages here", standIns: false };
-  }
-  return { reason: null, standIns: succeeds("docker", ["image", "inspect", "ottla-offline-base:bookworm"]) };
+  if (missing().length > 0) spawnSync(join(root, "deploy", "offline-images.sh"), [], { stdio: ["ignore", "inherit", "inherit"] });
+  const left = missing();
+  const reason = "the images can neither be pulled nor built from packages here";
+  return {
+    reason: left.some((tag) => baseTags.includes(tag)) ? reason : null,
+    linksReason: left.length > 0 ? reason : null,
+    standIns: succeeds("docker", ["image", "inspect", "ottla-offline-base:bookworm"]),
+  };
 }

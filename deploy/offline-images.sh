@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Builds stand-ins for the public images that docker-compose.yml uses, under the same tags, from Debian's packages and npm:
-# for machines that cannot pull images. Needs root, debootstrap and a Docker daemon. Images that are there already are left alone.
+# Builds stand-ins for the public images that our compose files use, under the same tags, from Debian's packages, npm and, where there is
+# Go, its modules: for machines that cannot pull images. Needs root, debootstrap and a Docker daemon. Images that are there already are left
+# alone.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 suite=bookworm
 node_tag=node:24-bookworm-slim
 zookeeper_tag=zookeeper:3.8
+toxiproxy_version=2.12.0
+toxiproxy_tag=ghcr.io/shopify/toxiproxy:$toxiproxy_version
 
 have() { docker image inspect "$1" >/dev/null 2>&1; }
 say() { printf 'offline-images: %s\n' "$*" >&2; }
@@ -15,7 +18,7 @@ for tool in docker debootstrap npm; do
   command -v "$tool" >/dev/null || { say "missing: $tool (apt-get install docker.io debootstrap npm)"; exit 1; }
 done
 docker info >/dev/null 2>&1 || { say "no Docker daemon answers; start dockerd first"; exit 1; }
-if have "$node_tag" && have "$zookeeper_tag"; then say "nothing to do"; exit 0; fi
+if have "$node_tag" && have "$zookeeper_tag" && have "$toxiproxy_tag"; then say "nothing to do"; exit 0; fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -54,3 +57,18 @@ if ! have "$zookeeper_tag"; then
   docker build --quiet --tag "$zookeeper_tag" --build-arg BASE="$base" "$work/zookeeper" >/dev/null
 fi
 say "ready: $node_tag, $zookeeper_tag"
+
+# 4. Toxiproxy: docker-compose.chaos.yml alone needs it, and all else works without
+build_toxiproxy() {
+  local module=github.com/Shopify/toxiproxy/v2
+  mkdir -p "$work/toxiproxy"
+  (cd "$work/toxiproxy" && export CGO_ENABLED=0 GOBIN="$work/toxiproxy" && for program in server cli; do
+    go install -ldflags "-s -w -X $module.Version=$toxiproxy_version" "$module/cmd/$program@v$toxiproxy_version" || exit 1
+  done) >"$work/toxiproxy.log" 2>&1 || { tail -n 3 "$work/toxiproxy.log" >&2; return 1; }
+  cp "$here/offline/toxiproxy.Dockerfile" "$work/toxiproxy/Dockerfile"
+  docker build --quiet --tag "$toxiproxy_tag" "$work/toxiproxy" >/dev/null
+}
+if ! have "$toxiproxy_tag"; then
+  if command -v go >/dev/null; then say "building $toxiproxy_tag"; build_toxiproxy || say "not built: $toxiproxy_tag"
+  else say "not built: $toxiproxy_tag (it takes Go)"; fi
+fi

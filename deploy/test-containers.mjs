@@ -1,4 +1,4 @@
-// npm run test:containers: the suite that drives docker-compose.yml. Finds or starts a Docker daemon; where there can be none, the tests
+// npm run test:containers: the suite that drives our compose files. Finds or starts a Docker daemon; where there can be none, the tests
 // are skipped and say why.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { orExit, root, setUp } from "./set-up.mjs";
 await orExit(async () => {
   const { node } = setUp({ debian: [], optional: ["docker"] });
   const daemon = await findOrStartDaemon();
-  const images = daemon.reason === null ? provideImages(root) : { reason: daemon.reason, standIns: false };
+  const images = daemon.reason === null ? provideImages(root) : { reason: daemon.reason, linksReason: daemon.reason, standIns: false };
   const reports = join(root, "dist", "test-report");
   mkdirSync(reports, { recursive: true });
   const report = join(reports, process.env.OTTLA_TEST_REPORT ?? "containers.json");
@@ -18,6 +18,7 @@ await orExit(async () => {
     ...process.env,
     PATH: `${join(node, "..")}:${process.env.PATH}`,
     OTTLA_CONTAINERS_SKIPPED_BECAUSE: images.reason ?? "",
+    OTTLA_LINKS_SKIPPED_BECAUSE: images.linksReason ?? "",
     // the image that cleans up after testcontainers cannot be pulled where the others cannot
     ...(images.standIns ? { TESTCONTAINERS_RYUK_DISABLED: "true" } : {}),
   };

@@ -1,68 +1,27 @@
-import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { DockerComposeEnvironment, type StartedDockerComposeEnvironment, Wait } from "testcontainers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { freePorts } from "../support/free-ports.ts";
 import { waitUntil } from "../support/wait-until.ts";
+import { ComposeCluster, docker, skippedBecause } from "./compose-cluster.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const skippedBecause = process.env.OTTLA_CONTAINERS_SKIPPED_BECAUSE || null;
 const brokers = ["broker1", "broker2", "broker3"] as const;
-const startMaxMs = 600_000;
-const project = `ottla-test-${process.pid}`;
-
-function succeeds(command: string, args: readonly string[]): boolean {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
-}
-
-const hasPlugin = succeeds("docker", ["compose", "version"]);
-
-/** Runs docker in the foreground; its output is the test's. */
-function docker(...args: string[]): string {
-  const result = spawnSync("docker", args, { encoding: "utf8" });
-  if (result.status !== 0) throw new Error(`docker ${args.join(" ")}: ${result.stderr}`);
-  return result.stdout.trim();
-}
 
 describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause === null ? "" : ` (skipped: ${skippedBecause})`}`, () => {
-  let environment: StartedDockerComposeEnvironment;
-  let bootstrap: string[];
-  let variables: Record<string, string>;
+  let cluster: ComposeCluster;
+  let bootstrap: readonly string[];
   let admin: Admin;
 
   beforeAll(async () => {
-    const ports = await freePorts(3);
-    bootstrap = ports.map((port) => `127.0.0.1:${port}`);
-    variables = Object.fromEntries(ports.map((port, index) => [`OTTLA_PORT_${index + 1}`, String(port)]));
-    const compose = new DockerComposeEnvironment(root, "docker-compose.yml")
-      .withProjectName(project)
-      .withBuild()
-      .withEnvironment(variables)
-      .withStartupTimeout(startMaxMs)
-      .withDefaultWaitStrategy(Wait.forHealthCheck());
-    // Debian's docker-compose where the compose plugin is missing
-    if (!hasPlugin) compose.withClientOptions({ executable: { standalone: true, executablePath: "docker-compose" } });
-    environment = await compose.up();
+    cluster = await ComposeCluster.start({ file: "docker-compose.yml", project: `ottla-test-${process.pid}` });
+    bootstrap = cluster.bootstrap;
     admin = new Admin({ bootstrap });
   });
 
   afterAll(async () => {
     await admin?.close();
-    await environment?.down({ removeVolumes: true, timeout: 10_000 });
+    await cluster?.stop();
   });
 
-  /** By label: the compose plugin and Debian's docker-compose name containers differently. Stopped ones too. */
-  const containerId = (service: string): string =>
-    docker(
-      "ps",
-      "--all",
-      "--quiet",
-      "--filter",
-      `label=com.docker.compose.project=${project}`,
-      "--filter",
-      `label=com.docker.compose.service=${service}`,
-    );
+  const health = async (service: string) => docker("inspect", "--format", "{{.State.Health.Status}}", await cluster.containerId(service));
 
   test("runs three healthy brokers as an ordinary user, reachable from the host", async () => {
     const described = await admin.describeCluster();
@@ -70,24 +29,24 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
       bootstrap.map((address, index) => `${index + 1} ${address}`),
     );
     for (const service of brokers) {
-      expect(docker("inspect", "--format", "{{.State.Health.Status}}", containerId(service))).toBe("healthy");
-      expect(docker("exec", containerId(service), "id", "-un")).toBe("node");
+      expect(await health(service)).toBe("healthy");
+      expect(await docker("exec", await cluster.containerId(service), "id", "-un")).toBe("node");
     }
   });
 
-  test("serves the containers' own network under its own addresses", () => {
-    const text = docker("exec", containerId("broker1"), "ottla", "cluster", "describe", "--bootstrap", "broker2:9092", "--json");
+  test("serves the containers' own network under its own addresses", async () => {
+    const id = await cluster.containerId("broker1");
+    const text = await docker("exec", id, "ottla", "cluster", "describe", "--bootstrap", "broker2:9092", "--json");
     for (const service of brokers) expect(text).toContain(service);
   });
 
-  test("measures the brokers from a container of its own", () => {
+  test("measures the brokers from a container of its own", async () => {
     const load = ["--scenario", "produce/1KiB/acks-all/3-copies/none", "--quick", "--seconds", "2"];
-    const args = ["--project-name", project, "--profile", "load", "run", "--rm", "load", ...load];
-    const [command, ...words] = hasPlugin ? ["docker", "compose", ...args] : ["docker-compose", ...args];
-    const { status, stdout, stderr } = spawnSync(command, words, { cwd: root, encoding: "utf8", env: { ...process.env, ...variables } });
-    expect(status, `${stdout}${stderr}`).toBe(0);
-    expect(stdout).toMatch(/produced, records\/s \(higher is better\) +[\d,]+/);
-    expect(stdout).toMatch(/bench-results\/\S+\.html and \.json/);
+    const { exitCode, stdout, stderr } = await cluster.compose("--profile", "load", "run", "--rm", "load", ...load);
+    const printed = stdout.toString();
+    expect(exitCode, `${printed}${stderr}`).toBe(0);
+    expect(printed).toMatch(/produced, records\/s \(higher is better\) +[\d,]+/);
+    expect(printed).toMatch(/bench-results\/\S+\.html and \.json/);
   });
 
   test("loses nothing when a broker's container is killed", async () => {
@@ -105,10 +64,11 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
     await send(0, 1000);
     const [described] = orThrow(await admin.describeTopics([topic]));
     const victim = `broker${described?.partitions[0]?.leader}`;
+    const id = await cluster.containerId(victim);
     const sending = send(1000, 3000);
-    docker("kill", "--signal", "KILL", containerId(victim));
+    await docker("kill", "--signal", "KILL", id);
     await sending;
-    docker("start", containerId(victim));
+    await docker("start", id);
     await waitUntil(
       "the in-sync sets to be whole",
       async () => {
@@ -127,12 +87,10 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
   });
 
   test("a broker's container stops cleanly on SIGTERM", async () => {
-    const id = containerId("broker2");
-    docker("stop", "--time", "25", id);
-    expect(docker("inspect", "--format", "{{.State.ExitCode}}", id)).toBe("0");
-    docker("start", id);
-    await waitUntil("it to be healthy again", () => docker("inspect", "--format", "{{.State.Health.Status}}", id) === "healthy", {
-      timeoutMs: 60_000,
-    });
+    const id = await cluster.containerId("broker2");
+    await docker("stop", "--time", "25", id);
+    expect(await docker("inspect", "--format", "{{.State.ExitCode}}", id)).toBe("0");
+    await docker("start", id);
+    await waitUntil("it to be healthy again", async () => (await health("broker2")) === "healthy", { timeoutMs: 60_000 });
   });
 });
