@@ -82,6 +82,10 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
   return servedApis(
     {
       partitions: table,
+      consumed: {
+        leader: (ref) => table.find(ref)?.reader() ?? "NOT_LEADER_OR_FOLLOWER",
+        changed: (refs, deadlineMs, aborted) => table.changed(refs, deadlineMs, aborted),
+      },
       images,
       controller,
       coordinators: (topicMaker) =>
