@@ -67,7 +67,10 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
   const clients = new ClientListeners({
     transport,
     dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, served.joined))),
-    limits: () => served.inForce.now.network,
+    limits: () => {
+      const { network } = served.inForce.now;
+      return { ...network, connectionsMax: Math.min(network.connectionsMax, options.descriptors.clientConnectionsMax) };
+    },
     memoryMaxBytes: clientMemoryBytes(settings, options.memoryBytes),
     slabs: options.slabs,
     clock,

@@ -44,6 +44,8 @@ export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"
   readonly directories: readonly string[];
   /** Those that cannot be used from the beginning. */
   readonly offline: readonly OfflineDirectory[];
+  /** Absent: as many as there are. */
+  readonly logsMax?: number;
 }
 
 /**
@@ -74,7 +76,7 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
   const moves = await settleMoves(stores, parts.log);
   if (offline.length === 0) await settleNamesakes(stores, parts.log);
-  return new LogDirectories(parts, stores, offline, moves);
+  return new LogDirectories(parts, stores, offline, moves, options.logsMax);
 }
 
 /**
