@@ -18,7 +18,7 @@ import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
-import { clientMemoryBytes } from "./shares.ts";
+import { clientMemoryBytes, tooLittleMemory } from "./shares.ts";
 
 /** What is served, and when. */
 export interface Served
@@ -38,6 +38,8 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
   const { brokerId, replication } = settings;
   const { table, updates, controller } = served;
   const logger = (part: string) => options.log.child({ part });
+  const warning = tooLittleMemory(settings, options.memoryBytes);
+  if (warning !== null) options.log.warn({}, warning);
   const producerIds = new ProducerIds({ coordinator, brokerId, membership: served.membership, clock, log: logger("api") });
   const apis = allApis(options, producerIds, served);
   const peerServer = new PeerServer(transport, {

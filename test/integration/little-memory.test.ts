@@ -8,7 +8,13 @@ import { RawLink } from "../support/outside/raw-link.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { Workload } from "../support/workload.ts";
 
-const limitMib = 200;
+const limitMib = 256;
+/** What is told to a broker of so little memory, that its clients do not take it all. */
+const sized = {
+  "queued.max.request.bytes": 16_777_216,
+  "socket.request.max.bytes": 10_000_000,
+  "ottla.log.tail.cache.max.bytes": 8_388_608,
+};
 /** The broker that may not have more. */
 const poor = 3;
 const recordBytes = 900_000;
@@ -20,7 +26,11 @@ let admin: Admin;
 
 beforeAll(async () => {
   if (limit === null) return;
-  cluster = await TestCluster.start({ prefixOf: { [poor]: limit.prefix }, settings: { "zookeeper.session.timeout.ms": 6_000 } });
+  cluster = await TestCluster.start({
+    prefixOf: { [poor]: limit.prefix },
+    settings: { "zookeeper.session.timeout.ms": 6_000 },
+    settingsOf: { [poor]: sized },
+  });
   admin = new Admin({ bootstrap: cluster.bootstrap });
 });
 
@@ -37,11 +47,11 @@ afterAll(async () => {
 async function greedy(topic: string): Promise<() => Promise<void>> {
   const producers = Array.from({ length: 4 }, () => new Producer({ bootstrap: cluster.bootstrap, acks: 1 }));
   const send = (producer: Producer) => producer.send({ topic, value: Buffer.alloc(recordBytes, "x") }).catch(() => undefined);
-  await Promise.all(Array.from({ length: 40 }, (_, i) => send(producers[i % 4]!)));
+  await Promise.all(Array.from({ length: 20 }, (_, i) => send(producers[i % 4]!)));
   const fetch = fetchFrame(orThrow(await admin.describeTopics([topic]))[0]?.topicId ?? "");
   const links = await Promise.all(Array.from({ length: 60 }, () => RawLink.open(cluster.address(poor))));
   for (const link of links) link.stopReading().send(Buffer.concat(Array.from({ length: 100 }, () => fetch)));
-  const sends = Array.from({ length: 80 }, (_, i) => send(producers[i % 4]!));
+  const sends = Array.from({ length: 40 }, (_, i) => send(producers[i % 4]!));
   return async () => {
     for (const link of links) link.drop();
     await Promise.all(sends);
@@ -87,9 +97,9 @@ test.skipIf(limit === null)(
       await limit!.set((await limit!.usedMib()) + 2);
       const stopAgain = await greedy("large");
       await waitUntil("it to be killed", async () => {
-      await limit!.set((await limit!.usedMib()) - 1).catch(() => undefined);
-      return !watch.isAlive();
-    });
+        await limit!.set((await limit!.usedMib()) - 1).catch(() => undefined);
+        return !watch.isAlive();
+      });
       await goesOn("the others to go on");
       await limit!.set(null);
       await cluster.startBroker(poor);
