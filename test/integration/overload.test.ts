@@ -20,7 +20,7 @@ const mebibyte = 1024 * 1024;
 const clientMemoryMib = 64;
 const tailCacheMib = 8;
 /** What clients may take, as much again that is waste until it is collected, the tails of the logs, and what a broker takes in any case. */
-const residentMaxMib = 2 * clientMemoryMib + tailCacheMib + 200;
+const residentMaxMib = 2 * clientMemoryMib + tailCacheMib + 300;
 /** A neighbour's requests are answered within milliseconds on an idle machine; this bound is for a busy one. */
 const latencyMaxMs = 5_000;
 /** What would show that brokers, sessions or leaderships were disturbed. */
@@ -42,8 +42,11 @@ beforeAll(async () => {
     prefixOf: { [target]: machine.prefix },
     settings: {
       "queued.max.request.bytes": clientMemoryMib * mebibyte,
+      "socket.request.max.bytes": 10_000_000,
       "ottla.log.tail.cache.max.bytes": tailCacheMib * mebibyte,
       "zookeeper.session.timeout.ms": 6_000,
+      // on a busy machine a process may wait for a second to run at all
+      "broker.suspect.timeout.ms": 2_000,
       "replica.lag.time.max.ms": 20_000,
     },
   });
