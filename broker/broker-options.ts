@@ -7,6 +7,7 @@ import type { Transport } from "../protocol/base/transport.ts";
 import type { SlabPool } from "../protocol/wire/slab-pool.ts";
 import type { SettingTexts } from "./runtime/config/resolve.ts";
 import type { BrokerSettings } from "./runtime/config/start-settings.ts";
+import type { DescriptorShares } from "./runtime/descriptors.ts";
 import type { FileSystem } from "./runtime/files.ts";
 
 /** Everything a broker gets from outside. */
@@ -20,6 +21,8 @@ export interface BrokerOptions {
   readonly files: FileSystem;
   /** The memory that this process may use: the machine's, or its container's. */
   readonly memoryBytes: number;
+  /** What this process's limit of open files leaves for what. */
+  readonly descriptors: DescriptorShares;
   /** For what arrives in large pieces, and for the ends of the logs. */
   readonly slabs: SlabPool;
   readonly openCoordinator: () => Coordinator;

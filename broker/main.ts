@@ -3,6 +3,7 @@ import { hostname, totalmem } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { openZookeeper } from "../coordinator-client/zookeeper-coordinator.ts";
 import { InvariantViolation } from "../protocol/base/invariant.ts";
+import type { Logger } from "../protocol/base/logger.ts";
 import { nodeClock } from "../protocol/node/node-clock.ts";
 import { nodeRandom } from "../protocol/node/node-random.ts";
 import { nodeTransport } from "../protocol/node/node-transport.ts";
@@ -10,6 +11,8 @@ import { SlabPool } from "../protocol/wire/slab-pool.ts";
 import { Broker } from "./broker.ts";
 import { readConfig } from "./runtime/config/read-config.ts";
 import type { BrokerSettings } from "./runtime/config/start-settings.ts";
+import { DescriptorShortage } from "./runtime/descriptor-shortage.ts";
+import { type DescriptorShares, descriptorLimit, descriptorShares, fewDescriptors } from "./runtime/descriptors.ts";
 import { DirectWrites } from "./runtime/direct-writes.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
 import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
@@ -31,6 +34,9 @@ export type BrokerReport =
   | { readonly kind: "stopping"; readonly unclosedLogs: number };
 
 const stopReportIntervalMs = 500;
+
+const fewDescriptorsWords =
+  "the limit of open files is low: client connections and logs are bounded by it. Raise it (ulimit -n, LimitNOFILE)";
 
 /** A bug was found (sysexits.h: EX_SOFTWARE). */
 const exitBug = 70;
@@ -58,8 +64,9 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     clock: nodeClock,
     random: nodeRandom,
     transport: nodeTransport,
-    files: nodeFileSystem(directWrites(settings)),
+    files: nodeFileSystem(directWrites(settings), new DescriptorShortage(nodeClock, log)),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+    descriptors: descriptors(log),
     slabs: new SlabPool(),
     openCoordinator: () =>
       openZookeeper({
@@ -98,9 +105,13 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     throw error;
   }
   await stopTelling(broker);
+  endStopped(log);
+}
+
+/** Lingering client sockets, and the channel to our parent, would keep the process alive. */
+function endStopped(log: ClosableLogger): void {
   log.info({}, "stopped");
   log.flush();
-  // lingering client sockets, and the channel to our parent, would keep the process alive
   process.exit(0);
 }
 
@@ -126,6 +137,22 @@ function endsOnBugs(log: ClosableLogger): (error: unknown) => void {
   process.on("uncaughtException", onFatal);
   process.on("unhandledRejection", onFatal);
   return onFatal;
+}
+
+function descriptors(log: Logger): DescriptorShares {
+  const limit = descriptorLimit(readLimits());
+  const shares = descriptorShares(limit);
+  if (limit !== null && limit < fewDescriptors) log.warn({ limit, logsMax: shares.logsMax }, fewDescriptorsWords);
+  return shares;
+}
+
+/** Elsewhere than on Linux there is no such file, and nobody knows. */
+function readLimits(): string {
+  try {
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function readConfigFile(path: string): string {

@@ -8,7 +8,7 @@ import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import { settingLayers } from "../cluster/resolve-settings.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import type { ClientPartitions } from "../partition/client-contract.ts";
+import type { ClientPartitions, ConsumedPartitions } from "../partition/client-contract.ts";
 import { describeTopicConfigs } from "../runtime/config/describe.ts";
 import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
@@ -43,6 +43,8 @@ import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 
 export interface ApiParts {
   readonly partitions: ClientPartitions;
+  /** Where consumers read, also when nobody leads. */
+  readonly consumed: ConsumedPartitions;
   readonly images: ImageSource;
   readonly controller: ControllerService;
   /** `topicMaker`: for the topics that coordinators keep their state in. */
@@ -79,7 +81,7 @@ export interface ServedApis {
 
 /** Every API of the protocol's list, as this broker serves it. `more`: what other parts of the broker are asked. */
 export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> & ReturnType<typeof logDirectoryApis>): ServedApis {
-  const { partitions, images, config } = parts;
+  const { partitions, consumed, images, config } = parts;
   const controllerApis = controllerApisOf(parts);
   const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
   const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
@@ -92,8 +94,8 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
     metadata: metadataApi(images, autoCreation),
     produce: produceApi(partitions, images),
     initProducerId: initProducerIdApi(parts.producerIds),
-    fetch: fetchApi(parts, sessions, { maxBytes: config.fetchMaxBytes }),
-    listOffsets: listOffsetsApi(partitions, images),
+    fetch: fetchApi({ ...parts, partitions: consumed }, sessions, { maxBytes: config.fetchMaxBytes }),
+    listOffsets: listOffsetsApi(consumed, images),
     deleteRecords: deleteRecordsApi(partitions, images),
     offsetForLeaderEpoch: offsetForLeaderEpochApi(partitions, images),
     describeProducers: describeProducersApi(partitions, images),

@@ -4,6 +4,7 @@ import type { BrokerOptions } from "../broker-options.ts";
 import { clusterView } from "../cluster/cluster-image.ts";
 import { ControllerLink } from "../cluster/controller-link.ts";
 import { IsrReporter, ReplicaReporter } from "../cluster/controller-reports.ts";
+import { LaggingFollowers } from "../cluster/lagging-followers.ts";
 import { Membership } from "../cluster/membership.ts";
 import { PeerWatch } from "../cluster/peer-watch.ts";
 import { type ResolveSettings, settingsResolver } from "../cluster/resolve-settings.ts";
@@ -86,6 +87,7 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     log: logger("cluster"),
     suspectTimeoutMs: settings.controller.suspectTimeoutMs,
   });
+  const lagging = new LaggingFollowers({ brokerId, images, clock, log: logger("replication") });
   const cluster = clusterView({ brokerId, images, membership, session: coordinator, watch });
   const resolveSettings = settingsResolver(brokerId, texts);
   const { controller, vote } = assembleController(options, foundation, storage, { membership, peers, watch, resolveSettings });
@@ -94,7 +96,7 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
   const isrReporter = new IsrReporter(reporting, hooks.stopping);
   const replicaReporter = new ReplicaReporter({ ...reporting, images }, hooks.stopping);
   const isrStore = new ZookeeperIsrStore({ coordinator, images, reporter: isrReporter, clock });
-  return { membership, peers, watch, vote, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
+  return { membership, peers, watch, lagging, vote, cluster, resolveSettings, controller, controllerLink, replicaReporter, isrStore };
 }
 
 /** This broker's part in being the controller, and in replacing one. */

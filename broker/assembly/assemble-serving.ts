@@ -19,7 +19,7 @@ import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
-import { clientMemoryBytes } from "./shares.ts";
+import { clientMemoryBytes, tooLittleMemory } from "./shares.ts";
 
 /** What is served, and when. */
 export interface Served
@@ -39,6 +39,8 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
   const { brokerId, replication } = settings;
   const { table, updates, controller } = served;
   const logger = (part: string) => options.log.child({ part });
+  const warning = tooLittleMemory(settings, options.memoryBytes);
+  if (warning !== null) options.log.warn({}, warning);
   const producerIds = new ProducerIds({ coordinator, brokerId, membership: served.membership, clock, log: logger("api") });
   const apis = allApis(options, producerIds, served);
   const peerServer = new PeerServer(transport, {
@@ -69,7 +71,10 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
   const clients = new ClientListeners({
     transport,
     dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, served.joined))),
-    limits: () => served.inForce.now.network,
+    limits: () => {
+      const { network } = served.inForce.now;
+      return { ...network, connectionsMax: Math.min(network.connectionsMax, options.descriptors.clientConnectionsMax) };
+    },
     memoryMaxBytes: clientMemoryBytes(settings, options.memoryBytes),
     slabs: options.slabs,
     clock,
@@ -84,6 +89,10 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
   return servedApis(
     {
       partitions: table,
+      consumed: {
+        leader: (ref) => table.find(ref)?.reader() ?? "NOT_LEADER_OR_FOLLOWER",
+        changed: (refs, deadlineMs, aborted) => table.changed(refs, deadlineMs, aborted),
+      },
       images,
       controller,
       coordinators: (topicMaker) =>

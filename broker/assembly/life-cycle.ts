@@ -74,6 +74,7 @@ export class LifeCycle {
     this.#actOnSuspicion();
     membership.watch.start(this.#signals.stopping.signal);
     membership.vote.start(this.#signals.stopping.signal);
+    membership.lagging.start(this.#signals.stopping.signal);
     await this.#signals.joined.promise;
     unsubscribe();
   }

@@ -14,6 +14,21 @@ export function clientMemoryBytes({ network }: Pick<GroupedSettings, "network">,
   return Math.max(network.clientMemoryMaxBytes ?? share, network.frameMaxBytes * roomForOneRequest);
 }
 
+/** What a broker takes whatever it is told: the program, its heap, and what waits to be collected. */
+const ownBytes = 150 * 1024 * 1024;
+
+/** What is wrong when a broker may be killed for what its clients may take; null: nothing. */
+export function tooLittleMemory(settings: Pick<GroupedSettings, "network" | "log">, memoryBytes: number): string | null {
+  const clientBytes = clientMemoryBytes(settings, memoryBytes);
+  const { tailCacheBytesMax } = settings.log;
+  if (clientBytes + tailCacheBytesMax + ownBytes <= memoryBytes) return null;
+  const [has, clients, tails] = [memoryBytes, clientBytes, tailCacheBytesMax].map((bytes) => `${Math.round(bytes / 1024 / 1024)} MiB`);
+  return (
+    `this broker may use ${has} of memory, and may be killed for using more: clients may take ${clients}, the ends of the logs ${tails}. ` +
+    "Give it more, or lower queued.max.request.bytes, socket.request.max.bytes and ottla.log.tail.cache.max.bytes"
+  );
+}
+
 /** With less, every few records would need a round. */
 const mapBytesMin = 64 * 1024;
 

@@ -89,7 +89,9 @@ export class Membership {
   #lose(): void {
     const wasRegistered = this.#epoch >= 0;
     this.#epoch = -1;
-    if (wasRegistered) this.#parts.events.lost();
+    if (!wasRegistered) return;
+    this.#parts.log.warn({}, "not registered in ZooKeeper any more: this broker refuses writes, and serves what is committed, until it is");
+    this.#parts.events.lost();
   }
 
   async #register(sessionNumber: number): Promise<void> {

@@ -175,11 +175,15 @@ export class PeerWatch {
     const { id: brokerId, epoch: brokerEpoch, peer: address } = peer.broker;
     const fields = { brokerId, brokerEpoch, silentForMs: Math.round(silentForMs) };
     if (reach === "reached") log.info(fields, "another broker answers again");
-    else log.warn(fields, reach === "gone" ? "another broker's process is gone" : "another broker does not answer");
+    else log.warn(fields, reach === "silent" ? "another broker does not answer" : goneWords(peer));
     // What waits on its links would wait for TCP, which sends again ever more rarely, also when the other end is back.
     if (reach === "silent" || before === "silent") peers.giveUp(address);
     return true;
   }
+}
+
+function goneWords({ isUnregistered }: WatchedPeer): string {
+  return isUnregistered ? "another broker has lost its ZooKeeper session" : "another broker's process is gone";
 }
 
 /** What a request may hold its answer back for, whatever it asks for. */

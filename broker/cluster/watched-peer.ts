@@ -29,6 +29,8 @@ export class WatchedPeer {
   #askedMs: number;
   /** Since its last answer: nobody listens there, or somebody else does. */
   #isRefused = false;
+  /** It answers, and says that it has no registration: its process is there, and serves no writes. */
+  #isUnregistered = false;
   /** As its watch has noted it. */
   noted: Reach = "reached";
 
@@ -43,6 +45,10 @@ export class WatchedPeer {
 
   isOf(broker: BrokerRecord | undefined): boolean {
     return broker?.epoch === this.broker.epoch && formatAddress(broker.peer) === formatAddress(this.broker.peer);
+  }
+
+  get isUnregistered(): boolean {
+    return this.#isUnregistered;
   }
 
   end(): void {
@@ -120,6 +126,7 @@ export class WatchedPeer {
     const options = { timeoutMs: suspectTimeoutMs, lane: "heartbeat", signal: this.#ended.signal } as const;
     try {
       const { body } = await peers.request(this.broker.peer, "heartbeat", { brokerId, waitMs: Math.round(waitMs) }, options);
+      this.#isUnregistered = body.brokerEpoch < 0;
       if (body.brokerEpoch !== this.broker.epoch) {
         this.#isRefused = true;
         return "another";
@@ -131,7 +138,10 @@ export class WatchedPeer {
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       const why = error instanceof PeerUnavailable ? error.why : "unanswered";
-      if (why === "refused") this.#isRefused = true;
+      if (why === "refused") {
+        this.#isRefused = true;
+        this.#isUnregistered = false;
+      }
       return why;
     }
   }

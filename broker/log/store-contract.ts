@@ -110,3 +110,14 @@ export interface DescribedLog {
  * no such directory in the settings. `KAFKA_STORAGE_ERROR`: one of the two directories failed, or the log is damaged.
  */
 export type MoveVerdict = "NONE" | "REPLICA_NOT_AVAILABLE" | "LOG_DIR_NOT_FOUND" | "KAFKA_STORAGE_ERROR";
+
+/** Each log has a file open. That there are too many says nothing about the disk. */
+export class TooManyLogs extends Error {
+  override readonly name = "TooManyLogs";
+
+  constructor(logsMax: number) {
+    super(
+      `this broker has ${logsMax} logs, and its limit of open files allows no more: raise it (ulimit -n, LimitNOFILE) and restart the broker`,
+    );
+  }
+}

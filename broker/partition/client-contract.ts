@@ -9,6 +9,9 @@ import type { FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.
  */
 export interface ClientPartitions extends LeaderLookup<ClientLeader>, ChangeSource, ProducerLookup {}
 
+/** Where consumers read: `leader` answers with whoever can serve what is committed, be it a former leader. */
+export interface ConsumedPartitions extends LeaderLookup<ReadingLeader & ListingLeader>, ChangeSource {}
+
 /** All of what clients want of one partition's leader; each handler asks for its part. */
 export interface ClientLeader extends AppendingLeader, ReadingLeader, ListingLeader, EpochLeader, DeletingLeader {}
 

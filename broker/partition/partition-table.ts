@@ -4,7 +4,7 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
-import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
+import { type DirectoryFailure, InconsistentTopicId, type LogStore, TooManyLogs } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
@@ -316,7 +316,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       return partition;
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      this.#parts.logger.error({ err: error, partition: key }, "the log cannot be opened");
+      this.#parts.logger[error instanceof TooManyLogs ? "info" : "error"]({ err: error, partition: key }, "the log cannot be opened");
       this.#reportUnopened(replica, error instanceof Error ? error.message : String(error));
       return null;
     }

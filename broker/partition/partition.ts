@@ -2,10 +2,11 @@ import { invariant, unreachable } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
-import type { NoLeader, ProducerStanding } from "./client-contract.ts";
+import type { ListingLeader, NoLeader, ProducerStanding, ReadingLeader } from "./client-contract.ts";
 import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Followership } from "./followership.ts";
+import { FormerLeader } from "./former-leader.ts";
 import type { Checkpointed } from "./high-watermark-checkpoint.ts";
 import { Leadership } from "./leadership.ts";
 
@@ -32,6 +33,8 @@ export class Partition implements ReplicaLog, Checkpointed {
   readonly #stopListening: () => void;
   #settings: TopicSettings;
   #role: Role = none;
+  /** After a leadership that ended with the session alone. Null in any role. */
+  #former: FormerLeader | null = null;
   /**
    * The largest leader epoch heard of in this life; -1: none. Not that of the log: no CRC covers it, and assignments that seem older than a
    * record would be ignored for ever.
@@ -96,6 +99,11 @@ export class Partition implements ReplicaLog, Checkpointed {
     return this.#role.kind === "offline" ? "KAFKA_STORAGE_ERROR" : "NOT_LEADER_OR_FOLLOWER";
   }
 
+  /** Whoever can serve consumers what is committed here. */
+  reader(): (ReadingLeader & ListingLeader) | NoLeader {
+    return this.#former ?? this.leader();
+  }
+
   followership(): Followership | null {
     return this.#role.kind === "following" ? this.#role.followership : null;
   }
@@ -136,9 +144,12 @@ export class Partition implements ReplicaLog, Checkpointed {
     this.#take(record);
   }
 
-  /** Neither leads nor follows until assigned again. */
+  /** Neither leads nor follows until assigned again; what it led, and what was committed of it, can still be read. */
   standDown(): void {
-    if (this.#role.kind !== "offline") this.#retire("lost-leadership");
+    if (this.#role.kind === "offline") return;
+    const role = this.#role;
+    this.#retire("lost-leadership");
+    if (role.kind === "leading") this.#former = new FormerLeader(this, role.leadership.state);
   }
 
   goOffline(error: LogOffline): void {
@@ -300,6 +311,8 @@ export class Partition implements ReplicaLog, Checkpointed {
     const role = this.#role;
     this.#restingHighWatermark = this.highWatermark;
     this.#role = none;
+    this.#former?.end();
+    this.#former = null;
     if (role.kind === "leading") {
       role.leadership.end(why);
       this.#environment.news.leads(this.identity, null);

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { invariant } from "../../protocol/base/invariant.ts";
+import type { DescriptorShortage } from "./descriptor-shortage.ts";
 import type { DirectWrites } from "./direct-writes.ts";
 import { codeOf, type File, type FileSystem, type Space } from "./files.ts";
 import { isBusy, lockFailure } from "./lock-failure.ts";
@@ -20,29 +21,35 @@ const heldLocks = new Map<string, DatabaseSync>();
  * The machine's own files. Every call uses libuv's thread pool, but for the writes that `direct` allows; locks live as long as this
  * process.
  */
-export function nodeFileSystem(direct: DirectWrites | null = null): FileSystem {
-  return new NodeFileSystem(direct);
+export function nodeFileSystem(direct: DirectWrites | null = null, shortage: Shortage = neverWaits): FileSystem {
+  return new NodeFileSystem(direct, shortage);
 }
+
+type Shortage = Pick<DescriptorShortage, "untilFree">;
+
+const neverWaits: Shortage = { untilFree: (open) => open() };
 
 class NodeFileSystem implements FileSystem {
   readonly #direct: DirectWrites | null;
+  readonly #shortage: Shortage;
 
-  constructor(direct: DirectWrites | null) {
+  constructor(direct: DirectWrites | null, shortage: Shortage) {
     this.#direct = direct;
+    this.#shortage = shortage;
   }
 
   async open(path: string, mode: "read" | "readwrite"): Promise<File> {
     const flags = mode === "read" ? fs.constants.O_RDONLY : fs.constants.O_RDWR | fs.constants.O_CREAT;
-    const descriptor = await call<number>((done) => fs.open(path, flags, 0o644, done));
+    const descriptor = await this.#shortage.untilFree(() => call<number>((done) => fs.open(path, flags, 0o644, done)));
     return new NodeFile(path, descriptor, this.#direct);
   }
 
   readFile(path: string): Promise<Buffer> {
-    return fs.promises.readFile(path);
+    return this.#shortage.untilFree(() => fs.promises.readFile(path));
   }
 
   async list(path: string): Promise<string[]> {
-    return (await fs.promises.readdir(path)).sort();
+    return (await this.#shortage.untilFree(() => fs.promises.readdir(path))).sort();
   }
 
   async exists(path: string): Promise<boolean> {
@@ -82,11 +89,11 @@ class NodeFileSystem implements FileSystem {
   }
 
   remove(path: string): Promise<void> {
-    return fs.promises.rm(path, { recursive: true, force: true });
+    return this.#shortage.untilFree(() => fs.promises.rm(path, { recursive: true, force: true }));
   }
 
   async syncDirectory(path: string): Promise<void> {
-    const directory = await fs.promises.open(path, "r");
+    const directory = await this.#shortage.untilFree(() => fs.promises.open(path, "r"));
     try {
       await directory.sync();
     } finally {

@@ -19,6 +19,8 @@ export interface BrokerProcessOptions {
   readonly id: number;
   readonly configFile: string;
   readonly logFile: string;
+  /** A command that becomes the one after it, such as `nice`. */
+  readonly prefix?: readonly string[];
   /** It cannot start before the user does something. */
   readonly waits?: (message: string) => void;
 }
@@ -36,7 +38,8 @@ export class BrokerProcess {
     this.#waits = options.waits ?? (() => {});
     const log = openSync(options.logFile, "a");
     try {
-      this.#child = spawn(process.execPath, [mainFile, "broker", "--config", options.configFile], {
+      const [command = "", ...args] = [...(options.prefix ?? []), process.execPath, mainFile, "broker", "--config", options.configFile];
+      this.#child = spawn(command, args, {
         stdio: ["ignore", log, log, "ipc"],
         detached: true, // we forward a terminal's Ctrl-C, once
       });

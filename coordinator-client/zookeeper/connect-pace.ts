@@ -1,18 +1,18 @@
 import { type Random, randomInt } from "../../protocol/base/random.ts";
 
 const firstPauseMs = 25;
-const pauseMaxMs = 500;
+const pauseMaxMs = 1_000;
 const attemptMinMs = 500;
 const firstAttemptMaxMs = 2_000;
 
 /**
  * How long to wait before the next attempt to connect, in milliseconds, after `attempts` failures in a row: 0 until every server was tried
- * once, then longer after each round.
+ * once, then longer after each round, up to more than a second.
  */
 export function pauseBeforeMs(attempts: number, servers: number, random: Random): number {
   const rounds = Math.floor(attempts / servers);
   if (rounds === 0 || attempts % servers !== 0) return 0;
-  return Math.min(firstPauseMs * 2 ** Math.min(rounds - 1, 10), pauseMaxMs) * (0.5 + random.next());
+  return Math.min(firstPauseMs * 2 ** Math.min(rounds - 1, 10), pauseMaxMs) * (1 + random.next() / 2);
 }
 
 /**

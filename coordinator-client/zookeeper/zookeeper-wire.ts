@@ -4,7 +4,6 @@ import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts"
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
-import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
 import type { WriteOperation } from "../coordinator.ts";
 import type { SessionWire, WireAnswer, WireHandlers, WireRequest } from "../session/wire.ts";
 import { codeOf, nodeAnswer, type TransactionPart, writeAnswer } from "./answers.ts";
@@ -21,6 +20,8 @@ export interface ZookeeperWireParts {
   readonly log: Logger;
 }
 
+const tellAgainMs = 60_000;
+
 /** One session's connection to real ZooKeeper servers. */
 export class ZookeeperWire implements SessionWire {
   readonly #parts: ZookeeperWireParts;
@@ -36,6 +37,8 @@ export class ZookeeperWire implements SessionWire {
   #nextServerIndex = 0;
   #timer: Timer | null = null;
   #goodbyeSaid: () => void = () => {};
+  /** When it was last logged that no server can be reached. */
+  #toldMs = Number.NEGATIVE_INFINITY;
   /** Why the link is going down, if known. */
   #downReason: string | null = null;
 
@@ -92,12 +95,7 @@ export class ZookeeperWire implements SessionWire {
   #connectNext(connect: (server: Address) => void): void {
     const { servers, clock, random, log, sessionTimeoutMs } = this.#parts;
     const pauseMs = pauseBeforeMs(this.#attempts, servers.length, random);
-    if (isWorthTelling(this.#attempts / servers.length)) {
-      log.warn(
-        { servers: servers.map(formatAddress), attempts: this.#attempts },
-        "coordinator: no ZooKeeper server can be reached, trying on",
-      );
-    }
+    this.#tellOfFailures();
     this.#timer?.cancel();
     this.#timer = clock.schedule(pauseMs, () => {
       const server = servers[this.#nextServerIndex % servers.length];
@@ -116,10 +114,22 @@ export class ZookeeperWire implements SessionWire {
     });
   }
 
+  /** Once every server was tried, and then once a minute: an outage may be long. */
+  #tellOfFailures(): void {
+    const { servers, clock, log } = this.#parts;
+    if (this.#attempts < servers.length || clock.monotonicMs() - this.#toldMs < tellAgainMs) return;
+    this.#toldMs = clock.monotonicMs();
+    log.warn(
+      { servers: servers.map(formatAddress), attempts: this.#attempts },
+      "coordinator: no ZooKeeper server can be reached, trying on",
+    );
+  }
+
   #onConnected(session: { readonly id: string; readonly timeoutMs: number }): void {
     this.#timer?.cancel();
     this.#attempts = 0;
     this.#timedOut = 0;
+    this.#toldMs = Number.NEGATIVE_INFINITY;
     this.#linkIsUp = true;
     this.#handlers.linkUp({ ...session, sentMs: this.#attemptStartMs });
   }

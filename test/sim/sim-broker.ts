@@ -1,5 +1,6 @@
 import { Broker } from "../../broker/broker.ts";
 import { readConfig } from "../../broker/runtime/config/read-config.ts";
+import { descriptorShares } from "../../broker/runtime/descriptors.ts";
 import type { MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { type Random, seededRandom } from "../../protocol/base/random.ts";
@@ -113,6 +114,7 @@ export class SimBroker {
       transport: network.transportFor(owner),
       files: this.disk.attach(),
       memoryBytes: 2 ** 32,
+      descriptors: descriptorShares(null),
       slabs: new SlabPool({ detachesReleased: true, frameBytesMin: 1 }),
       openCoordinator: () => this.#openCoordinator(owner),
       log: trace.logger(owner),

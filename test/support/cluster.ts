@@ -12,6 +12,8 @@ export interface TestClusterOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Settings of single brokers. */
   readonly settingsOf?: Readonly<Record<number, Readonly<Record<string, string | number | boolean>>>>;
+  /** Before the command of single brokers: limits, or another environment. */
+  readonly prefixOf?: Readonly<Record<number, readonly string[]>>;
 }
 
 const host = "127.0.0.1";
@@ -105,7 +107,7 @@ export class TestCluster {
         .map(([name, value]) => `${name}=${value}\n`)
         .join(""),
     );
-    const broker = new BrokerProcess({ id, configFile, logFile: this.logFile(id) });
+    const broker = new BrokerProcess({ id, configFile, logFile: this.logFile(id), prefix: this.#options.prefixOf?.[id] ?? [] });
     this.#processes.set(id, broker);
     const late = setTimeout(() => broker.signal("SIGKILL"), startMaxMs);
     try {

@@ -1,17 +1,19 @@
 import { partitionKey, type TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
+import type { Logger } from "../../../protocol/base/logger.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type Doubt, doubtOnceRegistered, joinedDoubt, type SeenControllerEpoch } from "../files/directory-notes.ts";
 import { canBeMoved, parsePartitionDirectory } from "../files/file-names.ts";
 import { type Log, LogOffline } from "../log-contract.ts";
-import type {
-  CleanerConfig,
-  DescribedDirectory,
-  DescribedLog,
-  DirectoryFailure,
-  LogDirectoryService,
-  LogStore,
-  MoveVerdict,
+import {
+  type CleanerConfig,
+  type DescribedDirectory,
+  type DescribedLog,
+  type DirectoryFailure,
+  type LogDirectoryService,
+  type LogStore,
+  type MoveVerdict,
+  TooManyLogs,
 } from "../store-contract.ts";
 import { LogMover } from "./log-mover.ts";
 import type { DirectoryLogStore, LogStoreParts } from "./log-store.ts";
@@ -50,6 +52,9 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #wishes: Map<string, DirectoryLogStore>;
   readonly #elsewhere: ReadonlyMap<string, string>;
   readonly #mover: LogMover;
+  readonly #logger: Logger;
+  readonly #logsMax: number;
+  #saidTooMany = false;
   /** Logs that are being deleted or set aside: no move of them may begin. */
   readonly #deleting = new Set<string>();
   #doubt: Doubt;
@@ -62,7 +67,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     stores: readonly DirectoryLogStore[],
     lost: readonly OfflineDirectory[],
     { wishes, elsewhere }: SettledMoves,
+    logsMax = Number.POSITIVE_INFINITY,
   ) {
+    this.#logger = logger;
+    this.#logsMax = logsMax;
     this.#stores = stores;
     this.#lost = lost;
     this.#wishes = new Map(wishes);
@@ -112,6 +120,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       throw new LogOffline(`the log of ${key} was being moved to ${moved}, which is not here: it may have gone on there`);
     // a log that is set aside was not restored, since a directory is offline: an empty one would be taken for the same replica
     const isNowhere = isNew && !this.#stores.some(({ strays }) => strays.best(key, topicId) !== null);
+    if (!this.#places.has(key) && this.#places.size >= this.#logsMax) throw this.#tooMany();
     const place = this.#places.get(key) ?? this.#newPlace(key, isNowhere);
     this.#places.set(key, place);
     const log = await place.open(topic, partition, topicId, settings);
@@ -119,6 +128,13 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     this.#wishes.delete(key);
     if (wish !== undefined && wish !== this.#places.get(key)) this.#mover.want(key, wish);
     return log;
+  }
+
+  #tooMany(): TooManyLogs {
+    const error = new TooManyLogs(this.#logsMax);
+    if (!this.#saidTooMany) this.#logger.error({ logs: this.#logsMax }, `a log is not opened, and others will not be: ${error.message}`);
+    this.#saidTooMany = true;
+    return error;
   }
 
   move(topic: string, partition: number, directory: string): MoveVerdict {

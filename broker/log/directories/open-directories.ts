@@ -1,5 +1,6 @@
 import { partitionKey } from "../../../protocol/base/ids.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
+import { DiskPace, unwatchedPace } from "../files/disk-pace.ts";
 import { parseFutureDirectory, parseMoveNoteName } from "../files/file-names.ts";
 import { isTopicId, readTopicId } from "../files/folder-notes.ts";
 import { type LogDirectory, RemovedFiles } from "../files/log-directory.ts";
@@ -18,13 +19,18 @@ export const openLogStore = (parts: LogStoreParts, options: LogStoreOptions) =>
   openLogDirectory(parts, logCaches(parts.files, options), options);
 
 /** Opens a log directory: recovers its logs after an unclean stop, finishes deletions. Rejects when it cannot be read or written. */
-export async function openLogDirectory(parts: LogStoreParts, caches: LogCaches, options: LogStoreOptions): Promise<DirectoryLogStore> {
+export async function openLogDirectory(
+  parts: LogStoreParts,
+  caches: LogCaches,
+  options: LogStoreOptions,
+  pace: LogDirectory["pace"] = unwatchedPace,
+): Promise<DirectoryLogStore> {
   const { files, clock, random, log } = parts;
   const checkpoints = { write: () => store.writeCheckpoints(), due: () => store.checkpointsDue() };
   const health = new LogHealth(options.directory);
   const remembering = { clock, rememberMs: options.checkedRememberMs ?? checkedRememberMsByDefault };
   const removedFiles = new RemovedFiles({ files, clock, logger: log });
-  const directory: LogDirectory = { health, checkpoints, removedFiles, remembering };
+  const directory: LogDirectory = { health, checkpoints, removedFiles, remembering, pace };
   const io = { files, openFiles: caches.openFiles, indexes: caches.indexes, logger: log };
   const prepared = await prepareDirectory(io, options.directory, options.recoveriesAtOnce);
   const store = new DirectoryLogStore({ directory, io, caches, clock, random }, options, prepared);
@@ -38,6 +44,8 @@ export interface LogDirectoriesOptions extends Omit<LogStoreOptions, "directory"
   readonly directories: readonly string[];
   /** Those that cannot be used from the beginning. */
   readonly offline: readonly OfflineDirectory[];
+  /** Absent: as many as there are. */
+  readonly logsMax?: number;
 }
 
 /**
@@ -50,7 +58,8 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   const offline = [...options.offline];
   const open = async (directory: string) => {
     try {
-      stores.push(await openLogDirectory(parts, caches, { ...options, directory }));
+      const pace = new DiskPace({ clock: parts.clock, logger: parts.log, directory });
+      stores.push(await openLogDirectory(parts, caches, { ...options, directory }, pace));
     } catch (error) {
       const failure = new LogHealth(directory).failed(error);
       if (!(failure instanceof LogOffline)) throw failure;
@@ -67,7 +76,7 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
   const moves = await settleMoves(stores, parts.log);
   if (offline.length === 0) await settleNamesakes(stores, parts.log);
-  return new LogDirectories(parts, stores, offline, moves);
+  return new LogDirectories(parts, stores, offline, moves, options.logsMax);
 }
 
 /**

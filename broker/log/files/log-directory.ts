@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../../protocol/base/clock.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { FileSystem } from "../../runtime/files.ts";
+import type { DiskPace } from "./disk-pace.ts";
 import type { LogHealth } from "./log-health.ts";
 
 /** What all logs of one directory share. */
@@ -9,6 +10,7 @@ export interface LogDirectory {
   readonly checkpoints: Checkpoints;
   readonly removedFiles: RemovedFiles;
   readonly remembering: Remembering;
+  readonly pace: Pick<DiskPace, "write" | "sync">;
 }
 
 /** For how long what was checked counts as sound. */

@@ -142,12 +142,12 @@ export class LogFlusher {
     // 1. closed segments (their indexes were synced when they were closed): recovery trusts everything before the segment with the recovery
     //    point
     for (let sealed = this.#sealed[0]; sealed !== undefined && sealed.file !== file; sealed = this.#sealed[0]) {
-      await sealed.file.sync();
+      await this.#sync(sealed.file);
       this.#sealed.shift();
       await sealed.file.close();
     }
     // 2. the last one's batches; its indexes are rebuilt after a crash
-    if (target > state.recoveryPoint) await file.sync();
+    if (target > state.recoveryPoint) await this.#sync(file);
     // 3. the names of the files, without which their content is lost
     if (state.namesUnsynced) {
       state.namesSynced();
@@ -156,6 +156,10 @@ export class LogFlusher {
     if (this.#epochsDiffer()) await this.storeEpochs();
     state.flushed(target);
     state.directory.checkpoints.due();
+  }
+
+  #sync(file: File): Promise<void> {
+    return this.#state.directory.pace.sync(() => file.sync());
   }
 }
 

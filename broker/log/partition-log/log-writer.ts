@@ -145,18 +145,8 @@ export class LogWriter {
     const { file, offsets, times } = segment.writable;
     const chunks = appends.map(({ placed }) => placed.bytes);
     const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    await file.write(chunks, segment.sizeInBytes);
-    state.directory.health.assertOnline();
     const last = appends.at(-1)!;
-    state.handedOver(last.endOffset);
-    this.#schedule.handedOver();
-    // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
-    const hasGap = appends.some((append) => append.hasGap);
-    if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();
-    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So an append with a gap counts as written
-    // once the recovery point is durably above it.
-    if (hasGap) await state.directory.checkpoints.write();
-
+    await state.directory.pace.write(() => this.#handOver(appends, file.write(chunks, segment.sizeInBytes)));
     this.#queue.written(sizeInBytes);
     for (const append of appends) {
       for (const entry of append.offsetEntries) offsets.append(entry);
@@ -171,6 +161,21 @@ export class LogWriter {
       await offsets.store(state.io.files, { sync: false });
       await times.store(state.io.files, { sync: false });
     }
+  }
+
+  /** To the operating system, and to the disk where that is demanded. */
+  async #handOver(appends: readonly QueuedAppend[], written: Promise<void>): Promise<void> {
+    const state = this.#state;
+    await written;
+    state.directory.health.assertOnline();
+    state.handedOver(appends.at(-1)!.endOffset);
+    this.#schedule.handedOver();
+    // Appends that come while this fsync runs wait in the queue and leave together, with the next write and the next fsync (group commit).
+    const hasGap = appends.some((append) => append.hasGap);
+    if (hasGap || this.#schedule.isFlushDue()) await this.#flusher.flush();
+    // Recovery takes a gap above the recovery point for lost records, and cuts the log there. So an append with a gap counts as written
+    // once the recovery point is durably above it.
+    if (hasGap) await state.directory.checkpoints.write();
   }
 
   async #roll({ baseOffset, closingEntry, producers, done }: QueuedRoll): Promise<void> {

@@ -9,6 +9,7 @@ import { ManualClock } from "./fixtures.ts";
 export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordinators">): ApiParts {
   return {
     ...given,
+    consumed: given.partitions,
     controller: new FakeController(),
     producerIds: { next: async () => ({ error: null, producerId: 7 }) },
     peers: { request: () => Promise.reject(new PeerUnavailable("none")) },

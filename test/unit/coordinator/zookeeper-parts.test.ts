@@ -43,8 +43,9 @@ describe("a connection string", () => {
 describe("the pace of connecting", () => {
   test("every server is tried at once, then rounds pause longer and longer, within a bound", () => {
     const random = { next: () => 0.5, bytes: () => Buffer.alloc(0) };
-    expect([0, 1, 2, 3, 4, 5, 6, 9].map((attempts) => pauseBeforeMs(attempts, 3, random))).toEqual([0, 0, 0, 25, 0, 0, 50, 100]);
-    expect(pauseBeforeMs(10_000, 1, random)).toBe(500);
+    expect([0, 1, 2, 3, 4, 5, 6, 9].map((attempts) => pauseBeforeMs(attempts, 3, random))).toEqual([0, 0, 0, 31.25, 0, 0, 62.5, 125]);
+    expect(pauseBeforeMs(10_000, 1, random)).toBe(1_250);
+    expect(pauseBeforeMs(10_000, 1, { ...random, next: () => 0 }), "no more than one round in a second").toBe(1_000);
   });
 
   test("a first round of attempts fits into the third of the session timeout that is left after a silent link, and later ones may take the whole", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { unwatchedPace } from "../../../broker/log/files/disk-pace.ts";
 import { LogHealth } from "../../../broker/log/files/log-health.ts";
 import { openLog } from "../../../broker/log/opening/open-log.ts";
 import { logCaches } from "../../../broker/log/partition-log/log-caches.ts";
@@ -25,6 +26,7 @@ async function emptyLog() {
     checkpoints: { write: async () => {}, due: () => {} },
     removedFiles: { removeLater() {} },
     remembering: { clock, rememberMs: 0 },
+    pace: unwatchedPace,
   };
   const state = new LogState({ directory: directory as never, io, tails: caches.tails }, settingsWith(), opened);
   return { state, clock, segmentAt: (baseOffset: number) => createSegment(io, "/log", baseOffset) };
