@@ -51,17 +51,15 @@ export class StateWriter {
   /**
    * As `apply`, for leaderships that move though nobody failed. They move in steps, each when the brokers have taken up the one before: a
    * partition takes no records for as long as the brokers need for all that is in the same update. In each step:
-   * 1. The old leaders stop to take records, and let the in-sync replicas fetch what they have. What comes meanwhile waits.
-   * 2. The new states are written.
+   * 1. The new states are written. The old leaders have not heard of it, and go on in their epochs.
+   * 2. They stop to take records, and let the in-sync replicas fetch what they have. What comes meanwhile waits.
    * 3. The new leaders, and those that follow them, learn of it.
    * 4. Then the old leaders do, and send the producers that wait to the new ones, which are ready for them.
    */
   async applyInSteps(partitions: readonly PartitionName[], decide: Decision): Promise<void> {
     for (let from = 0; from < partitions.length; from += partitionsInStepMax) {
       if (from > 0) await this.#moves.takenUp();
-      const step = partitions.slice(from, from + partitionsInStepMax);
-      await this.#moves.handOver(decisions(this.#context.book.current, step, decide));
-      await this.#apply(step, decide, true);
+      await this.#apply(partitions.slice(from, from + partitionsInStepMax), decide, true);
     }
   }
 
@@ -85,6 +83,9 @@ export class StateWriter {
       const result = await writer.write(left.map((change) => store.setState(change)));
       if (result.kind === "unknown") return [...again, ...left.map(name)];
       if (result.kind === "written") {
+        // the book still has the old leaders
+        if (isPlanned) await this.#moves.handOver(left);
+        writer.assertTerm();
         this.#adopt(
           left.map(({ topic, record }, index) => ({ topic, record: { ...record, stateVersion: result.results[index]!.version } })),
           isPlanned,
