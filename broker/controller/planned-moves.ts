@@ -33,8 +33,8 @@ export class PlannedMoves {
   }
 
   /**
-   * These changes are written, and nobody has been told: the old leaders stop to take records, and all in-sync replicas get what they have, as far as that is a
-   * matter of moments. A leader that does not answer loses its leaderships all the same.
+   * These changes are written, and nobody has been told: the old leaders stop to take records, and all in-sync replicas get what they
+   * have, as far as that is a matter of moments. A leader that does not answer loses its leaderships all the same.
    */
   async handOver(changes: readonly PartitionChange[]): Promise<void> {
     const { current } = this.#parts.book;
