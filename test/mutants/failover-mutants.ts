@@ -13,8 +13,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "refusal-is-not-noticed",
     file: "broker/cluster/watched-peer.ts",
-    find: 'if (why === "refused") this.#isRefused = true;',
-    replace: "",
+    find: 'if (why === "refused") {\n        this.#isRefused = true;',
+    replace: 'if (why === "refused") {',
     breaks: "A dead process counts as silent only.",
   },
   {

@@ -184,7 +184,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "recovery-point-without-sync",
     file: "broker/log/partition-log/log-flusher.ts",
-    find: "    if (target > state.recoveryPoint) await file.sync();\n    // 3. the names",
+    find: "    if (target > state.recoveryPoint) await this.#sync(file);\n    // 3. the names",
     replace: "    // 3. the names",
     breaks: "What is not on the disk counts as recovered.",
   },
