@@ -54,7 +54,11 @@ export class KafkajsMember implements Member {
       try {
         await consumer.connect();
         await consumer.subscribe({ topic, fromBeginning: true });
-        await consumer.run({ autoCommit: false, eachBatch: (payload) => this.#handle(consumer, member, payload) });
+        // what it fetched before a rebalance is handed over after it, too, and its coordinator knows the member, not whose partition it is
+        const eachBatch = async (payload: EachBatchPayload) => {
+          if (owned.has(payload.batch.partition)) await this.#handle(consumer, member, payload);
+        };
+        await consumer.run({ autoCommit: false, eachBatch });
         await ended;
       } catch {
         await sleep(500);
