@@ -54,11 +54,12 @@ export class KafkajsMember implements Member {
       try {
         await consumer.connect();
         await consumer.subscribe({ topic, fromBeginning: true });
-        // what it fetched before a rebalance is handed over after it, too, and its coordinator knows the member, not whose partition it is
+        // What it fetched before a rebalance is handed over after it, too, and its coordinator knows the member, not whose partition it is.
+        // And it may be handed over a moment before we are told of the rebalance: what is left alone is not resolved, and comes again.
         const eachBatch = async (payload: EachBatchPayload) => {
           if (owned.has(payload.batch.partition)) await this.#handle(consumer, member, payload);
         };
-        await consumer.run({ autoCommit: false, eachBatch });
+        await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch });
         await ended;
       } catch {
         await sleep(500);
@@ -91,11 +92,12 @@ export class KafkajsMember implements Member {
     owned.clear();
   }
 
-  async #handle(consumer: Consumer, member: string, { batch }: EachBatchPayload): Promise<void> {
+  async #handle(consumer: Consumer, member: string, { batch, resolveOffset }: EachBatchPayload): Promise<void> {
     const { group, history } = this.#place;
     const { topic, partition, messages } = batch;
     const [from, to] = [Number(messages[0]?.offset ?? 0), Number(messages.at(-1)?.offset ?? -1) + 1];
     history.add({ kind: "handed", group, member, topic, partition, from, to });
+    resolveOffset(String(to - 1));
     const sentAt = history.now();
     const result = await consumer.commitOffsets([{ topic, partition, offset: String(to) }]).then(
       () => ({ isAccepted: this.#accepted.delete(`${member} ${partition} ${to}`) }),
