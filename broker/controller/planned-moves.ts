@@ -1,6 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import type { HandOverRequest } from "../../protocol/peer/messages.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import type { PartitionChange } from "./controller-state.ts";
 import type { Sender } from "./dirty-set.ts";
@@ -24,7 +25,10 @@ const answerMaxMs = 100;
 /** For the brokers, between two steps. */
 const takenUpMaxMs = 100;
 
-/** What goes before and after each step of leaderships that move though nobody failed: see `StateWriter.applyInSteps`. */
+/**
+ * What goes on with the brokers within a step of leaderships that move though nobody failed, and between two: see
+ * `StateWriter.applyInSteps`.
+ */
 export class PlannedMoves {
   readonly #parts: PlannedMovesParts;
 
@@ -42,19 +46,23 @@ export class PlannedMoves {
       const topic = current.topics.get(name);
       const now = topic?.partitions[partition];
       if (topic === undefined || now === undefined || now.leader === leader || current.suspects.has(now.leader)) return [];
-      return [{ leader: now.leader, topicId: topic.id, partition, leaderEpoch: now.leaderEpoch }];
+      return [{ leader: now.leader, led: { topicId: topic.id, partition, leaderEpoch: now.leaderEpoch } }];
     });
-    await Promise.all([...Map.groupBy(leaving, ({ leader }) => leader)].map(([leader, led]) => this.#ask(leader, led)));
+    const byLeader = Map.groupBy(leaving, ({ leader }) => leader);
+    await Promise.all(
+      [...byLeader].map(([leader, ofOne]) =>
+        this.#ask(
+          leader,
+          ofOne.map(({ led }) => led),
+        ),
+      ),
+    );
   }
 
-  async #ask(
-    leader: BrokerId,
-    led: readonly { readonly topicId: string; readonly partition: number; readonly leaderEpoch: number }[],
-  ): Promise<void> {
+  async #ask(leader: BrokerId, partitions: HandOverRequest["partitions"]): Promise<void> {
     const { sender, peers, book, log } = this.#parts;
     const broker = book.current.brokers.get(leader);
     if (broker === undefined) return;
-    const partitions = led.map(({ topicId, partition, leaderEpoch }) => ({ topicId, partition, leaderEpoch }));
     const request = { ...sender, maxWaitMs: handOverMaxMs, partitions };
     try {
       const options = { timeoutMs: handOverMaxMs + answerMaxMs, lane: "control" } as const;

@@ -198,9 +198,9 @@ class Channel {
       else await this.#sendOnce();
     };
     await loop(`metadata update to broker ${this.#id}`, step, { clock, random, log, signal, pauseMinMs, pauseMaxMs });
-    this.#isSending = false;
     // marked between the last check and here
-    if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.mark(nothingDirty, this.#markedNumber);
+    if (!this.#abort.signal.aborted && !isClean(this.#dirty)) this.#start();
+    else this.#isSending = false;
   }
 
   async #sendOnce(): Promise<void> {

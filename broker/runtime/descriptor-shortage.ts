@@ -52,7 +52,7 @@ export class DescriptorShortage {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#toldMs < tellAgainMs) return;
     this.#toldMs = nowMs;
-    this.#sinceMs = nowMs;
+    this.#sinceMs ??= nowMs;
     const remedy = code === "ENFILE" ? "the machine's (fs.file-max)" : "this process's (ulimit -n, LimitNOFILE)";
     this.#log.error({ code }, `no file can be opened: too many are open. What needs one waits; raise the limit of open files, ${remedy}`);
   }

@@ -18,7 +18,7 @@ export interface PeerMessages {
   /** Any broker to the controller: a client's request (payload: its body) that only the controller may serve. */
   readonly forward: { request: ForwardRequest; response: ForwardResponse };
   readonly "controlled-shutdown": { request: ControlledShutdownRequest; response: ControlledShutdownResponse };
-  /** Controller to a leader, before others lead what it leads. Answered when they have all of it, or the time is over. */
+  /** Controller to a leader, before anyone hears that others lead. Answered when they have all that it has, or the time is over. */
   readonly "hand-over": { request: HandOverRequest; response: PeerStatus };
   /** Leader to controller, after the change is in the coordinator. */
   readonly "isr-changed": { request: IsrChangedRequest; response: PeerStatus };

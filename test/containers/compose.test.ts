@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { becomesInSync } from "../support/calm.ts";
+import { storedValues } from "../support/stored-values.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { ComposeCluster, docker, skippedBecause } from "./compose-cluster.ts";
 
@@ -69,19 +71,9 @@ describe.skipIf(skippedBecause !== null)(`docker-compose.yml${skippedBecause ===
     await docker("kill", "--signal", "KILL", id);
     await sending;
     await docker("start", id);
-    await waitUntil(
-      "the in-sync sets to be whole",
-      async () => {
-        const [now] = orThrow(await admin.describeTopics([topic]));
-        return now?.partitions.every(({ isr }) => isr.length === 3);
-      },
-      { timeoutMs: 60_000 },
-    );
+    await becomesInSync(admin, topic);
     await producer.close();
-    await using consumer = new Consumer({ bootstrap, valueSerde: stringSerde, stopAtEnd: true });
-    await consumer.assign([{ topic, from: "beginning" }]);
-    const found = new Map<string, string | null>();
-    for await (const { partition, offset, value } of consumer) found.set(`${partition}@${offset}`, value);
+    const found = await storedValues(bootstrap, topic);
     expect(acknowledged.size).toBe(3000);
     for (const [where, value] of acknowledged) expect(found.get(where)).toBe(value);
   });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
+import { becomesBalanced, becomesInSync, partitionsOf } from "../support/calm.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
-import { becomesBalanced, becomesInSync, partitionsOf } from "./calm.ts";
 import { ComposeCluster, docker, skippedBecause } from "./compose-cluster.ts";
 import { type ContainerFault, containerFaults } from "./container-faults.ts";
 import { Traffic } from "./traffic.ts";

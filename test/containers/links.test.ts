@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { becomesBalanced, becomesInSync, partitionsOf } from "../support/calm.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { waitUntil } from "../support/wait-until.ts";
-import { becomesBalanced, becomesInSync, partitionsOf } from "./calm.ts";
 import { ComposeCluster, dockerCompose, linksSkippedBecause, root, skippedBecause } from "./compose-cluster.ts";
 
 const file = "deploy/docker-compose.chaos.yml";

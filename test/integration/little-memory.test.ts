@@ -1,14 +1,17 @@
+import { rmdir } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
+import { becomesInSync } from "../support/calm.ts";
 import { TestCluster } from "../support/cluster.ts";
-import { MemoryLimit } from "../support/memory-limit.ts";
+import { MemoryLimit, memoryGroups } from "../support/memory-limit.ts";
 import { BrokerWatch } from "../support/outside/broker-watch.ts";
 import { fetchFrame } from "../support/outside/fetch-frame.ts";
 import { RawLink } from "../support/outside/raw-link.ts";
 import { waitUntil } from "../support/wait-until.ts";
 import { Workload } from "../support/workload.ts";
 
-const limitMib = 256;
+const mebibyte = 1024 * 1024;
+const limitBytes = 256 * mebibyte;
 /** What is told to a broker of so little memory, that its clients do not take it all. */
 const sized = {
   "queued.max.request.bytes": 16_777_216,
@@ -18,14 +21,15 @@ const sized = {
 /** The broker that may not have more. */
 const poor = 3;
 const recordBytes = 900_000;
-const made = await MemoryLimit.make("little-memory", limitMib);
-const limit = typeof made === "string" ? null : made;
-if (typeof made === "string") console.log(`skipped: ${made}`);
+const groups = await memoryGroups();
+const limit = typeof groups === "string" ? null : await MemoryLimit.make(groups, "little-memory");
+if (typeof groups === "string") console.log(`skipped: ${groups}`);
 let cluster: TestCluster;
 let admin: Admin;
 
 beforeAll(async () => {
   if (limit === null) return;
+  await limit.set(limitBytes);
   cluster = await TestCluster.start({
     prefixOf: { [poor]: limit.prefix },
     settings: { "zookeeper.session.timeout.ms": 6_000 },
@@ -40,6 +44,7 @@ afterAll(async () => {
     await cluster?.stop();
   } finally {
     await limit?.remove();
+    if (typeof groups !== "string") await rmdir(groups.root);
   }
 });
 
@@ -88,26 +93,23 @@ test.skipIf(limit === null)(
         (await watch.lines()).some(({ msg }) => msg.startsWith("the memory for clients (queued.max.request.bytes) is spent")),
       );
       await goesOn("the load to go on beside the greedy");
-      console.log(`${(await limit!.usedMib()).toFixed(0)} of ${limitMib} MiB used`);
+      console.log(`${Math.round((await limit!.usedBytes()) / mebibyte)} of ${limitBytes / mebibyte} MiB used`);
       expect(watch.isAlive()).toBe(true);
       expect((await watch.lines()).length).toBeLessThan(40);
       await stop();
 
       // now it gets no more than it has, and the greedy come again: the system kills it
-      await limit!.set((await limit!.usedMib()) + 2);
+      await limit!.set((await limit!.usedBytes()) + 2 * mebibyte);
       const stopAgain = await greedy("large");
       await waitUntil("it to be killed", async () => {
-        await limit!.set((await limit!.usedMib()) - 1).catch(() => undefined);
+        await limit!.set((await limit!.usedBytes()) - mebibyte).catch(() => undefined);
         return !watch.isAlive();
       });
       await goesOn("the others to go on");
       await limit!.set(null);
       await cluster.startBroker(poor);
       await stopAgain();
-      await waitUntil("it to be in sync", async () => {
-        const partitions = orThrow(await admin.describeTopics(["load"]))[0]?.partitions ?? [];
-        return partitions.every(({ isr }) => isr.length === 3);
-      });
+      await becomesInSync(admin, "load");
     } finally {
       await workload.stop();
     }

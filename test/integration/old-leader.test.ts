@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
-import { apis } from "../../protocol/messages/apis.ts";
-import { encodeBatch } from "../../protocol/records/encode-batch.ts";
 import { TestCluster } from "../support/cluster.ts";
+import { produceTo } from "../support/partition-requests.ts";
 import { RawConnection } from "../support/raw-request.ts";
+import { storedValues } from "../support/stored-values.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
 const leader = 1;
@@ -27,18 +27,8 @@ afterEach(() => {
   for (const id of cluster.ids) cluster.resume(id);
 });
 
-function batch(value: string): Buffer {
-  return encodeBatch([{ key: null, value: Buffer.from(value), headers: [], timestampMs: Date.now() }]);
-}
-
 function produce(connection: RawConnection, value: string, acks: 1 | -1) {
-  const body = {
-    transactionalId: null,
-    acks,
-    timeoutMs: 30_000,
-    topicData: [{ name: topic, partitionData: [{ index: 0, records: [batch(value)] }] }],
-  };
-  return connection.request(apis.produce, 9, body).then(({ responses }) => responses[0]?.partitionResponses[0]);
+  return produceTo(connection, topic, 0, value, acks, 30_000);
 }
 
 async function currentLeader(): Promise<number> {
@@ -97,10 +87,7 @@ test("what was acknowledged by all survives the death of every broker at once", 
   const sent = await Promise.all(Array.from({ length: 300 }, (_, i) => producer.send({ topic: name, value: `${i}`, partition: i % 3 })));
   await Promise.all(cluster.ids.map((id) => cluster.kill(id)));
   await Promise.all(cluster.ids.map((id) => cluster.startBroker(id)));
-  await using consumer = new Consumer({ bootstrap: cluster.bootstrap, valueSerde: stringSerde, stopAtEnd: true });
-  await consumer.assign([{ topic: name, from: "beginning" }]);
-  const found = new Map<string, string | null>();
-  for await (const { partition, offset, value } of consumer) found.set(`${partition}@${offset}`, value);
+  const found = await storedValues(cluster.bootstrap, name);
   for (const [i, { partition, offset }] of sent.entries()) expect(found.get(`${partition}@${offset}`)).toBe(`${i}`);
   await cluster.replicasIdentical(name);
 });
@@ -113,16 +100,9 @@ test("a ZooKeeper away for longer than every session stops acknowledgements, and
   await cluster.zookeeper.kill();
   const [described] = orThrow(await admin.describeTopics([name]));
   const connection = await RawConnection.open(cluster.port(described?.partitions[0]?.leader ?? 0));
-  const body = {
-    transactionalId: null,
-    acks: 1,
-    timeoutMs: 1000,
-    topicData: [{ name, partitionData: [{ index: 0, records: [batch("probe")] }] }],
-  };
   // I8: a leader that cannot prove its session acknowledges nothing once the session may be over
   await waitUntil("the leader to refuse", async () => {
-    const answer = await connection.request(apis.produce, 9, body);
-    return answer.responses[0]?.partitionResponses[0]?.errorCode === "NOT_LEADER_OR_FOLLOWER";
+    return (await produceTo(connection, name, 0, "probe", 1, 1_000)).errorCode === "NOT_LEADER_OR_FOLLOWER";
   });
   connection.close();
   const waiting = producer.send({ topic: name, value: "after" });

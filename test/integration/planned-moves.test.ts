@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Admin, Consumer, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
+import { becomesInSync } from "../support/calm.ts";
 import { TestCluster } from "../support/cluster.ts";
-import { waitUntil } from "../support/wait-until.ts";
+import { storedValues } from "../support/stored-values.ts";
 
 // Leaderships move to and fro though nobody fails, while a producer writes with acks=1.
 
@@ -50,13 +51,6 @@ class Writer {
   }
 }
 
-async function allInSync(): Promise<void> {
-  await waitUntil("all replicas to be in sync", async () => {
-    const [described] = orThrow(await admin.describeTopics([topic]));
-    return described?.partitions.every(({ isr }) => isr.length === 3) === true;
-  });
-}
-
 test("nothing that the leader alone had acknowledged is lost when brokers are restarted and lead again", async () => {
   const assignment = Array.from({ length: partitions }, (_, at) => (at % 2 === 0 ? [1, 2, 3] : [1, 3, 2]));
   orThrow(await admin.createTopics([{ name: topic, assignment, configs: { "min.insync.replicas": "1" } }]));
@@ -64,15 +58,12 @@ test("nothing that the leader alone had acknowledged is lost when brokers are re
   for (let round = 0; round < rounds; round++) {
     await cluster.shutDown(mover);
     await cluster.startBroker(mover);
-    await allInSync();
+    await becomesInSync(admin, topic);
     for (const { error } of await admin.electLeaders("preferred")) expect(error?.code ?? "NONE").toMatch(/NONE|ELECTION_NOT_NEEDED/);
   }
   await writer.stop();
   expect(writer.failures).toEqual([]);
-  const stored = new Map<string, string | null>();
-  await using consumer = new Consumer({ bootstrap: cluster.bootstrap, valueSerde: stringSerde, stopAtEnd: true });
-  await consumer.assign([{ topic, from: "beginning" }]);
-  for await (const { partition, offset, value } of consumer) stored.set(`${partition}@${offset}`, value);
+  const stored = await storedValues(cluster.bootstrap, topic);
   const lost = [...writer.acknowledged].filter(([where, value]) => stored.get(where) !== value);
   expect(lost).toEqual([]);
   expect(writer.acknowledged.size).toBeGreaterThan(1_000);

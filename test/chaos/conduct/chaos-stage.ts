@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { MemoryLimit } from "../../support/memory-limit.ts";
 import type { SmallDisk } from "../../support/small-disk.ts";
 import type { Need, Stage } from "../faults/fault.ts";
 import type { FickleMachine } from "../machine/fickle-machine.ts";
-import type { MemoryLimit } from "../machine/memory-limit.ts";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
 import type { LeaderWatch } from "../watch/leader-watch.ts";

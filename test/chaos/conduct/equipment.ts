@@ -1,9 +1,9 @@
 import { mkdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { MemoryLimit, memoryGroups } from "../../support/memory-limit.ts";
 import { SmallDisk } from "../../support/small-disk.ts";
 import { diskMegabytes } from "../faults/disks.ts";
 import { FickleMachine, fickleLibrary } from "../machine/fickle-machine.ts";
-import { MemoryLimit, memoryGroups } from "../machine/memory-limit.ts";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import { isInside } from "../stage/own-namespaces.ts";
 

@@ -1,6 +1,6 @@
+import type { MemoryLimit } from "../../support/memory-limit.ts";
 import type { SmallDisk } from "../../support/small-disk.ts";
 import type { FickleMachine } from "../machine/fickle-machine.ts";
-import type { MemoryLimit } from "../machine/memory-limit.ts";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { rmdir } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, test } from "vitest";
-import { MemoryLimit, memoryGroups } from "../../chaos/machine/memory-limit.ts";
+import { MemoryLimit, memoryGroups } from "../../support/memory-limit.ts";
 
 const groups = await memoryGroups();
 const run = promisify(execFile);

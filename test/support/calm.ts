@@ -1,5 +1,5 @@
 import { type Admin, orThrow, type PartitionMetadata } from "../../client/index.ts";
-import { waitUntil } from "../support/wait-until.ts";
+import { waitUntil } from "./wait-until.ts";
 
 const inSyncMaxMs = 60_000;
 const balancedMaxMs = 60_000;
