@@ -18,10 +18,10 @@ export interface PlannedMovesParts {
   readonly log: Logger;
 }
 
-/** For a leader until every in-sync replica has what it has: a few round trips. */
-const handOverMaxMs = 100;
+/** For a leader until every in-sync replica has what it has: a few round trips, but a follower may collect garbage just now. */
+const handOverMaxMs = 300;
 /** Beyond that, for its answer. */
-const answerMaxMs = 100;
+const answerMaxMs = 200;
 /** For the brokers, between two steps. */
 const takenUpMaxMs = 100;
 
@@ -67,10 +67,11 @@ export class PlannedMoves {
     try {
       const options = { timeoutMs: handOverMaxMs + answerMaxMs, lane: "control" } as const;
       const { body } = await peers.request(broker.peer, "hand-over", request, options);
-      if (body.error !== "NONE") log.info({ leader, error: body.error }, `a leader does not hand over: ${body.message}`);
+      if (body.error !== "NONE")
+        log.warn({ leader, error: body.error }, `a leader loses its leaderships before it handed over: ${body.message}`);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
-      log.info({ leader, err: error }, "a leader was asked to hand over, and did not answer");
+      log.warn({ leader, err: error }, "a leader was asked to hand over, and did not answer");
     }
   }
 

@@ -39,7 +39,7 @@ export interface LeadershipParts {
 }
 
 /** Appends wait for a new leader no longer than this: the controller may have gone meanwhile. */
-const heldMaxMs = 500;
+const heldMaxMs = 1_000;
 
 /** A replica while it leads, until it is assigned another role; the epoch may rise meanwhile. A thin shell around `leader-state.ts`. */
 export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
@@ -106,12 +106,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   /**
    * Another broker is about to lead. Resolves when every in-sync replica has all that is in the log, also what was acknowledged without
-   * them (acks=1), or at `deadlineMs` (monotonic). What clients append waits from now on, until this leadership has ended; it goes on if
-   * that does not happen soon.
+   * them (acks=1), or at `deadlineMs` (monotonic): false, if one lacks something. What clients append waits from now on, until this
+   * leadership has ended; it goes on if that does not happen soon.
    */
-  async handOver(deadlineMs: number): Promise<void> {
+  async handOver(deadlineMs: number): Promise<boolean> {
     await this.#intake.hold(this.#nowMs + heldMaxMs);
-    await this.#waiters.wait(this.#parts.replica.log.endOffset, deadlineMs);
+    return (await this.#waiters.wait(this.#parts.replica.log.endOffset, deadlineMs)) === "reached";
   }
 
   /** The same epoch again, in newer metadata: the in-sync set or the assignment may have been changed. */

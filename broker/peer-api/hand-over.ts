@@ -12,7 +12,7 @@ export interface HandOverParts {
 
 export interface YieldingLeader {
   readonly state: { readonly epoch: number };
-  handOver(deadlineMs: number): Promise<void>;
+  handOver(deadlineMs: number): Promise<boolean>;
 }
 
 /** A controller waits no longer than this. */
@@ -30,9 +30,11 @@ export function handOverHandler({ images, clock, leaderOf }: HandOverParts): Pee
     const deadlineMs = clock.monotonicMs() + Math.min(maxWaitMs, waitMaxMs);
     const yielded = partitions.map(async ({ topicId, partition, leaderEpoch }) => {
       const leader = leaderOf(topicId, partition);
-      if (typeof leader !== "string" && leader.state.epoch === leaderEpoch) await leader.handOver(deadlineMs);
+      return typeof leader !== "string" && leader.state.epoch === leaderEpoch && (await leader.handOver(deadlineMs));
     });
-    await Promise.all(yielded);
-    return { body: { error: "NONE", message: "" } };
+    const kept = (await Promise.all(yielded)).filter((handedOver) => !handedOver).length;
+    if (kept === 0) return { body: { error: "NONE", message: "" } };
+    const message = `of ${partitions.length} leaderships, ${kept} are not held here in that epoch, or in-sync replicas still lack records`;
+    return { body: { error: "REQUEST_TIMED_OUT", message } };
   };
 }
