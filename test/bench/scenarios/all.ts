@@ -4,6 +4,7 @@ import { clientComparison } from "./client-comparison.ts";
 import { clientScenarios } from "./clients.ts";
 import { consumeScenarios } from "./consume.ts";
 import { deletionScenarios } from "./deletion.ts";
+import { failoverManyScenarios } from "./failover-many.ts";
 import { fsyncScenarios } from "./fsync.ts";
 import { idleScenario } from "./idle.ts";
 import { lifeScenarios } from "./life.ts";
@@ -24,6 +25,7 @@ export const allScenarios: readonly Scenario[] = [
   ...groupScenarios,
   ...fsyncScenarios,
   ...lifeScenarios,
+  ...failoverManyScenarios,
   ...deletionScenarios,
   ...partitionScenarios,
   ...brokerScenarios,

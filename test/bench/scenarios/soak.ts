@@ -1,8 +1,9 @@
 import { fullSpeed } from "../load/full-speed.ts";
 import { windowSeconds } from "../load/performance-lines.ts";
-import type { Outcome } from "../outcome.ts";
+import type { Figure, Outcome } from "../outcome.ts";
 import { MeteredLoad } from "../processes/metered-load.ts";
 import type { Scenario, Stage } from "../scenario.ts";
+import type { RunningSystem } from "../systems/system.ts";
 import { withTopic } from "./topics.ts";
 
 const mebibyte = 1024 * 1024;
@@ -39,8 +40,14 @@ async function soak(stage: Stage, topic: string): Promise<Outcome> {
     points: rates.map((rate, index) => [(index + 1) * windowSeconds, rate] as const),
   };
   return {
-    figures: [...figures, ...(await metered.figures(records))],
+    figures: [...figures, ...(await metered.figures(records)), ...(await suspicions(cluster))],
     series: [...metered.series(), ...metered.seriesOfEach(), speed],
     notes,
   };
+}
+
+/** Nothing is gone in this scenario, so each of them is false. */
+async function suspicions(cluster: RunningSystem): Promise<Figure[]> {
+  const count = await cluster.suspicions?.();
+  return count === undefined ? [] : [{ name: "brokers suspected falsely", unit: "times", value: count, better: "lower" }];
 }

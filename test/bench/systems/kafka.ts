@@ -53,12 +53,14 @@ function kafka({ name, version, heapMib, jars, coordination }: KafkaKind): Syste
       const { path, missing } = await jars();
       if (path === null) throw new Error(`Apache Kafka ${version} ${missing}`);
       const options = { shape, classPath: path, heapMib, settings: commonSettings(shape), signal };
-      return KafkaCluster.start(options, () => (coordination === "KRaft" ? kraft(path) : zookeeper()));
+      const sessionMs = shape.isSessionAsShipped === true ? null : sessionTimeoutMs;
+      return KafkaCluster.start(options, () => (coordination === "KRaft" ? kraft(path, sessionMs) : zookeeper(sessionMs)));
     },
   };
 }
 
-async function zookeeper(): Promise<KafkaCoordination> {
+/** `sessionMs` null: as Kafka ships it. */
+async function zookeeper(sessionMs: number | null): Promise<KafkaCoordination> {
   const server = await TestZookeeper.start();
   return {
     processes: [{ name: "ZooKeeper", pid: server.pid, role: "coordinator" }],
@@ -66,7 +68,7 @@ async function zookeeper(): Promise<KafkaCoordination> {
       "broker.id": seat.id,
       listeners: plaintext(seat),
       "zookeeper.connect": `${server.connectionString}/test`,
-      "zookeeper.session.timeout.ms": sessionTimeoutMs,
+      ...(sessionMs === null ? {} : { "zookeeper.session.timeout.ms": sessionMs }),
     }),
     prepare: async () => {},
     stop: () => server.stop(),
@@ -74,7 +76,7 @@ async function zookeeper(): Promise<KafkaCoordination> {
 }
 
 /** The brokers elect a controller among themselves. */
-async function kraft(path: string): Promise<KafkaCoordination> {
+async function kraft(path: string, sessionMs: number | null): Promise<KafkaCoordination> {
   let voters = "";
   const coordination: KafkaCoordination = {
     processes: [],
@@ -86,8 +88,7 @@ async function kraft(path: string): Promise<KafkaCoordination> {
       "controller.listener.names": "CONTROLLER",
       "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
       "controller.quorum.voters": voters,
-      "broker.session.timeout.ms": sessionTimeoutMs,
-      "broker.heartbeat.interval.ms": sessionTimeoutMs / 4,
+      ...(sessionMs === null ? {} : { "broker.session.timeout.ms": sessionMs, "broker.heartbeat.interval.ms": sessionMs / 4 }),
     }),
     prepare: async (seats, settings) => {
       voters = seats.map((seat) => `${seat.id}@${controllerAddress(seat)}`).join(",");

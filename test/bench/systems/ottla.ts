@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { TestCluster } from "../../support/cluster.ts";
 import { commonSettings, type RunningSystem, type System, sessionTimeoutMs } from "./system.ts";
 
@@ -11,7 +12,8 @@ export const ottla: System = {
   speaks: "kafka",
   missing: () => Promise.resolve(null),
   start: async (shape) => {
-    const settings = { "zookeeper.session.timeout.ms": sessionTimeoutMs, ...commonSettings(shape) };
+    const session: Record<string, number> = shape.isSessionAsShipped === true ? {} : { "zookeeper.session.timeout.ms": sessionTimeoutMs };
+    const settings = { ...session, ...commonSettings(shape) };
     return running(await TestCluster.start({ brokers: shape.brokers, settings }));
   },
 };
@@ -20,6 +22,10 @@ function running(cluster: TestCluster): RunningSystem {
   return {
     speaks: "kafka",
     bootstrap: cluster.bootstrap,
+    suspicions: async () => {
+      const logs = await Promise.all(cluster.ids.map((id) => readFile(cluster.logFile(id), "utf8")));
+      return logs.reduce((sum, log) => sum + log.split("the suspected brokers changed").length - 1, 0);
+    },
     get processes() {
       return [
         ...cluster.ids.map((id) => ({ name: `broker ${id}`, pid: cluster.pid(id), role: "broker" as const })),

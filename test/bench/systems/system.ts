@@ -6,6 +6,8 @@ export type Speech = "kafka" | "floor";
 /** What a cluster is asked to be. */
 export interface ClusterShape {
   readonly brokers: number;
+  /** Not the short session timeout that both kinds of cluster have in other scenarios, but the one that each ships with. */
+  readonly isSessionAsShipped?: boolean;
   /** For every broker, by Kafka's names, beside the common ones. */
   readonly settings?: Readonly<Record<string, string | number>>;
 }
@@ -26,6 +28,8 @@ export interface System {
 export interface RunningSystem {
   readonly speaks: Speech;
   readonly bootstrap: readonly string[];
+  /** How often brokers suspected one another to be gone, where the system says so. */
+  suspicions?(): Promise<number>;
   /** Empty where they run on other machines. */
   readonly processes: readonly MeteredProcess[];
   /** Where the brokers keep their logs; empty where that is another machine. */

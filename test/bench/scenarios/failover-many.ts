@@ -1,0 +1,120 @@
+import { Admin, orThrow } from "../../../client/index.ts";
+import { longestGap, percentile } from "../../chaos/failover/gaps.ts";
+import { RawProbe } from "../../chaos/failover/raw-probe.ts";
+import { waitUntil } from "../../support/wait-until.ts";
+import type { Figure, Outcome } from "../outcome.ts";
+import type { Scenario, Stage } from "../scenario.ts";
+import type { RunningSystem } from "../systems/system.ts";
+import { allInSync, makeTopics } from "./topics.ts";
+
+const brokers = 3;
+const shape = { partitions: 1_000, copies: 3 };
+/** Of those that the broker leads. */
+const probed = 12;
+const everyMs = 10;
+const steadyMs = 1_500;
+const pauseMaxMs = 500;
+const servedAgainMaxMs = 120_000;
+const faultsInRound = 5;
+
+interface Fault {
+  readonly name: string;
+  readonly what: string;
+  begin(cluster: RunningSystem, broker: number): Promise<void>;
+  /** Resolves when the broker serves again. */
+  end(cluster: RunningSystem, broker: number): Promise<void>;
+}
+
+const faults: readonly Fault[] = [
+  {
+    name: "kill",
+    what: "SIGKILL of each broker in turn",
+    begin: (cluster, broker) => cluster.killBroker(broker),
+    end: (cluster, broker) => cluster.restartBroker(broker),
+  },
+  {
+    name: "stop",
+    what: "SIGSTOP of each broker in turn",
+    begin: async (cluster, broker) => void process.kill(pidOf(cluster, broker), "SIGSTOP"),
+    end: async (cluster, broker) => void process.kill(pidOf(cluster, broker), "SIGCONT"),
+  },
+];
+
+/** With the session timeouts that each system ships with, and without a client between the measure and the brokers. */
+export const failoverManyScenarios: readonly Scenario[] = faults.map((fault) => ({
+  name: `failover-many/${fault.name}`,
+  what: `${fault.what}, ${shape.partitions} partitions, sessions as shipped: until partitions that it led are acknowledged again (acks=all)`,
+  cluster: null,
+  speaks: ["kafka"],
+  extent: "full",
+  needsOwnCluster: true,
+  run: (stage) => faultAfterFault(stage, fault),
+}));
+
+async function faultAfterFault(stage: Stage, fault: Fault): Promise<Outcome> {
+  const cluster = await stage.start({ brokers, isSessionAsShipped: true, settings: { "auto.leader.rebalance.enable": "false" } });
+  const topic = stage.freshTopic();
+  await makeTopics(cluster, [topic], shape);
+  const count = stage.pace.isQuick ? 1 : faultsInRound;
+  const silences: number[][] = [];
+  for (let at = 0; at < count; at++) {
+    silences.push(await silencesOfOne(stage, cluster, topic, fault, (at % brokers) + 1));
+    await allInSync(cluster, [topic], shape);
+  }
+  const worst = silences.map((ofOne) => Math.max(...ofOne));
+  return {
+    figures: [
+      milliseconds("without acknowledgements, p50 of partitions", percentile(silences.flat(), 0.5)),
+      milliseconds("without acknowledgements, p50 of the worst partitions", percentile(worst, 0.5)),
+      milliseconds("without acknowledgements, worst", Math.max(...worst)),
+    ],
+    notes: [`worst of each fault, ms: ${worst.map((ms) => ms.toFixed(0)).join(", ")}`],
+  };
+}
+
+/** Of each probed partition, in milliseconds. The broker is back when this resolves. */
+async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string, fault: Fault, broker: number): Promise<number[]> {
+  const led = await ledAsPreferred(cluster, topic, broker);
+  const partitions = Array.from({ length: probed }, (_, at) => led[Math.floor((at * led.length) / probed)] ?? 0);
+  const probe = new RawProbe({ bootstrap: cluster.bootstrap, topic, partitions, everyMs });
+  const steady = async (withinMs: number) => {
+    const untilMs = performance.now() + withinMs;
+    while (!partitions.every((partition) => probe.acknowledged.isSteady(partition, steadyMs, pauseMaxMs))) {
+      if (performance.now() > untilMs) throw new Error(`partitions of broker ${broker} are not served within ${withinMs} ms`);
+      await stage.sleep(50);
+    }
+  };
+  try {
+    await steady(servedAgainMaxMs);
+    const faultMs = performance.now();
+    await fault.begin(cluster, broker);
+    await stage.sleep(2 * steadyMs);
+    await steady(servedAgainMaxMs);
+    const endMs = performance.now();
+    return partitions.map((partition) => longestGap(probe.acknowledged.of(partition), faultMs, endMs) ?? servedAgainMaxMs);
+  } finally {
+    await probe.stop();
+    await fault.end(cluster, broker);
+  }
+}
+
+/** The partitions that the broker leads, once every broker leads those that it is preferred for. */
+async function ledAsPreferred(cluster: RunningSystem, topic: string, broker: number): Promise<number[]> {
+  await using admin = new Admin({ bootstrap: cluster.bootstrap });
+  return await waitUntil("preferred leaders to lead", async () => {
+    await admin.electLeaders("preferred", null);
+    const partitions = orThrow(await admin.describeTopics([topic]))[0]?.partitions ?? [];
+    const areBack = partitions.length > 0 && partitions.every(({ leader, replicas }) => leader === replicas[0]);
+    return areBack ? partitions.filter(({ leader }) => leader === broker).map(({ partition }) => partition) : null;
+  });
+}
+
+function pidOf(cluster: RunningSystem, broker: number): number {
+  const found = cluster.processes.find(({ name }) => name === `broker ${broker}`);
+  if (found === undefined) throw new Error(`no process of broker ${broker}`);
+  return found.pid;
+}
+
+function milliseconds(name: string, value: number): Figure {
+  return { name, unit: "ms", value, better: "lower" };
+}
