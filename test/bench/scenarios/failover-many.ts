@@ -101,12 +101,13 @@ async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string
 /** The partitions that the broker leads, once every broker leads those that it is preferred for. */
 async function ledAsPreferred(cluster: RunningSystem, topic: string, broker: number): Promise<number[]> {
   await using admin = new Admin({ bootstrap: cluster.bootstrap });
-  return await waitUntil("preferred leaders to lead", async () => {
+  const areBack = async () => {
     await admin.electLeaders("preferred", null);
     const partitions = orThrow(await admin.describeTopics([topic]))[0]?.partitions ?? [];
-    const areBack = partitions.length > 0 && partitions.every(({ leader, replicas }) => leader === replicas[0]);
-    return areBack ? partitions.filter(({ leader }) => leader === broker).map(({ partition }) => partition) : null;
-  });
+    const isWhole = partitions.length > 0 && partitions.every(({ leader, replicas }) => leader === replicas[0]);
+    return isWhole ? partitions.filter(({ leader }) => leader === broker).map(({ partition }) => partition) : null;
+  };
+  return await waitUntil("preferred leaders to lead", areBack, { timeoutMs: servedAgainMaxMs });
 }
 
 function pidOf(cluster: RunningSystem, broker: number): number {
