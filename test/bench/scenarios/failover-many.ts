@@ -1,7 +1,6 @@
 import { Admin, orThrow } from "../../../client/index.ts";
 import { longestGap, percentile } from "../../chaos/failover/gaps.ts";
 import { RawProbe } from "../../chaos/failover/raw-probe.ts";
-import { waitUntil } from "../../support/wait-until.ts";
 import type { Figure, Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
 import type { RunningSystem } from "../systems/system.ts";
@@ -28,13 +27,13 @@ interface Fault {
 const faults: readonly Fault[] = [
   {
     name: "kill",
-    what: "SIGKILL of each broker in turn",
+    what: "SIGKILL of the broker that leads most",
     begin: (cluster, broker) => cluster.killBroker(broker),
     end: (cluster, broker) => cluster.restartBroker(broker),
   },
   {
     name: "stop",
-    what: "SIGSTOP of each broker in turn",
+    what: "SIGSTOP of the broker that leads most",
     begin: async (cluster, broker) => void process.kill(pidOf(cluster, broker), "SIGSTOP"),
     end: async (cluster, broker) => void process.kill(pidOf(cluster, broker), "SIGCONT"),
   },
@@ -58,7 +57,7 @@ async function faultAfterFault(stage: Stage, fault: Fault): Promise<Outcome> {
   const count = stage.pace.isQuick ? 1 : faultsInRound;
   const silences: number[][] = [];
   for (let at = 0; at < count; at++) {
-    silences.push(await silencesOfOne(stage, cluster, topic, fault, (at % brokers) + 1));
+    silences.push(await silencesOfOne(stage, cluster, topic, fault));
     await allInSync(cluster, [topic], shape);
   }
   const worst = silences.map((ofOne) => Math.max(...ofOne));
@@ -73,8 +72,8 @@ async function faultAfterFault(stage: Stage, fault: Fault): Promise<Outcome> {
 }
 
 /** Of each probed partition, in milliseconds. The broker is back when this resolves. */
-async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string, fault: Fault, broker: number): Promise<number[]> {
-  const led = await ledAsPreferred(cluster, topic, broker);
+async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string, fault: Fault): Promise<number[]> {
+  const { broker, led } = await busiest(cluster, topic);
   const partitions = Array.from({ length: probed }, (_, at) => led[Math.floor((at * led.length) / probed)] ?? 0);
   const probe = new RawProbe({ bootstrap: cluster.bootstrap, topic, partitions, everyMs });
   const steady = async (withinMs: number) => {
@@ -98,16 +97,14 @@ async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string
   }
 }
 
-/** The partitions that the broker leads, once every broker leads those that it is preferred for. */
-async function ledAsPreferred(cluster: RunningSystem, topic: string, broker: number): Promise<number[]> {
+/** The broker that leads most of the topic, and which partitions. */
+async function busiest(cluster: RunningSystem, topic: string): Promise<{ readonly broker: number; readonly led: readonly number[] }> {
   await using admin = new Admin({ bootstrap: cluster.bootstrap });
-  const areBack = async () => {
-    await admin.electLeaders("preferred", null);
-    const partitions = orThrow(await admin.describeTopics([topic]))[0]?.partitions ?? [];
-    const isWhole = partitions.length > 0 && partitions.every(({ leader, replicas }) => leader === replicas[0]);
-    return isWhole ? partitions.filter(({ leader }) => leader === broker).map(({ partition }) => partition) : null;
-  };
-  return await waitUntil("preferred leaders to lead", areBack, { timeoutMs: servedAgainMaxMs });
+  const partitions = orThrow(await admin.describeTopics([topic]))[0]?.partitions ?? [];
+  const byLeader = [...Map.groupBy(partitions, ({ leader }) => leader)].toSorted(([, a], [, b]) => b.length - a.length);
+  const [broker, led] = byLeader[0] ?? [];
+  if (broker === undefined || led === undefined || broker < 0) throw new Error(`nobody leads ${topic}`);
+  return { broker, led: led.map(({ partition }) => partition) };
 }
 
 function pidOf(cluster: RunningSystem, broker: number): number {
