@@ -38,11 +38,17 @@ class Writer {
     const partition = this.#count % partitions;
     const value = `value ${this.#count++}`;
     const sent = this.#producer.send({ topic, partition, value }).then(
-      ({ offset }) => void this.acknowledged.set(`${partition}@${offset}`, value),
+      ({ offset }) => this.#note(`${partition}@${offset}`, value),
       (error: Error) => void this.failures.push(error.message),
     );
     this.#underWay.add(sent);
     void sent.finally(() => this.#underWay.delete(sent));
+  }
+
+  /** Where one record was lost, the next one of the partition may have its place. */
+  #note(where: string, value: string): void {
+    if (this.acknowledged.has(where)) this.failures.push(`${where} was acknowledged twice: ${this.acknowledged.get(where)}, then ${value}`);
+    this.acknowledged.set(where, value);
   }
 
   async stop(): Promise<void> {
