@@ -100,7 +100,15 @@ export interface ClusterViewParts {
   readonly membership: { readonly epoch: number };
   /** The coordinator session's. */
   readonly session: { readonly provedUntilMs: number };
-  readonly watch: { readonly suspects: Suspects; readonly stallInDoubt: number | null };
+  readonly watch: WatchedPeers;
+}
+
+/** See `PeerWatch`. */
+export interface WatchedPeers {
+  readonly suspects: Suspects;
+  readonly stallInDoubt: number | null;
+  isCutOffFromUs(id: BrokerId): boolean;
+  doubt(): void;
 }
 
 /** The partitions' view of the cluster. */
@@ -115,7 +123,8 @@ export function clusterView({ brokerId, images, membership, session, watch }: Cl
     // an image that lacks even us was not filled yet, and says nothing about the others
     hasReplica: (id, topicId, partition) => !images.current.brokers.has(brokerId) || (stays(id) && canUse(id, { topicId, partition })),
     isSilent: (id) => watch.suspects.has(id),
-    isSuspected: (id) => watch.suspects.has(id) || images.current.suspectedBrokers.has(id),
+    isSuspected: (id) => watch.suspects.has(id) || images.current.suspectedBrokers.has(id) || watch.isCutOffFromUs(id),
+    doubtLeaderships: () => watch.doubt(),
     stopsAsWeDo: (id, replica) => {
       const { brokers, leavingBrokers } = images.current;
       return leavingBrokers.has(brokerId) && leavingBrokers.has(id) && brokers.has(id) && canUse(id, replica);

@@ -80,6 +80,12 @@ export class PeerWatch {
     this.#onStall = listener;
   }
 
+  /** Others may have replaced this broker for another reason than a stall. */
+  doubt(): void {
+    this.#stalls++;
+    this.#onStall();
+  }
+
   settleStall(stall: number): void {
     this.#stallsSettled = Math.max(this.#stallsSettled, stall);
   }
@@ -92,6 +98,20 @@ export class PeerWatch {
   /** False: it reaches nobody here, as far as can be seen, though we may reach it. */
   isAskedBy(id: BrokerId): boolean {
     return this.#peers.get(id)?.asksAt(this.#parts.clock.monotonicMs()) ?? true;
+  }
+
+  /** It does not reach us, though a majority does and we may reach it: it cannot fetch what we lead. */
+  isCutOffFromUs(id: BrokerId): boolean {
+    this.#leaveOutStall();
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#peers.get(id)?.asksAt(nowMs) !== false) return false;
+    const asking = 1 + [...this.#peers.values()].filter((peer) => peer.asksAt(nowMs)).length;
+    return 2 * asking > this.#peers.size + 1;
+  }
+
+  /** The registration of it that is watched: what `suspects` says is of this one. Null: none is. */
+  watchedEpoch(id: BrokerId): number | null {
+    return this.#peers.get(id)?.broker.epoch ?? null;
   }
 
   /** Called when anything above has changed, and now and then while some broker is not reached. */

@@ -44,7 +44,7 @@ export interface ControllerParts {
   readonly settings: ControllerSettings;
   readonly rules: ResourceRules;
   readonly resolveSettings: ResolveSettings;
-  readonly watch: Pick<PeerWatch, "suspects" | "onChange">;
+  readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch" | "onChange">;
 }
 
 export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
@@ -263,8 +263,8 @@ export class ControllerTerm {
 
   #nextSuspicions(): ReadonlyMap<BrokerId, Suspicion> {
     const { book, clock } = this.#context;
-    const { suspects } = this.#parts.watch;
-    return nextSuspicions(this.#suspicions, { suspects, brokers: book.current.brokers, nowMs: clock.monotonicMs() });
+    const { watch } = this.#parts;
+    return nextSuspicions(this.#suspicions, { watch, brokers: book.current.brokers, nowMs: clock.monotonicMs() });
   }
 
   #suspected(): Pick<ControllerState, "suspects" | "unreached"> {

@@ -45,7 +45,7 @@ export class PlannedMoves {
     const leaving = changes.flatMap(({ topic: name, record: { partition, leader } }) => {
       const topic = current.topics.get(name);
       const now = topic?.partitions[partition];
-      if (topic === undefined || now === undefined || now.leader === leader || current.suspects.has(now.leader)) return [];
+      if (topic === undefined || now === undefined || now.leader === leader || current.unreached.has(now.leader)) return [];
       return [{ leader: now.leader, led: { topicId: topic.id, partition, leaderEpoch: now.leaderEpoch } }];
     });
     const byLeader = Map.groupBy(leaving, ({ leader }) => leader);

@@ -44,7 +44,7 @@ export class StateWriter {
         const transactions = inTransactions(changes, (change) => [store.setState(change)]);
         return (await pipelined(transactions, transactionsAtOnceMax, (transaction) => this.#write(transaction, isPlanned))).flat();
       },
-      readAgain: (left) => this.#readAgain(left),
+      readAgain: (left) => this.#readAgain(left, isPlanned),
     });
   }
 
@@ -67,7 +67,7 @@ export class StateWriter {
   async refresh(partitions: readonly PartitionName[]): Promise<void> {
     if (partitions.length === 0) return;
     await this.#context.writer.barrier();
-    await this.#readAgain(partitions);
+    await this.#readAgain(partitions, false);
   }
 
   /**
@@ -98,8 +98,11 @@ export class StateWriter {
     return again;
   }
 
-  /** Partitions whose state no longer exists are left out. */
-  async #readAgain(partitions: readonly PartitionName[]): Promise<PartitionName[]> {
+  /**
+   * Partitions whose state no longer exists are left out. `isPlanned`: what is found may be our own step, whose answer was lost, and the
+   * old leaders have not heard of it.
+   */
+  async #readAgain(partitions: readonly PartitionName[], isPlanned: boolean): Promise<PartitionName[]> {
     const { store, writer, book } = this.#context;
     const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => store.readState(topic, partition));
     writer.assertTerm();
@@ -111,7 +114,9 @@ export class StateWriter {
       const isrEpochs = withOutlived(book.current, read.state, read.modifiedZxid, known);
       found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
-    this.#adopt(found, false);
+    if (isPlanned) await this.#moves.handOver(found);
+    writer.assertTerm();
+    this.#adopt(found, isPlanned);
     return found.map(({ topic, record }) => ({ topic, partition: record.partition }));
   }
 

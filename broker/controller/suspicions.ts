@@ -5,6 +5,12 @@ import type { Suspects } from "../cluster/suspicion.ts";
 /** For how long a broker has to be reached without a break before it is trusted again: a link that comes and goes moves leaders once. */
 export const calmMs = 10_000;
 
+/** See `PeerWatch`. */
+export interface SuspectingWatch {
+  readonly suspects: Suspects;
+  watchedEpoch(id: BrokerId): number | null;
+}
+
 export interface Suspicion {
   /** The registration that is suspected. */
   readonly brokerEpoch: number;
@@ -18,13 +24,18 @@ export interface Suspicion {
  */
 export function nextSuspicions(
   known: ReadonlyMap<BrokerId, Suspicion>,
-  now: { readonly suspects: Suspects; readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>; readonly nowMs: number },
+  now: {
+    readonly watch: SuspectingWatch;
+    readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
+    readonly nowMs: number;
+  },
 ): ReadonlyMap<BrokerId, Suspicion> {
-  const { suspects, brokers, nowMs } = now;
+  const { watch, brokers, nowMs } = now;
   const next = new Map<BrokerId, Suspicion>();
   for (const { id, epoch } of brokers.values()) {
     const before = known.get(id);
-    if (suspects.has(id)) next.set(id, { brokerEpoch: epoch, atMs: nowMs });
+    // the watch may not have heard of this registration yet, and mean the one before it
+    if (watch.suspects.has(id) && watch.watchedEpoch(id) === epoch) next.set(id, { brokerEpoch: epoch, atMs: nowMs });
     else if (before?.brokerEpoch === epoch && nowMs - before.atMs < calmMs) next.set(id, before);
   }
   return next;

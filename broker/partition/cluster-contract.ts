@@ -96,8 +96,8 @@ export interface ClusterView {
    */
   hasReplica(id: BrokerId, topicId: TopicId, partition: number): boolean;
   /**
-   * Whether the broker does not answer us or the controller, and may be gone: a leader waits no longer for it than for a follower that
-   * lives to fetch again.
+   * Whether the broker does not answer us or the controller, or does not reach us, and may be gone: a leader waits no longer for it than
+   * for a follower that lives to fetch again.
    */
   isSuspected(id: BrokerId): boolean;
   /** Whether it does not answer this broker. */
@@ -109,6 +109,8 @@ export interface ClusterView {
    * producer with acks=1; (4) it stops, the cluster starts, and that member is in the set, leads, and has less than its leader had.
    */
   stopsAsWeDo(id: BrokerId, replica: { readonly topicId: TopicId; readonly partition: number }): boolean;
+  /** Others may lead by now what this broker leads: its session proves nothing until that was looked up in the coordinator. */
+  doubtLeaderships(): void;
   peerAddress(id: BrokerId): { readonly host: string; readonly port: number } | null;
   /** Our own registration's epoch; -1 while not registered. */
   readonly ownEpoch: number;

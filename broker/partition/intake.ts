@@ -87,15 +87,18 @@ export class Intake {
   }
 
   /**
-   * Nothing of clients is appended until `release`, or until `untilMs` (monotonic); what comes waits, in its order. Resolves when what came
-   * before is appended or refused.
+   * Nothing of clients is appended until `release`, or until `untilMs` (monotonic), when `onExpired` is called before what waits is taken
+   * up; what comes waits, in its order. Resolves when what came before is appended or refused.
    */
-  async hold(untilMs: number): Promise<void> {
+  async hold(untilMs: number, onExpired: () => void): Promise<void> {
     if (this.#release !== null) return;
     const before = this.#last;
     this.#waiting++;
     const held = new Promise<void>((resolve) => {
-      const forget = this.#parts.deadlines.add(untilMs, () => this.release());
+      const forget = this.#parts.deadlines.add(untilMs, () => {
+        onExpired();
+        this.release();
+      });
       this.#release = () => {
         forget();
         resolve();

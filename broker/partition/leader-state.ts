@@ -229,7 +229,8 @@ function move(state: LeaderState, event: LeaderEvent): LeaderState {
       return {
         ...state,
         replicas: event.replicas,
-        followers: followersOf(event.replicas, state.isr, state.self, state.followers, event.nowMs),
+        // Also who may be in the set by now, though the new assignment lacks it: its write is under way.
+        followers: followersOf(event.replicas, mustHave(state), state.self, state.followers, event.nowMs),
       };
     default:
       return unreachable(event);

@@ -107,10 +107,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   /**
    * Another broker is about to lead. Resolves when every in-sync replica has all that is in the log, also what was acknowledged without
    * them (acks=1), or at `deadlineMs` (monotonic): false, if one lacks something. What clients append waits from now on, until this
-   * leadership has ended; it goes on if that does not happen soon.
+   * leadership has ended; if that does not happen soon, it goes on once it is sure that it still leads. Otherwise: (1) another leads, but
+   * the news of that is stuck; (2) what waited here is appended, and acknowledged with acks=1; (3) it is cut off when the news come.
    */
   async handOver(deadlineMs: number): Promise<boolean> {
-    await this.#intake.hold(this.#nowMs + heldMaxMs);
+    const { cluster } = this.#parts.environment;
+    await this.#intake.hold(this.#nowMs + heldMaxMs, () => cluster.doubtLeaderships());
     return (await this.#waiters.wait(this.#parts.replica.log.endOffset, deadlineMs)) === "reached";
   }
 

@@ -5,7 +5,7 @@ import type { Suspects } from "../../../broker/cluster/suspicion.ts";
 const broker = (id: number) => ({ id, epoch: 100 + id, rack: null, endpoints: [], peer: { host: "h", port: id } });
 
 /** What broker 1 thinks of 2. */
-function of2(suspects: Suspects, change: Partial<ClusterImage> = {}) {
+function of2(suspects: Suspects, change: Partial<ClusterImage> = {}, cutOff: readonly number[] = []) {
   const current = { ...emptyImage("cluster"), brokers: new Map([1, 2, 3].map((id) => [id, broker(id)])), ...change };
   const images = { current, onChange: () => () => {} };
   const view = clusterView({
@@ -13,7 +13,7 @@ function of2(suspects: Suspects, change: Partial<ClusterImage> = {}) {
     images,
     membership: { epoch: 101 },
     session: { provedUntilMs: 0 },
-    watch: { suspects, stallInDoubt: null },
+    watch: { suspects, stallInDoubt: null, isCutOffFromUs: (id) => cutOff.includes(id), doubt: () => {} },
   });
   return {
     epoch: view.brokerEpoch(2),
@@ -37,8 +37,20 @@ test("a broker that the controller suspects is suspected here as well, and that 
   expect(of2(new Map(), { suspectedBrokers: new Set([3]) })).toEqual(well);
 });
 
+test("a broker that does not reach us is suspected: it cannot fetch from here, whoever else it reaches", () => {
+  expect(of2(new Map(), {}, [2])).toEqual({ ...well, isSuspected: true });
+  expect(of2(new Map(), {}, [3])).toEqual(well);
+});
+
 test("after a stall a session proves nothing, until it is known who leads", () => {
-  const watch: { suspects: Suspects; stallInDoubt: number | null } = { suspects: new Map(), stallInDoubt: 1 };
+  const watch = {
+    suspects: new Map(),
+    stallInDoubt: 1 as number | null,
+    isCutOffFromUs: () => false,
+    doubt: () => {
+      watch.stallInDoubt = 2;
+    },
+  };
   const view = clusterView({
     brokerId: 1,
     images: { current: emptyImage("c"), onChange: () => () => {} },
@@ -49,4 +61,6 @@ test("after a stall a session proves nothing, until it is known who leads", () =
   expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
   watch.stallInDoubt = null;
   expect(view.sessionProvedUntilMs).toBe(1_000);
+  view.doubtLeaderships();
+  expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
 });

@@ -227,7 +227,7 @@ test("without a registration nothing is proved", () => {
     images,
     membership,
     session: { provedUntilMs: 1_000 },
-    watch: { suspects: new Map(), stallInDoubt: null },
+    watch: { suspects: new Map(), stallInDoubt: null, isCutOffFromUs: () => false, doubt: () => {} },
   });
   expect(view.sessionProvedUntilMs).toBe(Number.NEGATIVE_INFINITY);
   membership.epoch = 4;

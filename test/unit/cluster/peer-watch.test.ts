@@ -314,11 +314,23 @@ describe("a watch asks a bounded number of times a second", () => {
 test("a broker that does not ask us is told of, though it answers: it may not reach us", async () => {
   const world = await calm();
   expect(world.watch.isAskedBy(2)).toBe(true);
-  world.areWeAsked = false;
+  world.asks = () => false;
   world.changes.length = 0;
   await world.pass(2_000);
   expect([world.watch.isAskedBy(2), world.watch.reachOf(2), world.suspects]).toEqual([false, "reached", {}]);
   expect(world.changes.length).toBeGreaterThan(0);
+});
+
+test("a broker that does not ask us is cut off from us if a majority asks; otherwise we may be the one that is", async () => {
+  const world = await calm();
+  world.asks = (id) => id !== 2;
+  await world.pass(700);
+  expect(world.watch.isCutOffFromUs(2)).toBe(false);
+  await world.pass(1_300);
+  expect([2, 3].map((id) => world.watch.isCutOffFromUs(id))).toEqual([true, false]);
+  world.asks = () => false;
+  await world.pass(2_000);
+  expect([2, 3].map((id) => world.watch.isCutOffFromUs(id))).toEqual([false, false]);
 });
 
 test("after everybody was away, the first that answers does not make suspects of those that are about to", async () => {

@@ -93,7 +93,8 @@ export class Watching {
   /** By port, which is the broker's id. */
   readonly peers = new Map<number, ScriptedPeer>();
   readonly givenUp: number[] = [];
-  areWeAsked = true;
+  /** Who sends us heartbeats. */
+  asks: (id: number) => boolean = () => true;
   readonly aborter = new AbortController();
   readonly watch: PeerWatch;
   /** What was reported, and when. */
@@ -115,7 +116,7 @@ export class Watching {
 
   /** All of them send heartbeats of their own. */
   #beAsked(): void {
-    if (this.areWeAsked) for (const id of this.peers.keys()) this.watch.noteAsked(id);
+    for (const id of this.peers.keys()) if (this.asks(id)) this.watch.noteAsked(id);
     this.clock.schedule(suspectTimeoutMs / 4, () => this.#beAsked());
   }
 

@@ -140,7 +140,7 @@ describe("brokers that come and go", () => {
       images: world.node(3).images,
       membership: { epoch: 1 },
       session: { provedUntilMs: 0 },
-      watch: { suspects: new Map(), stallInDoubt: null },
+      watch: { suspects: new Map(), stallInDoubt: null, isCutOffFromUs: () => false, doubt: () => {} },
     });
     expect([view.brokerEpoch(2), view.brokerEpoch(1)]).toEqual([null, world.node(1).membership.epoch]);
     expect(view.peerAddress(2)).not.toBeNull();

@@ -1,6 +1,10 @@
 import { expect, test } from "vitest";
+import type { ControllerState } from "../../../broker/controller/controller-state.ts";
+import { PlannedMoves, type PlannedMovesParts } from "../../../broker/controller/planned-moves.ts";
 import { partitionsInStepMax } from "../../../broker/controller/state-writer.ts";
 import { calmMs } from "../../../broker/controller/suspicions.ts";
+import type { PeerRequester } from "../../../broker/runtime/peer-port.ts";
+import { silentLogger } from "../../../protocol/base/logger.ts";
 import { cluster, created, options, topic } from "./requests.ts";
 import type { World } from "./world.ts";
 
@@ -80,6 +84,43 @@ test("in each step the old leader hands over before anybody hears of the move, a
   expect(happened).toEqual(Array.from({ length: 4 }, () => ["asked", "new", "old"]).flat());
   expect(asked).toEqual(Array.from({ length: 4 }, () => [controller, partitionsInStepMax, partitionsInStepMax]));
   expect(partitionIds.size).toBe(partitions);
+});
+
+/** The partitions that the broker is asked to hand over, in all. */
+function handedOverBy(world: World, broker: number): Set<number> {
+  const handedOver = new Set<number>();
+  world.node(broker).handOver = async (request) => {
+    for (const { partition } of request.partitions) handedOver.add(partition);
+    return { error: "NONE", message: "" };
+  };
+  return handedOver;
+}
+
+test("what is found written after a lost answer is handed over like all else", async () => {
+  const { world, controller, preferred, other, move } = await ledElsewhere();
+  const handedOver = handedOverBy(world, other);
+  world.node(controller).coordinator.loseNextAnswer({ done: true });
+  await world.run(move());
+  expect([ledBy(world, preferred), handedOver.size]).toEqual([partitions, partitions]);
+});
+
+test("a leader that was suspected a moment ago, and answers again, is asked; one that cannot be reached is not", async () => {
+  const { world, controller, preferred, other } = await ledElsewhere();
+  const { brokers, topics } = world.node(controller).images.current;
+  const changes = topics.get("t")!.partitions.map((record) => ({ topic: "t", record: { ...record, leader: preferred } }));
+  const askedWith = async (unreached: readonly number[]) => {
+    const asked: string[] = [];
+    const request = (async (_to: unknown, kind: string) => {
+      asked.push(kind);
+      return { body: { error: "NONE", message: "" } };
+    }) as unknown as PeerRequester["request"];
+    const current = { brokers, topics, suspects: new Set([other]), unreached: new Set(unreached) } as unknown as ControllerState;
+    const sender = { controllerId: controller, controllerEpoch: 1 };
+    const parts = { sender, peers: { request }, book: { current }, log: silentLogger } as unknown as PlannedMovesParts;
+    await new PlannedMoves(parts).handOver(changes);
+    return asked;
+  };
+  expect([await askedWith([]), await askedWith([other])]).toEqual([["hand-over"], []]);
 });
 
 test("a leader that does not answer, and a new one that takes up nothing, hold up each step for a moment", async () => {

@@ -21,11 +21,21 @@ const brokersOf = (registered: Readonly<Record<number, number>>) =>
 describe("what a controller suspects", () => {
   const registered = { 1: 101, 2: 102, 3: 103 };
   /** The suspicions after these looks, by broker. */
-  function suspectedAt(...looks: readonly { atMs: number; suspects?: readonly number[]; registered?: Record<number, number> }[]) {
+  function suspectedAt(
+    ...looks: readonly {
+      atMs: number;
+      suspects?: readonly number[];
+      registered?: Record<number, number>;
+      /** As the watch knows them. */
+      watched?: Record<number, number>;
+    }[]
+  ) {
     let known: ReadonlyMap<number, Suspicion> = new Map();
-    return looks.map(({ atMs, suspects = [], registered: now = registered }) => {
+    return looks.map(({ atMs, suspects = [], registered: now = registered, watched = now }) => {
       const seen = new Map(suspects.map((id): [number, Exclude<Reach, "reached">] => [id, "silent"]));
-      known = nextSuspicions(known, { suspects: seen, brokers: brokersOf(now), nowMs: atMs });
+      const epochs: Readonly<Record<number, number>> = watched;
+      const watch = { suspects: seen, watchedEpoch: (id: number) => epochs[id] ?? null };
+      known = nextSuspicions(known, { watch, brokers: brokersOf(now), nowMs: atMs });
       return [...known.keys()];
     });
   }
@@ -54,6 +64,11 @@ describe("what a controller suspects", () => {
     expect(suspectedAt({ atMs: 0, suspects: [2] }, { atMs: 1, registered: { 1: 101, 3: 103 } }, { atMs: 2 })).toEqual([[2], [], []]);
     expect(suspectedAt({ atMs: 0, suspects: [2] }, { atMs: 1, registered: again })).toEqual([[2], []]);
     expect(suspectedAt({ atMs: 0, suspects: [2] }, { atMs: 1, suspects: [2], registered: again })).toEqual([[2], [2]]);
+    const unheard = { registered: again, watched: registered };
+    expect(suspectedAt({ atMs: 0, suspects: [2] }, { atMs: 1, suspects: [2], ...unheard }), "the watch means the former").toEqual([
+      [2],
+      [],
+    ]);
     expect(suspectedAt({ atMs: 0, suspects: [2, 9] }), "nobody that is not registered").toEqual([[2]]);
   });
 });

@@ -68,7 +68,7 @@ export class Node {
   readonly roles: RecordedRoles;
   readonly isrStore: ZookeeperIsrStore;
   readonly link: ControllerLink;
-  readonly watch = new ScriptedWatch();
+  readonly watch: ScriptedWatch;
   readonly handlers: Pick<PeerHandlers, "metadata-update" | "isr-changed" | "controlled-shutdown" | "replicas-offline" | "hand-over">;
   isAlive = true;
   /** What it does when it is asked to hand over. */
@@ -85,6 +85,7 @@ export class Node {
     const random = world.random;
     const log = silentLogger;
     this.images = new ImageStore(clusterId);
+    this.watch = new ScriptedWatch(this.images);
     this.roles = new RecordedRoles(world.diskOf(id));
     const resolveSettings = settingsResolver(id, {});
     // killed, never stopped: each process begins after an unclean stop

@@ -32,6 +32,7 @@ async function setUp() {
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => true,
       isSuspected: () => false,
+      doubtLeaderships: () => {},
       isSilent: () => false,
       stopsAsWeDo: () => false,
       registration: (id) => 100 + id,

@@ -36,6 +36,7 @@ function setUp() {
       brokerEpoch: () => 1,
       hasReplica: () => true,
       isSuspected: () => false,
+      doubtLeaderships: () => {},
       isSilent: () => false,
       stopsAsWeDo: () => false,
       registration: () => 1,

@@ -44,23 +44,32 @@ test("a leader that hands over waits until its followers have all, and takes no 
   expect(log.endOffset).toBe(1);
 });
 
-test("what waits is appended, in its order, where nobody takes over; and at once where it is to lead on in the next epoch", async () => {
-  for (const renewed of [false, true]) {
-    const { ask, append, clock, assign, log } = await leading();
-    expect(await ask()).toBe("NONE");
-    expect(await ask(), "again: nothing more waits for that").toBe("NONE");
-    const late = [watched(append(producedBatch(), 1)), watched(append(producedBatch(), 1))];
-    if (renewed) await assign({ leaderEpoch: 6, stateVersion: 4 });
-    else await clock.advance(980);
-    await settled();
-    expect(log.endOffset).toBe(renewed ? 2 : 0);
-    await clock.advance(40);
-    await settled();
-    expect(late.map(({ is }) => is)).toMatchObject([
-      { error: null, baseOffset: 0 },
-      { error: null, baseOffset: 1 },
-    ]);
-  }
+test("what waits is appended, in its order, where we are to lead on in the next epoch", async () => {
+  const { ask, append, assign, log } = await leading();
+  expect(await ask()).toBe("NONE");
+  expect(await ask(), "again: nothing more waits for that").toBe("NONE");
+  const late = [watched(append(producedBatch(), 1)), watched(append(producedBatch(), 1))];
+  await settled();
+  expect(log.endOffset).toBe(0);
+  await assign({ leaderEpoch: 6, stateVersion: 4 });
+  await settled();
+  expect(late.map(({ is }) => is)).toMatchObject([
+    { error: null, baseOffset: 0 },
+    { error: null, baseOffset: 1 },
+  ]);
+});
+
+test("where nobody takes over, or the news of that are stuck, nothing is appended before it is known who leads", async () => {
+  const { ask, append, clock, session, log } = await leading();
+  expect(await ask()).toBe("NONE");
+  const late = watched(append(producedBatch(), 1));
+  await clock.advance(980);
+  expect([late.is, session.provedUntilMs]).toEqual([null, Number.POSITIVE_INFINITY]);
+  await clock.advance(40);
+  await settled();
+  expect([late.is?.error, session.provedUntilMs, log.endOffset]).toEqual(["NOT_LEADER_OR_FOLLOWER", Number.NEGATIVE_INFINITY, 0]);
+  session.provedUntilMs = Number.POSITIVE_INFINITY;
+  expect(await append(producedBatch(), 1), "it still does").toMatchObject({ error: null, baseOffset: 0 });
 });
 
 test("followers that get nothing hold nobody up for long", async () => {

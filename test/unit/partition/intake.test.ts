@@ -125,9 +125,11 @@ test("while appends are held back, what came before is appended first, and what 
   const small = encodeBatch([{ key: null, value: null, timestampMs: 1 }]);
   const before = one.take(bomb());
   let isHeld = false;
-  void one.intake.hold(clock.monotonicMs() + 10_000).then(() => {
-    isHeld = true;
-  });
+  void one.intake
+    .hold(clock.monotonicMs() + 10_000, () => {})
+    .then(() => {
+      isHeld = true;
+    });
   const after = [one.take(small), one.take(bomb()), one.take(small)];
   await settled();
   expect(isHeld).toBe(false);
@@ -137,4 +139,16 @@ test("while appends are held back, what came before is appended first, and what 
   one.intake.release();
   expect((await work(after)).map(({ error }) => error)).toEqual([null, null, null]);
   expect(appended.length).toBe(4);
+});
+
+test("when held back for too long, what happened is found out before anything is appended", async () => {
+  const { partition, appended, clock } = setUp();
+  const one = partition("one");
+  await one.intake.hold(clock.monotonicMs() + 100, () => {
+    one.state.refused = { error: "NOT_LEADER_OR_FOLLOWER" };
+  });
+  const after = one.take(encodeBatch([{ key: null, value: null, timestampMs: 1 }]));
+  await clock.advance(110);
+  expect(await after).toMatchObject({ error: "NOT_LEADER_OR_FOLLOWER" });
+  expect(appended).toEqual([]);
 });

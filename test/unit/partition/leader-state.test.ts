@@ -102,6 +102,13 @@ describe("the high watermark", () => {
     expect(state.highWatermark, "replica 3 may be in sync already as far as the coordinator goes").toBe(10);
   });
 
+  test("waits for it also when newer metadata does not assign it any more", () => {
+    let state = run(leader({ isr: [1, 2] }), ...wrote(10), fetched(2, 10, 1), fetched(3, 10, 2), ...wrote(15));
+    state = run(state, { kind: "replicas-changed", replicas: [1, 2], nowMs: 3 }, fetched(2, 15, 4));
+    expect(state.highWatermark).toBe(10);
+    expect(run(state, inForce([1, 2], 41)).highWatermark, "it did not join").toBe(15);
+  });
+
   test("waits for a leaving replica until the coordinator agrees", () => {
     let state = run(leader(), ...wrote(10), fetched(2, 10, lagMaxMs), tick(lagMaxMs + 1));
     expect(state.change).toStrictEqual({ kind: "shrinking", leaving: new Set([3]) });

@@ -57,6 +57,9 @@ export async function setUp(
       brokerEpoch: (id) => 100 + id,
       hasReplica: () => !stopping.is,
       isSuspected: (id) => suspected.has(id),
+      doubtLeaderships: () => {
+        session.provedUntilMs = Number.NEGATIVE_INFINITY;
+      },
       isSilent: () => false,
       stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,

@@ -33,6 +33,7 @@ async function life(disk: MemoryDisk, clock: ManualClock, seen: (operation: stri
       brokerEpoch: () => 1,
       hasReplica: () => true,
       isSuspected: () => false,
+      doubtLeaderships: () => {},
       isSilent: () => false,
       stopsAsWeDo: () => false,
       registration: () => 1,

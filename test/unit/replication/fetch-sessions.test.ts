@@ -237,6 +237,7 @@ class TwoBrokers {
         brokerEpoch: () => null,
         hasReplica: () => true,
         isSuspected: () => false,
+        doubtLeaderships: () => {},
         isSilent: () => false,
         stopsAsWeDo: () => false,
         registration: () => null,

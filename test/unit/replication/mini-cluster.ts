@@ -245,6 +245,7 @@ export class MiniCluster {
       brokerEpoch: (of) => alive.get(of) ?? null,
       hasReplica: (of) => !alive.has(id) || alive.has(of),
       isSuspected: () => false,
+      doubtLeaderships: () => {},
       isSilent: () => false,
       stopsAsWeDo: () => false,
       registration: (of) => alive.get(of) ?? null,
