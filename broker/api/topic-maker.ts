@@ -1,5 +1,6 @@
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
@@ -59,6 +60,9 @@ export function topicMaker({ controller, forwarder, signal }: TopicMakerParts): 
 /** The controller chooses the brokers. */
 type PlacedAnywhere = NewTopic & { readonly assignments: readonly [] };
 
+/** Topics of which the failures are counted. */
+const failuresMax = 1_000;
+
 /** How the broker's log tells what became of a topic. */
 export interface MakingWords {
   readonly made: string;
@@ -72,6 +76,8 @@ export class PendingTopics {
   readonly #words: MakingWords;
   readonly #max: number;
   readonly #names = new Set<string>();
+  /** How often each could not be made, in a row; the oldest are forgotten. */
+  readonly #failures = new Map<string, number>();
 
   /** `max`: topics at a time; beyond it a name waits for the next time that somebody asks for it. */
   constructor(maker: TopicMaker, log: Logger, words: MakingWords, max: number) {
@@ -90,7 +96,7 @@ export class PendingTopics {
     void this.#make(topic)
       .catch((error: unknown) => {
         if (error instanceof InvariantViolation) throw error;
-        this.#log.warn({ topic: name, err: error }, this.#words.notMade);
+        this.#failed(name, { err: error });
       })
       .finally(() => this.#names.delete(name));
     return true;
@@ -100,8 +106,19 @@ export class PendingTopics {
     const { name, replicationFactor } = topic;
     const copies = replicationFactor > 0 ? { copies: replicationFactor } : {};
     for (const { error, message } of await this.#maker.make([topic])) {
+      if (error === "NONE" || error === "TOPIC_ALREADY_EXISTS") this.#failures.delete(name);
+      else this.#failed(name, { error, reason: message });
       if (error === "NONE") this.#log.info({ topic: name, ...copies }, this.#words.made);
-      else if (error !== "TOPIC_ALREADY_EXISTS") this.#log.warn({ topic: name, error, reason: message }, this.#words.notMade);
     }
+  }
+
+  /** A client that waits for a topic asks for it several times a second, for as long as it cannot be made. */
+  #failed(topic: string, why: object): void {
+    const failures = (this.#failures.get(topic) ?? 0) + 1;
+    this.#failures.delete(topic);
+    this.#failures.set(topic, failures);
+    const [oldest] = this.#failures.keys();
+    if (this.#failures.size > failuresMax && oldest !== undefined) this.#failures.delete(oldest);
+    if (isWorthTelling(failures)) this.#log.warn({ topic, ...why, failures }, this.#words.notMade);
   }
 }

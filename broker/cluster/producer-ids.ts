@@ -5,6 +5,7 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
 import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 
 export interface ProducerIdsParts {
@@ -60,6 +61,8 @@ export class ProducerIds implements ProducerIdSource {
   /** Inclusive: of all blocks that were ever ours. */
   #highestId = -1;
   #isFetching = false;
+  /** In a row. */
+  #failures = 0;
   #failure: { readonly answer: Answer; readonly untilMs: number } | null = null;
   readonly #waiters = new Set<(answer: Answer) => void>();
 
@@ -106,6 +109,7 @@ export class ProducerIds implements ProducerIdSource {
       (block) => {
         this.#isFetching = false;
         this.#failure = null;
+        this.#failures = 0;
         this.#ahead = block;
         log.debug(block, "claimed producer ids");
         for (const settle of [...this.#waiters]) {
@@ -119,7 +123,9 @@ export class ProducerIds implements ProducerIdSource {
         this.#isFetching = false;
         const answer = failed(error);
         this.#failure = { answer, untilMs: clock.monotonicMs() + pauseMs };
-        log.warn({ err: error }, "no producer ids could be claimed: producers that are new are told to ask again");
+        const failures = ++this.#failures;
+        if (isWorthTelling(failures))
+          log.warn({ err: error, failures }, "no producer ids could be claimed: producers that are new are told to ask again");
         for (const settle of [...this.#waiters]) settle(answer);
       },
     );

@@ -7,14 +7,16 @@ const tellAgainMs = 60_000;
 
 /**
  * Opening a file takes a descriptor, of which a process may have only so many. That none is left says nothing about the disk, so a log
- * directory must not be given up for it: what needs one waits until one is free, and everybody is told once.
+ * directory must not be given up for it: what needs one waits until one is free, however long that takes, and the log says so once a
+ * minute.
  */
 export class DescriptorShortage {
   readonly #clock: Clock;
   readonly #log: Logger;
   #waiting = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
-  #sinceMs: number | null = null;
+  #sinceMs = 0;
+  #isTold = false;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -31,10 +33,10 @@ export class DescriptorShortage {
   }
 
   async #wait<T>(open: () => Promise<T>, code: string | null): Promise<T> {
-    this.#waiting++;
-    this.#tell(code);
+    if (this.#waiting++ === 0) this.#sinceMs = this.#clock.monotonicMs();
     try {
       for (;;) {
+        this.#tell(code);
         await sleep(this.#clock, pauseMs);
         try {
           return await open();
@@ -52,15 +54,16 @@ export class DescriptorShortage {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#toldMs < tellAgainMs) return;
     this.#toldMs = nowMs;
-    this.#sinceMs ??= nowMs;
+    this.#isTold = true;
     const remedy = code === "ENFILE" ? "the machine's (fs.file-max)" : "this process's (ulimit -n, LimitNOFILE)";
-    this.#log.error({ code }, `no file can be opened: too many are open. What needs one waits; raise the limit of open files, ${remedy}`);
+    const fields = { code, waiting: this.#waiting, forMs: Math.round(nowMs - this.#sinceMs) };
+    this.#log.error(fields, `no file can be opened: too many are open. What needs one waits; raise the limit of open files, ${remedy}`);
   }
 
   #tellEnd(): void {
-    if (this.#waiting > 0 || this.#sinceMs === null) return;
+    if (this.#waiting > 0 || !this.#isTold) return;
+    this.#isTold = false;
     this.#log.info({ forMs: Math.round(this.#clock.monotonicMs() - this.#sinceMs) }, "files can be opened again");
-    this.#sinceMs = null;
   }
 }
 

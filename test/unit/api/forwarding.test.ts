@@ -305,13 +305,15 @@ describe("auto creation", () => {
     for (const name of ["a", "b"]) creation.begin(name);
     release();
     await settle();
-    expect(lines).toEqual([[{ topic: "a", error: "POLICY_VIOLATION", reason: "no: a" }, "could not create a topic on its first mention"]]);
+    expect(lines).toMatchObject([
+      [{ topic: "a", error: "POLICY_VIOLATION", reason: "no: a" }, "could not create a topic on its first mention"],
+    ]);
     const failing = creating();
     failing.creation.begin("a");
     const err = new MalformedFrame("not an answer");
     failing.fail(err);
     await settle();
-    expect(failing.lines).toEqual([[{ topic: "a", err }, "could not create a topic on its first mention"]]);
+    expect(failing.lines).toMatchObject([[{ topic: "a", err }, "could not create a topic on its first mention"]]);
   });
 
   test("leaves the brokers' own topics alone, and takes on no more than its bound", () => {

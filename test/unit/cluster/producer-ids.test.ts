@@ -3,7 +3,7 @@ import { ProducerIds } from "../../../broker/cluster/producer-ids.ts";
 import { MemoryEnsemble } from "../../../coordinator-client/memory-coordinator.ts";
 import { registerBroker } from "../../../coordinator-client/registration.ts";
 import { sleep } from "../../../protocol/base/clock.ts";
-import { silentLogger } from "../../../protocol/base/logger.ts";
+import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 
 const registration = { endpoints: [], rack: null, incarnation: "directory", peer: { host: "h", port: 1 }, timestampMs: 0 };
@@ -20,12 +20,12 @@ function world() {
     for (let step = 0; !isSettled; step++) if (step > 100_000 || !(await sim.step())) throw new Error("never came");
     return promise;
   };
-  const broker = async (brokerId: number) => {
+  const broker = async (brokerId: number, log: Logger = silentLogger) => {
     const clock = sim.forOwner(`broker ${brokerId}`);
     const coordinator = ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
     await until(coordinator.connected());
     const membership = { epoch: (await until(registerBroker(coordinator, brokerId, registration))).brokerEpoch };
-    return { clock, coordinator, membership, ids: new ProducerIds({ coordinator, brokerId, membership, clock, log: silentLogger }) };
+    return { clock, coordinator, membership, ids: new ProducerIds({ coordinator, brokerId, membership, clock, log }) };
   };
   const block = () => JSON.parse(ensemble.tree.read(path)?.data.toString() ?? "null");
   const many = async (ids: ProducerIds, count: number) => {
@@ -132,4 +132,22 @@ test("a coordinator that lost its state, or went back in time, gives no ids that
   ensemble.restore({ ...backup, zxid: backup.zxid + 1_000 });
   await until(sleep(clock, 5_000));
   expect((await many(ids, 1))[0]).toBeGreaterThan(Math.max(...given));
+});
+
+test("for as long as none can be claimed, that is told ever more rarely", async () => {
+  const { sim, until, broker } = world();
+  let told = 0;
+  const warn = () => {
+    told++;
+  };
+  const { ids, membership } = await broker(1, { ...silentLogger, warn });
+  const { epoch } = membership;
+  membership.epoch = -1;
+  for (let i = 0; i < 200; i++) {
+    expect((await until(ids.next())).error).not.toBeNull();
+    await until(sleep(sim.forOwner("producers"), 250));
+  }
+  expect(told).toBe(8);
+  membership.epoch = epoch;
+  expect(await until(ids.next())).toMatchObject({ error: null });
 });

@@ -48,6 +48,33 @@ test("what needs a descriptor waits until there is one, and it is told once when
   expect(lines.slice(1)).toEqual(["files can be opened again"]);
 });
 
+test("a shortage that lasts is told once a minute, also when nothing new needs a file; a short one soon after another is not", async () => {
+  const { clock, lines, shortage } = world();
+  let left = 0;
+  const open = async () => {
+    if (left <= 0) throw noneLeft();
+  };
+  const seconds = async (count: number) => {
+    for (let second = 0; second < count; second++) await clock.advance(1_000);
+  };
+  const first = shortage.untilFree(open);
+  await seconds(125);
+  expect(lines).toHaveLength(3);
+  left = 1;
+  await seconds(1);
+  await first;
+  left = 0;
+  const second = shortage.untilFree(open);
+  await seconds(10);
+  expect(lines.slice(3)).toEqual(["files can be opened again"]);
+  await seconds(60);
+  expect(lines.slice(4), "but one that stays").toEqual([expect.stringMatching(/^no file can be opened/)]);
+  left = 1;
+  await seconds(1);
+  await second;
+  expect(lines.slice(5)).toEqual(["files can be opened again"]);
+});
+
 test("every other failure is the caller's", async () => {
   const { shortage, lines } = world();
   await expect(shortage.untilFree(() => Promise.reject(Object.assign(new Error("x"), { code: "EIO" })))).rejects.toThrow("x");
