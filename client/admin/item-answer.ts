@@ -10,12 +10,15 @@ export interface ItemAnswer<T> {
   readonly isFinal?: boolean;
 }
 
-/** Temporary failures. An unknown topic is not one: nothing here creates it. */
+/**
+ * Temporary failures. An unknown topic is not one: nothing here creates it. An unknown id is: it was looked up at a broker that is behind.
+ */
 export function shouldAskAgain(code: KafkaErrorCode): boolean {
   return (
     code === "NOT_CONTROLLER" ||
     code === "COORDINATOR_NOT_AVAILABLE" ||
     code === "LEADER_NOT_AVAILABLE" ||
+    code === "UNKNOWN_TOPIC_ID" ||
     code === "THROTTLING_QUOTA_EXCEEDED" ||
     code === "NETWORK_EXCEPTION"
   );

@@ -15,6 +15,9 @@ export interface TopicsDeletionParts {
  * request waits at a broker that nobody can reach; (2) the client sends it again, through another one, and the topic is deleted; (3) it is
  * created anew; (4) the first request gets through.
  *
+ * An id that is unknown may come from a broker that is behind: it has not heard that the topic was deleted and created anew. So it is
+ * looked up again.
+ *
  * By name where brokers do not know of ids (before Kafka 2.8), or the one that was asked does not know the topic: the controller may.
  */
 export class TopicsDeletion {
@@ -45,7 +48,8 @@ export class TopicsDeletion {
       if (errorCode !== "UNKNOWN_TOPIC_ID") return { key, errorCode, errorMessage, value: { name: key } };
       // it was there, and is gone: an attempt that was not answered has been carried out
       if (before.has(key)) return { key, errorCode: "NONE", errorMessage: null, value: { name: key } };
-      return { key, errorCode: "UNKNOWN_TOPIC_OR_PARTITION", errorMessage: `There is no topic ${key}.`, value: { name: key } };
+      this.#ids.delete(key);
+      return { key, errorCode, errorMessage: `There is no topic ${key} with the id that a broker knew.`, value: { name: key } };
     });
   }
 

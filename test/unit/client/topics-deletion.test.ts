@@ -53,16 +53,30 @@ test("a topic that is not there is unknown; one that the asked broker does not k
   ]);
 });
 
-test("where the asked broker has an old id, the topic is unknown, and nothing else is deleted", async () => {
+test("where the asked broker has an old id, it is looked up again, until a broker knows the topic or none does", async () => {
   const fake = new FakeCluster();
-  fake.topic("t", [1]);
+  fake.topic("t", [1], idOf("former"));
   const { asked } = deleting(fake);
   const answer = fake.intercept;
-  fake.intercept = (call) => {
-    if (call.api === "DeleteTopics") fake.topic("t", [1], idOf("another"));
-    return answer?.(call);
-  };
-  const [result] = await fake.clock.until(new Admin(fake).deleteTopics(["t"]));
-  expect(result?.error?.code).toBe("UNKNOWN_TOPIC_OR_PARTITION");
-  expect(asked.length).toBe(1);
+  for (const there of ["present", null]) {
+    fake.topic("t", [1], idOf("former"));
+    let isBehind = true;
+    fake.intercept = (call) => {
+      if (call.api !== "DeleteTopics" || !isBehind) return answer?.(call);
+      isBehind = false;
+      if (there === null) fake.topics.delete("t");
+      else fake.topic("t", [1], idOf(there));
+      return unknownId(call.request);
+    };
+    const [result] = await fake.clock.until(new Admin(fake).deleteTopics(["t"]));
+    expect(result?.error?.code ?? "NONE").toBe(there === null ? "UNKNOWN_TOPIC_OR_PARTITION" : "NONE");
+    expect(fake.topics.has("t")).toBe(false);
+  }
+  expect(asked.at(-1)).toEqual([{ name: "t", topicId: zeroTopicId }]);
 });
+
+function unknownId(request: unknown) {
+  const { topics } = request as DeleteTopicsRequest;
+  const responses = topics.map(({ name, topicId }) => ({ name, topicId, errorCode: "UNKNOWN_TOPIC_ID", errorMessage: null }));
+  return { throttleTimeMs: 0, responses };
+}
