@@ -41,6 +41,8 @@ export class MetadataCache {
   #askedTopics: ReadonlySet<string> = new Set();
   #snapshot: ClusterSnapshot = emptySnapshot;
   #running: Promise<void> | null = null;
+  /** The running one whose failure `requestRefresh` makes good. */
+  #followed: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #failures = 0;
   /** Some caller of the next refresh wants to hear from a broker that was not asked last. */
@@ -138,10 +140,16 @@ export class MetadataCache {
     return abortable(shared, signal);
   }
 
-  /** A refresh in the background: soon, and again if it fails. */
+  /**
+   * A refresh in the background: soon, and again if it fails, at the pace of failures. One that runs already will do, whoever began it; but
+   * whoever began it need not repeat it. So it is followed, once however many ask.
+   */
   requestRefresh(): void {
-    if (this.#closing.signal.aborted || this.#running !== null) return;
-    this.#start().catch((error: unknown) => {
+    if (this.#closing.signal.aborted) return;
+    const run = this.#running ?? this.#start();
+    if (run === this.#followed) return;
+    this.#followed = run;
+    run.catch((error: unknown) => {
       if (this.#closing.signal.aborted) return;
       this.#runtime.log.debug({ err: error }, "metadata could not be refreshed");
       this.requestRefresh();
