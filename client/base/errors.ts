@@ -113,7 +113,7 @@ export class OffsetOutOfRange extends ClientError implements At {
 
 /**
  * Records that were consumed are no longer in the log: it was truncated by an unclean election (KIP-320). `offset` is where the logs
- * diverge.
+ * diverge; it is the position itself where only that is known of the log: that it diverges somewhere below.
  */
 export class LogTruncated extends ClientError implements At {
   override readonly name = "LogTruncated";
@@ -122,7 +122,8 @@ export class LogTruncated extends ClientError implements At {
   readonly offset: number;
 
   constructor({ topic, partition, offset }: At, position: number) {
-    super(`${topic}-${partition} was truncated at ${offset}, below the position ${position}`);
+    const where = offset < position ? `at ${offset}, below` : "somewhere below";
+    super(`${topic}-${partition} was truncated ${where} the position ${position}`);
     this.topic = topic;
     this.partition = partition;
     this.offset = offset;

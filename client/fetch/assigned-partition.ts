@@ -149,14 +149,22 @@ export class AssignedPartition {
     this.failures = 0;
   }
 
-  /** The log was found to diverge from ours at `endOffset`: everything from there on is fetched again. */
-  truncatedTo(endOffset: number, epoch: number): void {
+  /** The log parts from what was fetched at `endOffset` or before: everything not handed out, or from there on, is fetched again. */
+  truncatedTo({ endOffset, epoch }: EpochEnd): void {
+    // what was handed out may be in the log though what was buffered is not: the next fetch shows that by its own, lower epoch
+    const isOlder = this.position <= endOffset && this.positionEpoch >= 0 && this.positionEpoch < epoch;
+    const epochBefore = isOlder ? this.positionEpoch : epoch;
     this.generation++;
     this.bufferedBytes = 0;
     this.#place(Math.min(this.position, endOffset));
-    this.fetchEpoch = epoch;
-    this.positionEpoch = epoch;
+    this.fetchEpoch = epochBefore;
+    this.positionEpoch = epochBefore;
     this.phase = { kind: "fetching" };
+  }
+
+  /** The last record handed out is not in the log. No epoch in the answer (-1): only its offset can be compared. */
+  hasLost({ endOffset, epoch }: EpochEnd): boolean {
+    return this.position > endOffset || (epoch >= 0 && this.positionEpoch > epoch);
   }
 
   #place(offset: number): void {
@@ -265,11 +273,30 @@ export class AssignedPartition {
   }
 }
 
-/** What an OffsetForLeaderEpoch answer, or the diverging epoch in a fetch's, means for a position. */
-export type EpochVerdict = { readonly kind: "in-log" } | { readonly kind: "truncated"; readonly endOffset: number; readonly epoch: number };
+/** The largest epoch of a leader's log that is not above the one asked for, and its exclusive end. -1: not known. */
+export interface EpochEnd {
+  readonly epoch: number;
+  readonly endOffset: number;
+}
 
-/** `endOffset` -1: the leader has no history of epochs to compare with; if the position is not in its log, the fetch itself will say so. */
-export function judgeEpochEnd(fetchPosition: number, answer: { readonly epoch: number; readonly endOffset: number }): EpochVerdict {
-  if (answer.endOffset < 0 || answer.endOffset >= fetchPosition) return { kind: "in-log" };
-  return { kind: "truncated", endOffset: answer.endOffset, epoch: answer.epoch };
+/** What an OffsetForLeaderEpoch answer, or the diverging epoch in a fetch's, means for a position. */
+export type EpochVerdict = { readonly kind: "in-log" } | ({ readonly kind: "truncated" } & EpochEnd);
+
+/** A position as the leader was asked about it: the next offset, and the epoch of the record before it. */
+export interface AskedPosition {
+  readonly offset: number;
+  readonly epoch: number;
+}
+
+/**
+ * `endOffset` -1: the leader has no history of epochs to compare with; if the position is not in its log, the fetch itself will say so.
+ *
+ * A log can part from ours below the position though it is longer: (1) A leads epoch 3 up to offset 120; (2) B, which has 90 of these, is
+ * elected uncleanly, and we read 10 records of epoch 4; (3) A is elected uncleanly. At our position, 100, its log has epoch 3, and never
+ * had epoch 4. Where ours began is not known any more, so the log may part from ours anywhere up to the position.
+ */
+export function judgeEpochEnd(asked: AskedPosition, { epoch, endOffset }: EpochEnd): EpochVerdict {
+  const hasOtherEpoch = epoch >= 0 && epoch < asked.epoch;
+  if (endOffset < 0 || (endOffset >= asked.offset && !hasOtherEpoch)) return { kind: "in-log" };
+  return { kind: "truncated", endOffset: Math.min(endOffset, asked.offset), epoch };
 }

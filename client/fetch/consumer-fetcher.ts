@@ -8,7 +8,7 @@ import type { Cluster } from "../metadata/cluster.ts";
 import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { Stepper } from "../metadata/stepper.ts";
-import { type AssignedPartition, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
+import { type AssignedPartition, type EpochEnd, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
 import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
 import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
 import type { FetchBuffer } from "./fetch-buffer.ts";
@@ -272,7 +272,8 @@ export class ConsumerFetcher {
       }
     }
     if (divergingEpoch.endOffset >= 0) {
-      const verdict = judgeEpochEnd(partition.fetchPosition, divergingEpoch);
+      if (partition.fetchPosition !== target.fetchOffset) return; // the next leader has given records since: its own answer counts
+      const verdict = judgeEpochEnd({ offset: target.fetchOffset, epoch: target.lastFetchedEpoch }, divergingEpoch);
       if (verdict.kind === "truncated") return this.#truncated(partition, verdict);
     }
     partition.highWatermark = answer.highWatermark;
@@ -322,15 +323,16 @@ export class ConsumerFetcher {
     }
   }
 
-  #truncated(partition: AssignedPartition, { endOffset, epoch }: { readonly endOffset: number; readonly epoch: number }): void {
+  #truncated(partition: AssignedPartition, end: EpochEnd): void {
     const { buffer, settings, cluster } = this.#parts;
     const { topic, partition: index, position } = partition;
-    if (settings.offsetReset === "none" && endOffset < position) {
+    const offset = Math.min(end.endOffset, position);
+    if (settings.offsetReset === "none" && partition.hasLost(end)) {
       partition.block();
-      return buffer.pushError(new LogTruncated({ topic, partition: index, offset: endOffset }, position), partition);
+      return buffer.pushError(new LogTruncated({ topic, partition: index, offset }, position), partition);
     }
-    cluster.runtime.log.warn({ topic, partition: index, position, endOffset }, "the log was truncated; going on from where it parts");
-    partition.truncatedTo(endOffset, epoch);
+    cluster.runtime.log.warn({ topic, partition: index, position, offset }, "the log was truncated; going on from the offset");
+    partition.truncatedTo(end);
   }
 
   #failed(partitions: readonly AssignedPartition[], error: Error): void {

@@ -4,14 +4,14 @@ import { KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { listOffsets } from "../metadata/offset-lookup.ts";
-import { type AssignedPartition, type EpochVerdict, judgeEpochEnd } from "./assigned-partition.ts";
+import { type AskedPosition, type AssignedPartition, type EpochEnd, judgeEpochEnd } from "./assigned-partition.ts";
 
 export interface PositionFinderParts {
   readonly cluster: Cluster;
   /** Some partition may be fetched now. */
   readonly onProgress: () => void;
   readonly onFailure: (partitions: readonly AssignedPartition[], error: Error) => void;
-  readonly onTruncated: (partition: AssignedPartition, end: Extract<EpochVerdict, { kind: "truncated" }>) => void;
+  readonly onTruncated: (partition: AssignedPartition, end: EpochEnd) => void;
 }
 
 /** Looks positions up, and after a change of leaders checks that they are still in the log. */
@@ -94,13 +94,19 @@ export class PositionFinder {
   async #askEpochEnds(leader: number, partitions: readonly AssignedPartition[]): Promise<void> {
     const { cluster } = this.#parts;
     const epochOf = ({ topic, partition }: AssignedPartition) => cluster.metadata.partition(topic, partition)?.leaderEpoch ?? -1;
-    const asked = partitions.map((partition) => ({ partition, generation: partition.generation, leaderEpoch: epochOf(partition) }));
+    const asked = partitions.map((partition) => ({
+      partition,
+      generation: partition.generation,
+      leaderEpoch: epochOf(partition),
+      // the old leader's last answer may yet arrive, with records after those that are asked about
+      position: { offset: partition.fetchPosition, epoch: partition.fetchEpoch },
+    }));
     const topics = [...Map.groupBy(asked, ({ partition }) => partition.topic)].map(([topic, ofTopic]) => ({
       topic,
-      partitions: ofTopic.map(({ partition, leaderEpoch }) => ({
+      partitions: ofTopic.map(({ partition, leaderEpoch, position }) => ({
         partition: partition.partition,
         currentLeaderEpoch: leaderEpoch,
-        leaderEpoch: partition.fetchEpoch,
+        leaderEpoch: position.epoch,
       })),
     }));
     const sent = asked.map(({ partition: { topic, partition }, leaderEpoch }) => ({ topic, partition, sentToEpoch: leaderEpoch }));
@@ -115,7 +121,7 @@ export class PositionFinder {
       return;
     }
     let failure: Error | null = null;
-    for (const { partition, generation, leaderEpoch } of asked) {
+    for (const { partition, generation, leaderEpoch, position } of asked) {
       if (partition.generation !== generation) continue;
       const found = answer.topics
         .find(({ topic }) => topic === partition.topic)
@@ -123,14 +129,16 @@ export class PositionFinder {
       if (found === undefined) failure = new UnsupportedApi("an answer to OffsetForLeaderEpoch leaves a partition out");
       else if (found.errorCode !== "NONE")
         failure = new KafkaProtocolError(found.errorCode, `validating ${partition.topic}-${partition.partition}`);
-      else this.#judge(partition, leaderEpoch, { epoch: found.leaderEpoch, endOffset: found.endOffset });
+      else {
+        partition.validated(leaderEpoch);
+        this.#judge(partition, position, { epoch: found.leaderEpoch, endOffset: found.endOffset });
+      }
     }
     if (failure !== null) throw failure;
   }
 
-  #judge(partition: AssignedPartition, leaderEpoch: number, end: { readonly epoch: number; readonly endOffset: number }): void {
-    const verdict = judgeEpochEnd(partition.fetchPosition, end);
-    partition.validated(leaderEpoch);
+  #judge(partition: AssignedPartition, asked: AskedPosition, end: EpochEnd): void {
+    const verdict = judgeEpochEnd(asked, end);
     if (verdict.kind === "truncated") this.#parts.onTruncated(partition, verdict);
   }
 }

@@ -41,8 +41,14 @@ export class MetadataCache {
   #askedTopics: ReadonlySet<string> = new Set();
   #snapshot: ClusterSnapshot = emptySnapshot;
   #running: Promise<void> | null = null;
+  /** The running one whose failure `requestRefresh` makes good. */
+  #followed: Promise<void> | null = null;
   #next: Promise<void> | null = null;
   #failures = 0;
+  /** Of the last refresh; null: it succeeded. */
+  #lastFailure: unknown = null;
+  /** Of the last refresh. */
+  #endedAtMs = Number.NEGATIVE_INFINITY;
   /** Some caller of the next refresh wants to hear from a broker that was not asked last. */
   #inTurns = false;
   #startedAtMs = Number.NEGATIVE_INFINITY;
@@ -97,8 +103,16 @@ export class MetadataCache {
   /**
    * Resolves with the topic once it is known; retries until `deadlineMs` (monotonic). Throws KafkaProtocolError when the brokers give a
    * reason, ConnectionLost or RequestTimedOut when none answered, the signal's reason.
+   *
+   * `sinceMs` (monotonic): the caller waits since then, for its turn. If the deadline has passed meanwhile, what a refresh since then has
+   * ended with is the reason, and nobody is asked again: of many who wait in turn, each would take another refresh to fail.
    */
-  async awaitTopic(name: string, deadlineMs: number, signal?: AbortSignal): Promise<TopicMetadata> {
+  async awaitTopic(
+    name: string,
+    deadlineMs: number,
+    signal?: AbortSignal,
+    { sinceMs = this.#runtime.clock.monotonicMs() } = {},
+  ): Promise<TopicMetadata> {
     const { clock, random } = this.#runtime;
     if (name.length > topicNameMax)
       throw new KafkaProtocolError(
@@ -109,6 +123,9 @@ export class MetadataCache {
     for (let failures = 1; ; failures++) {
       const known = this.topic(name);
       if (known !== undefined) return known;
+      const isTooLate = clock.monotonicMs() > deadlineMs && this.#endedAtMs >= sinceMs;
+      const reason = isTooLate ? this.#lastReason(name) : null;
+      if (reason !== null) throw reason;
       const failure = await this.refresh(signal).then(
         () => this.#whyUnknown(name),
         (error: unknown) => error,
@@ -119,6 +136,11 @@ export class MetadataCache {
       if (!isRetriableFailure(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
       await sleep(clock, pauseMs, signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]));
     }
+  }
+
+  /** By the last refresh. Null: it was not asked for the topic. */
+  #lastReason(name: string): unknown {
+    return this.#lastFailure ?? (this.#snapshot.topicErrors.has(name) ? this.#whyUnknown(name) : null);
   }
 
   #whyUnknown(name: string): Error | null {
@@ -138,10 +160,16 @@ export class MetadataCache {
     return abortable(shared, signal);
   }
 
-  /** A refresh in the background: soon, and again if it fails. */
+  /**
+   * A refresh in the background: soon, and again if it fails, at the pace of failures. One that runs already will do, whoever began it; but
+   * whoever began it need not repeat it. So it is followed, once however many ask.
+   */
   requestRefresh(): void {
-    if (this.#closing.signal.aborted || this.#running !== null) return;
-    this.#start().catch((error: unknown) => {
+    if (this.#closing.signal.aborted) return;
+    const run = this.#running ?? this.#start();
+    if (run === this.#followed) return;
+    this.#followed = run;
+    run.catch((error: unknown) => {
       if (this.#closing.signal.aborted) return;
       this.#runtime.log.debug({ err: error }, "metadata could not be refreshed");
       this.requestRefresh();
@@ -190,12 +218,16 @@ export class MetadataCache {
     try {
       const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, { build, inTurns });
       this.#failures = 0;
+      this.#lastFailure = null;
       this.#refreshedAtMs = clock.monotonicMs();
+      this.#endedAtMs = this.#refreshedAtMs;
       // a listener that needs newer metadata requests it at once: this refresh is over for it
       this.#running = null;
       this.#replace(mergeMetadata(this.#snapshot, answer));
     } catch (error) {
       this.#failures++;
+      this.#lastFailure = error;
+      this.#endedAtMs = clock.monotonicMs();
       throw error;
     }
   }

@@ -66,7 +66,8 @@ export class ConnectionPool {
     const current = new Set([...brokers.values(), ...this.#settings.bootstrap].map(formatAddress));
     for (const [key, slot] of this.#slots) {
       if (current.has(formatAddress(slot.address)) || slot.opening !== null || (slot.connection?.pending ?? 0) > 0) continue;
-      slot.connection?.close();
+      // whoever was given the connection and has not used it yet may try again, elsewhere: the client itself is not closed
+      slot.connection?.close(new ConnectionLost(`the metadata names no broker at ${formatAddress(slot.address)} any more`));
       this.#slots.delete(key);
     }
     for (const address of this.#settled) if (!current.has(address)) this.#settled.delete(address);

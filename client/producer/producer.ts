@@ -1,6 +1,6 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
 import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
-import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument, isRetriableFailure, RecordTooLarge } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
 import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";
@@ -11,6 +11,7 @@ import { type PendingSend, type RecordMetadata, SendGroup, SingleSend } from "./
 import type { ProducerBatch } from "./producer-batch.ts";
 import { IdentitySource } from "./producer-identity.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
+import { SendLane, type WaitingSend } from "./send-lane.ts";
 import { Sender } from "./sender.ts";
 
 /** What `send` takes. */
@@ -52,10 +53,15 @@ interface PreparedRecord {
 
 const noHeaders: readonly RecordHeader[] = [];
 
-/** The sends of one topic that wait; later ones queue behind them, so that order is kept. */
-interface Lane {
-  waiting: number;
-  tail: Promise<unknown>;
+/** How a send waits. */
+interface Wait {
+  readonly lane: SendLane;
+  /** Monotonic. */
+  readonly sinceMs: number;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** The record is in a batch. */
+  readonly leave: () => void;
 }
 
 /**
@@ -80,7 +86,8 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   readonly #partitioner: Partitioner | null;
   readonly #keySerde: Pick<Serde<K>, "serialize">;
   readonly #valueSerde: Pick<Serde<V>, "serialize">;
-  readonly #lanes = new Map<string, Lane>();
+  /** By topic. A send to a topic whose earlier sends wait queues behind them. */
+  readonly #lanes = new Map<string, SendLane>();
   #waitingSends = 0;
   #flushes = 0;
   #closing: Promise<void> | null = null;
@@ -150,7 +157,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#flushes++;
     try {
       this.#sender.wake();
-      await Promise.all([...this.#lanes.values()].map(({ tail }) => tail));
+      await Promise.all([...this.#lanes.values()].map((lane) => lane.passed()));
       this.#sender.wake();
       await Promise.all(this.#accumulator.unsettled.map((batch) => batch.whenSettled));
     } finally {
@@ -159,7 +166,8 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   }
 
   /**
-   * Accepts no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout), closes the connections.
+   * Accepts no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout, after `maxBlockMs` for
+   * those that still wait for their topic or for room), closes the connections.
    */
   close(): Promise<void> {
     this.#closing ??= this.#flushAndEnd();
@@ -172,7 +180,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
 
   /** The partitions of a topic as the producer sees them; waits for them up to `maxBlockMs`. */
   partitionsOf(topic: string, { signal }: SendOptions = {}): Promise<TopicMetadata> {
-    return this.#cluster.metadata.awaitTopic(topic, this.#deadlineMs(), signal);
+    return this.#cluster.metadata.awaitTopic(topic, this.#cluster.runtime.clock.monotonicMs() + this.#settings.maxBlockMs, signal);
   }
 
   async #flushAndEnd(): Promise<void> {
@@ -226,37 +234,50 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
 
   #queueSend(prepared: PreparedRecord, signal: AbortSignal | undefined): void {
     if (this.#waitingSends >= waitingSendsMax) throw new BufferExhausted(`${waitingSendsMax} sends wait for room already`);
-    const lane = this.#lanes.get(prepared.topic) ?? { waiting: 0, tail: Promise.resolve() };
-    this.#lanes.set(prepared.topic, lane);
-    lane.waiting++;
+    const { topic, send } = prepared;
+    const lane = this.#lanes.get(topic) ?? new SendLane(() => this.#lanes.delete(topic));
+    this.#lanes.set(topic, lane);
     this.#waitingSends++;
-    const deadlineMs = this.#deadlineMs();
-    lane.tail = lane.tail
-      .then(() => this.#admit(prepared, deadlineMs, signal))
-      .catch((error) => prepared.send.reject(error))
-      .finally(() => {
-        this.#waitingSends--;
-        if (--lane.waiting === 0) this.#lanes.delete(prepared.topic);
-      });
+    const sinceMs = this.#cluster.runtime.clock.monotonicMs();
+    const wait: Wait = { lane, sinceMs, deadlineMs: sinceMs + this.#settings.maxBlockMs, signal, leave: () => lane.leave(waiting) };
+    const waiting: WaitingSend = {
+      signal,
+      admit: () => this.#admit(prepared, wait),
+      reject: (error) => send.reject(error as Error),
+      left: () => this.#waitingSends--,
+    };
+    lane.join(waiting);
   }
 
-  async #admit(prepared: PreparedRecord, deadlineMs: number, signal: AbortSignal | undefined): Promise<void> {
+  async #admit(prepared: PreparedRecord, wait: Wait): Promise<void> {
+    const { deadlineMs, signal } = wait;
     const { clock } = this.#cluster.runtime;
     const { reservedBytes } = prepared.send;
-    signal?.throwIfAborted();
-    await this.#cluster.metadata.awaitTopic(prepared.topic, deadlineMs, signal);
+    await this.#awaitTopic(prepared.topic, wait);
     if (!this.#space.tryTake(reservedBytes)) {
       const room = this.#space.take(reservedBytes, Math.max(deadlineMs - clock.monotonicMs(), 0), signal);
       this.#sender.wake(); // nothing lingers while a caller waits
       await room;
     }
     const topic = this.#cluster.metadata.topic(prepared.topic);
-    if (topic === undefined || this.#cluster.isClosed) {
+    if (topic === undefined || this.#cluster.isClosed || signal?.aborted) {
       this.#space.give(reservedBytes);
+      signal?.throwIfAborted(); // since the room was given: its caller was told that the record is not sent
       if (topic !== undefined) throw new ClientClosed("the producer was closed");
-      return this.#admit(prepared, deadlineMs, signal); // dropped from the metadata while we waited for room
+      return this.#admit(prepared, wait); // dropped from the metadata while we waited for room
     }
     this.#enqueue(prepared, topic, clock.monotonicMs());
+    wait.leave();
+  }
+
+  /** What waiting cannot mend is wrong for all that wait for the topic: they need not ask again, one after the other. */
+  async #awaitTopic(topic: string, { lane, sinceMs, deadlineMs, signal }: Wait): Promise<void> {
+    try {
+      await this.#cluster.metadata.awaitTopic(topic, deadlineMs, signal, { sinceMs });
+    } catch (error) {
+      if (!isRetriableFailure(error) && !signal?.aborted) lane.failAll(error);
+      throw error;
+    }
   }
 
   /** The record joins a batch. From choosing the partition to here nothing is awaited. */
@@ -289,10 +310,6 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     let bytes = 0;
     for (const { reservedBytes } of batch.sends) bytes += reservedBytes;
     this.#space.give(bytes);
-  }
-
-  #deadlineMs(): number {
-    return this.#cluster.runtime.clock.monotonicMs() + this.#settings.maxBlockMs;
   }
 }
 

@@ -18,7 +18,7 @@ import type { RecordToEncode } from "../../../protocol/records/record.ts";
 import { FrameSplitter } from "../../../protocol/wire/frame-splitter.ts";
 import { Reader } from "../../../protocol/wire/reader.ts";
 import { Writer } from "../../../protocol/wire/writer.ts";
-import { epochEnd, FakePartition } from "./fake-partition.ts";
+import { divergence, epochEnd, FakePartition } from "./fake-partition.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { MemoryTransport } from "./memory-transport.ts";
 
@@ -159,7 +159,7 @@ export class FakeCluster {
         const asked = request as FetchRequest;
         const answer = this.fetch(asked, broker, version);
         const isEmpty = answer.responses.every(({ partitions }) =>
-          partitions.every((p) => p.errorCode === "NONE" && p.records?.[0]?.length === 0),
+          partitions.every((p) => p.errorCode === "NONE" && p.records?.[0]?.length === 0 && p.divergingEpoch.endOffset < 0),
         );
         if (!isEmpty) return respond(answer);
         this.clock.schedule(asked.maxWaitMs, () => respond(this.fetch(asked, broker, version)));
@@ -314,9 +314,8 @@ export class FakeCluster {
       records: [Buffer.alloc(0)],
     };
     if (typeof led === "string") return { ...answer, errorCode: led };
-    const end = epochEnd(led, lastFetchedEpoch);
-    if (lastFetchedEpoch >= 0 && end.endOffset < fetchOffset)
-      return { ...answer, divergingEpoch: { epoch: end.leaderEpoch, endOffset: end.endOffset } };
+    const diverging = divergence(led, fetchOffset, lastFetchedEpoch);
+    if (diverging !== null) return { ...answer, divergingEpoch: diverging };
     if (fetchOffset < led.startOffset || fetchOffset > led.endOffset)
       return { ...answer, errorCode: "OFFSET_OUT_OF_RANGE" as KafkaErrorCode };
     const records: Buffer[] = [];
@@ -363,7 +362,7 @@ export class FakeCluster {
         partitions: partitions.map(({ partition, leaderEpoch }) => {
           const led = this.#led(topic, partition, broker);
           if (typeof led === "string") return { errorCode: led, partition, leaderEpoch: -1, endOffset: -1 };
-          return { errorCode: "NONE", partition, ...epochEnd(led, leaderEpoch) };
+          return { errorCode: "NONE", partition, ...(epochEnd(led, leaderEpoch) ?? { leaderEpoch: -1, endOffset: -1 }) };
         }),
       })),
     };

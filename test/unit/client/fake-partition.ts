@@ -51,10 +51,24 @@ export class FakePartition {
   }
 }
 
-/** Of the largest epoch not above the one asked for. */
-export function epochEnd(partition: FakePartition, epoch: number): { leaderEpoch: number; endOffset: number } {
+/** Of the largest epoch not above the one asked for; null: the log begins after that epoch. */
+export function epochEnd(partition: FakePartition, epoch: number): { leaderEpoch: number; endOffset: number } | null {
   const above = partition.batches.find((batch) => leaderEpochAt(batch, 0) > epoch);
   const upTo = partition.batches.filter((batch) => leaderEpochAt(batch, 0) <= epoch).at(-1);
-  const endOffset = above === undefined ? partition.endOffset : upTo === undefined ? partition.startOffset : lastOffsetAt(upTo, 0) + 1;
-  return { leaderEpoch: upTo === undefined ? epoch : leaderEpochAt(upTo, 0), endOffset };
+  if (upTo === undefined) return null;
+  return { leaderEpoch: leaderEpochAt(upTo, 0), endOffset: above === undefined ? partition.endOffset : lastOffsetAt(upTo, 0) + 1 };
+}
+
+/** Where a reader's log parts from the leader's, as the broker tells it; null: they agree, as far as epochs show. */
+export function divergence(partition: FakePartition, fetchOffset: number, lastFetchedEpoch: number): EpochAndEnd | null {
+  if (lastFetchedEpoch < 0) return null;
+  const end = epochEnd(partition, lastFetchedEpoch);
+  if (end === null) return fetchOffset > partition.startOffset ? { epoch: -1, endOffset: partition.startOffset } : null;
+  if (end.leaderEpoch === lastFetchedEpoch && end.endOffset >= fetchOffset) return null;
+  return { epoch: end.leaderEpoch, endOffset: end.endOffset };
+}
+
+interface EpochAndEnd {
+  readonly epoch: number;
+  readonly endOffset: number;
 }

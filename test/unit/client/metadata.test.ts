@@ -88,6 +88,27 @@ describe("refreshing", () => {
     expect(asked(fake)).toBe(3);
   });
 
+  test("what is requested while another's refresh runs is requested again if that one fails, until one succeeds, and not too often", async () => {
+    const fake = new FakeCluster();
+    fake.topic("t", [-1]);
+    const cluster = clusterOf(fake);
+    await fake.clock.until(cluster.metadata.awaitTopic("t", 10_000));
+    fake.intercept = ({ api }) => (api === "Metadata" ? "close" : undefined);
+    const anothers = cluster.metadata.refresh().catch((error: unknown) => error);
+    for (let i = 0; i < 100; i++) cluster.metadata.requestRefresh();
+    expect(await fake.clock.until(anothers)).toBeInstanceOf(ConnectionLost);
+    const before = asked(fake);
+    await fake.clock.advance(5_000);
+    expect(asked(fake) - before, "two brokers are asked about once per second").toBeLessThanOrEqual(20);
+    fake.intercept = () => undefined;
+    fake.moveLeader("t", 0, 2);
+    await fake.clock.advance(3_000);
+    expect(cluster.metadata.partition("t", 0)?.leader).toBe(2);
+    const whenDone = asked(fake);
+    await fake.clock.advance(5_000);
+    expect(asked(fake) - whenDone, "it has what was requested").toBe(0);
+  });
+
   test("old metadata is refreshed when it is used, and topics that nobody uses are forgotten", async () => {
     const fake = new FakeCluster();
     fake.topic("used", [1]);

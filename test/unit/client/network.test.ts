@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { parseBootstrap } from "../../../client/base/client-options.ts";
-import { ConnectionLost, InvalidArgument, RequestTimedOut, UnsupportedApi } from "../../../client/base/errors.ts";
+import { clientSettings, parseBootstrap } from "../../../client/base/client-options.ts";
+import { ConnectionLost, InvalidArgument, isRetriableFailure, RequestTimedOut, UnsupportedApi } from "../../../client/base/errors.ts";
 import { BrokerConnection } from "../../../client/network/broker-connection.ts";
+import { ConnectionPool } from "../../../client/network/connection-pool.ts";
 import { commonVersion } from "../../../client/network/versions.ts";
 import type { Link, LinkHandlers } from "../../../protocol/base/transport.ts";
 import { apis } from "../../../protocol/messages/apis.ts";
@@ -129,5 +130,32 @@ describe("a connection", () => {
     });
     await expect(cluster.clock.until(BrokerConnection.open(address, cluster, limits))).rejects.toBeInstanceOf(ConnectionLost);
     expect(server).not.toBe(null);
+  });
+});
+
+describe("a pool", () => {
+  test("closes a connection to what is no broker any more; a request that was about to use it can be tried again", async () => {
+    const cluster = new FakeCluster([1, 2]);
+    const pool = new ConnectionPool(cluster.runtime, clientSettings({ bootstrap: "fake:9001" }));
+    const first = { host: "fake", port: 9001 };
+    pool.setBrokers(
+      new Map([
+        [1, first],
+        [2, { host: "fake", port: 9002 }],
+      ]),
+    );
+    const connection = await cluster.clock.until(pool.toBroker(2));
+    pool.setBrokers(new Map([[1, first]]));
+    const failure = await connection.request(apis.metadata, noTopics).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ConnectionLost);
+    expect(isRetriableFailure(failure)).toBe(true);
+    pool.setBrokers(
+      new Map([
+        [1, first],
+        [2, { host: "fake", port: 9002 }],
+      ]),
+    );
+    const again = await cluster.clock.until(pool.toBroker(2));
+    expect((await cluster.clock.until(again.request(apis.metadata, noTopics))).clusterId).toBe("fake");
   });
 });
