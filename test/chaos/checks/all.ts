@@ -1,17 +1,9 @@
-import {
-  memoryIsBounded,
-  noAlarms,
-  noErrorStorm,
-  noneEndedByItself,
-  othersGoOn,
-  replicasAreIdentical,
-  serviceReturns,
-  viewsAgree,
-} from "./cluster.ts";
+import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, viewsAgree } from "./cluster.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
 import { acknowledgedIsPresent, historyIsComplete, idempotentIsOnce, nothingFromNowhere, orderIsKept } from "./records.ts";
+import { othersGoOn, serviceReturns } from "./service.ts";
 import { nothingOfDeletedTopics, topicsAreAsAnswered } from "./topics.ts";
 
 export const allChecks: readonly Check[] = [

@@ -87,22 +87,3 @@ export const noAlarms: Check = ({ events }) =>
       to: at,
       about: { process },
     }));
-
-/** Where the others can go on without whom a fault hits, no partition waits for it to end. */
-export const othersGoOn: Check = ({ events }) =>
-  ofKind(events, "fault")
-    .filter(({ moment }) => moment === "silent too long")
-    .map(({ at, round, name, targets, boundMs }) => {
-      const what = `round ${round}, ${name} (${targets.join(", ")}): a partition acknowledged nothing for longer than ${boundMs} ms`;
-      return { check: "others go on", what, from: at - boundMs, to: at, about: { round } };
-    });
-
-/** After each fault, full service is back within its bound, and all replicas get in sync again. */
-export const serviceReturns: Check = ({ events }) =>
-  ofKind(events, "fault")
-    .filter(({ moment }) => moment === "not served" || moment === "not whole")
-    .map(({ at, round, name, moment, targets, boundMs }) => {
-      const missing = moment === "not served" ? "every partition served" : "every replica in sync";
-      const what = `round ${round}, ${name} (${targets.join(", ")}): ${missing} was not reached within ${boundMs} ms of its end`;
-      return { check: "service returns", what, from: at - boundMs, to: at, about: { round } };
-    });

@@ -38,6 +38,7 @@ const limits: Limits = {
   logLinesPerSecondMax: 20,
   groupSessionMs: groupSessionTimeoutMs,
   unreplicatedMs: 10_000,
+  steadyWriter,
 };
 
 const settings = {

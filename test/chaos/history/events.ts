@@ -126,10 +126,12 @@ export interface FaultEvent extends AtMoment {
   readonly kind: "fault";
   readonly round: number;
   readonly name: string;
-  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole" | "silent too long";
+  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole";
   readonly targets: readonly string[];
-  /** From the end: full service has to be back in this time. Of a silence: as long as it may be. */
+  /** From the end: full service has to be back in this time. */
   readonly boundMs: number;
+  /** Told as it begins, where the others can go on: so long may any partition be without acknowledgement until it is served again. */
+  readonly silenceMaxMs?: number;
 }
 
 /** `isAllowed`: we caused it, or the fault under way may do so. */

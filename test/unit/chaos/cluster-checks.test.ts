@@ -4,14 +4,12 @@ import {
   noAlarms,
   noErrorStorm,
   noneEndedByItself,
-  othersGoOn,
   replicasAreIdentical,
-  serviceReturns,
   viewsAgree,
 } from "../../chaos/checks/cluster.ts";
 import { nothingOfDeletedTopics, topicsAreAsAnswered } from "../../chaos/checks/topics.ts";
 import type { AdminEvent, Event } from "../../chaos/history/events.ts";
-import { evidence, fault, log, view } from "./made-up.ts";
+import { evidence, log, view } from "./made-up.ts";
 
 test("replicas that differ, and files that are not sound", () => {
   const same = [log(1, [["w", 0]]), log(2, [["w", 0]])];
@@ -61,21 +59,6 @@ test("a broker that does not stop complaining", () => {
 test("a broker that reports a broken rule", () => {
   expect(noAlarms(evidence([sample(0, 1, 3)]))).toEqual([]);
   expect(noAlarms(evidence([sample(0, 1, 3, 1)]))).toHaveLength(1);
-});
-
-test("service that does not return", () => {
-  expect(serviceReturns(evidence([fault("begins", 1), fault("ends", 2), fault("served", 3), fault("whole", 4)]))).toEqual([]);
-  expect(serviceReturns(evidence([fault("not served", 3)]))).toMatchObject([
-    { what: "round 1, kill (broker-1): every partition served was not reached within 500 ms of its end" },
-  ]);
-  expect(serviceReturns(evidence([fault("not whole", 3)]))).toHaveLength(1);
-});
-
-test("a partition that waits for a fault to end", () => {
-  expect(othersGoOn(evidence([fault("begins", 1), fault("served", 3)]))).toEqual([]);
-  expect(othersGoOn(evidence([fault("silent too long", 3)]))).toMatchObject([
-    { what: "round 1, kill (broker-1): a partition acknowledged nothing for longer than 500 ms" },
-  ]);
 });
 
 const admin = (at: number, change: Partial<AdminEvent>): AdminEvent => ({
