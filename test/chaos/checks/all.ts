@@ -1,4 +1,5 @@
 import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, viewsAgree } from "./cluster.ts";
+import { clientsEnd, readersReachTheEnd, readsDoNotFail } from "./endings.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
@@ -15,6 +16,9 @@ export const allChecks: readonly Check[] = [
   oneValuePerOffset,
   whatWasReadStays,
   readsAreDense,
+  readsDoNotFail,
+  readersReachTheEnd,
+  clientsEnd,
   commitsNeverMoveBack,
   oneOwner,
   earlierOwnersAreFenced,

@@ -5,7 +5,10 @@
 export type Event =
   | WriterEvent
   | WriteEvent
+  | SentEvent
+  | ReaderEvent
   | ReadEvent
+  | ReadFailedEvent
   | CommitEvent
   | CommittedEvent
   | OwnershipEvent
@@ -14,7 +17,8 @@ export type Event =
   | LeaderEvent
   | FaultEvent
   | ProcessEndedEvent
-  | SampleEvent;
+  | SampleEvent
+  | NotEndedEvent;
 
 interface AtMoment {
   readonly at: number;
@@ -42,6 +46,22 @@ export interface WriteEvent extends AtMoment {
   readonly error?: string;
 }
 
+/** At the end: a writer gave out so many numbers for the records of a partition, from 0 on. The outcome of each has to be told. */
+export interface SentEvent extends AtMoment {
+  readonly kind: "sent";
+  readonly writer: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+}
+
+/** A reader begins, or a group: it is to be handed every record that is written, as long as the run lasts, and what is left at the end. */
+export interface ReaderEvent extends AtMoment {
+  readonly kind: "reader";
+  readonly reader: string;
+  readonly isGroup: boolean;
+}
+
 /** A reader begins at offset 0 of each partition, and is handed every record in order. */
 export interface ReadEvent extends AtMoment {
   readonly kind: "read";
@@ -53,6 +73,13 @@ export interface ReadEvent extends AtMoment {
   readonly id: string;
   /** Of the whole value. */
   readonly hash: string;
+}
+
+/** A reader was told of an error that its client does not try again by itself. */
+export interface ReadFailedEvent extends AtMoment {
+  readonly kind: "read-failed";
+  readonly reader: string;
+  readonly error: string;
 }
 
 /** A member's commit and whether it was accepted. */
@@ -150,6 +177,13 @@ export interface SampleEvent extends AtMoment {
   readonly logLines: number;
   /** Lines in which it says that replicas disagree, or that a rule of its own is broken. */
   readonly alarms: number;
+}
+
+/** A client, or a last reading, that should have come to its end in time and did not. */
+export interface NotEndedEvent extends AtMoment {
+  readonly kind: "not-ended";
+  readonly client: string;
+  readonly why: string;
 }
 
 /** Where a value begins, up to a blank. */
