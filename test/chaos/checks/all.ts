@@ -1,4 +1,4 @@
-import { memoryIsBounded, noAlarms, noErrorStorm, noneEndedByItself, replicasAreIdentical, viewsAgree } from "./cluster.ts";
+import { endsAreAsDemanded, memoryIsBounded, noAlarms, noErrorStorm, replicasAreIdentical, viewsAgree } from "./cluster.ts";
 import { clientsEnd, readersReachTheEnd, readsDoNotFail } from "./endings.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
@@ -27,7 +27,7 @@ export const allChecks: readonly Check[] = [
   viewsAgree,
   topicsAreAsAnswered,
   nothingOfDeletedTopics,
-  noneEndedByItself,
+  endsAreAsDemanded,
   memoryIsBounded,
   noErrorStorm,
   noAlarms,

@@ -161,11 +161,17 @@ export interface FaultEvent extends AtMoment {
   readonly silenceMaxMs?: number;
 }
 
-/** `isAllowed`: we caused it, or the fault under way may do so. */
+/** A broker's process ended: by itself, or as it was told to. */
 export interface ProcessEndedEvent extends AtMoment {
   readonly kind: "ended";
   readonly process: string;
-  readonly how: string;
+  /** What was asked of it last. */
+  readonly demand: "go on" | "stop" | "be killed";
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** It was told to stop, did not do so in time, and was killed. */
+  readonly wasForced: boolean;
+  /** The fault under way may cause it. */
   readonly isAllowed: boolean;
 }
 
