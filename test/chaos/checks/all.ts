@@ -1,17 +1,10 @@
-import {
-  memoryIsBounded,
-  noAlarms,
-  noErrorStorm,
-  noneEndedByItself,
-  othersGoOn,
-  replicasAreIdentical,
-  serviceReturns,
-  viewsAgree,
-} from "./cluster.ts";
+import { endsAreAsDemanded, memoryIsBounded, noAlarms, noErrorStorm, replicasAreIdentical, viewsAgree } from "./cluster.ts";
+import { clientsEnd, readersReachTheEnd, readsDoNotFail } from "./endings.ts";
 import type { Check, Evidence, Violation } from "./evidence.ts";
 import { commitsNeverMoveBack, earlierOwnersAreFenced, groupsSkipNothing, oneOwner } from "./groups.ts";
 import { oneValuePerOffset, readsAreDense, whatWasReadStays } from "./reads.ts";
 import { acknowledgedIsPresent, historyIsComplete, idempotentIsOnce, nothingFromNowhere, orderIsKept } from "./records.ts";
+import { othersGoOn, serviceReturns } from "./service.ts";
 import { nothingOfDeletedTopics, topicsAreAsAnswered } from "./topics.ts";
 
 export const allChecks: readonly Check[] = [
@@ -23,6 +16,9 @@ export const allChecks: readonly Check[] = [
   oneValuePerOffset,
   whatWasReadStays,
   readsAreDense,
+  readsDoNotFail,
+  readersReachTheEnd,
+  clientsEnd,
   commitsNeverMoveBack,
   oneOwner,
   earlierOwnersAreFenced,
@@ -31,7 +27,7 @@ export const allChecks: readonly Check[] = [
   viewsAgree,
   topicsAreAsAnswered,
   nothingOfDeletedTopics,
-  noneEndedByItself,
+  endsAreAsDemanded,
   memoryIsBounded,
   noErrorStorm,
   noAlarms,

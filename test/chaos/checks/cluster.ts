@@ -1,4 +1,4 @@
-import type { SampleEvent } from "../history/events.ts";
+import type { ProcessEndedEvent, SampleEvent } from "../history/events.ts";
 import { type Check, keyOf, ofKind, type Violation } from "./evidence.ts";
 
 const never = { from: 0, to: 0 };
@@ -36,16 +36,24 @@ function told(state: { readonly leader: number; readonly isr: readonly number[] 
   return state === undefined ? "nothing" : `leader ${state.leader} isr ${state.isr.toSorted((a, b) => a - b).join(",")}`;
 }
 
-export const noneEndedByItself: Check = ({ events }) =>
-  ofKind(events, "ended")
-    .filter(({ isAllowed }) => !isAllowed)
-    .map(({ at, process, how }) => ({
-      check: "none ended by itself",
-      what: `${process} ended by itself: ${how}`,
-      from: at,
-      to: at,
-      about: { process },
-    }));
+/** No broker ends by itself, and one that is told to stop does so in time, with nothing to complain of. */
+export const endsAreAsDemanded: Check = ({ events }) =>
+  ofKind(events, "ended").flatMap((event): Violation[] => {
+    const { at, process, isAllowed } = event;
+    const complaint = isAllowed ? null : complaintOf(event);
+    return complaint === null
+      ? []
+      : [{ check: "ends are as demanded", what: `${process} ${complaint}`, from: at, to: at, about: { process } }];
+  });
+
+/** Null: there is none. One that is to be killed may come to its own end before. */
+export function complaintOf({ demand, code, signal, wasForced }: Omit<ProcessEndedEvent, "kind" | "at" | "process" | "isAllowed">) {
+  const how = signal ?? `exit code ${code}`;
+  if (demand === "go on") return `ended by itself: ${how}`;
+  if (wasForced) return "was told to stop, did not, and had to be killed";
+  if (demand === "stop" && code !== 0) return `was told to stop, and ended with ${how}`;
+  return code === null || code === 0 ? null : `was to be killed, and had ended with ${how}`;
+}
 
 export const memoryIsBounded: Check = ({ events, limits }) =>
   [...Map.groupBy(ofKind(events, "sample"), ({ process }) => process)].flatMap(([process, samples]) => {
@@ -87,22 +95,3 @@ export const noAlarms: Check = ({ events }) =>
       to: at,
       about: { process },
     }));
-
-/** Where the others can go on without whom a fault hits, no partition waits for it to end. */
-export const othersGoOn: Check = ({ events }) =>
-  ofKind(events, "fault")
-    .filter(({ moment }) => moment === "silent too long")
-    .map(({ at, round, name, targets, boundMs }) => {
-      const what = `round ${round}, ${name} (${targets.join(", ")}): a partition acknowledged nothing for longer than ${boundMs} ms`;
-      return { check: "others go on", what, from: at - boundMs, to: at, about: { round } };
-    });
-
-/** After each fault, full service is back within its bound, and all replicas get in sync again. */
-export const serviceReturns: Check = ({ events }) =>
-  ofKind(events, "fault")
-    .filter(({ moment }) => moment === "not served" || moment === "not whole")
-    .map(({ at, round, name, moment, targets, boundMs }) => {
-      const missing = moment === "not served" ? "every partition served" : "every replica in sync";
-      const what = `round ${round}, ${name} (${targets.join(", ")}): ${missing} was not reached within ${boundMs} ms of its end`;
-      return { check: "service returns", what, from: at - boundMs, to: at, about: { round } };
-    });

@@ -25,6 +25,8 @@ export interface Limits {
   readonly groupSessionMs: number;
   /** A leader alone may lose what it acknowledged with acks=1 so long before a fault. */
   readonly unreplicatedMs: number;
+  /** The one that writes to every partition so often that its acknowledgements tell when each serves. None: nothing is said of that. */
+  readonly steadyWriter?: string;
 }
 
 export interface Violation {

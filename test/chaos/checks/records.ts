@@ -1,5 +1,5 @@
 import type { StoredRecord } from "../end/stored-log.ts";
-import { recordId, type WriteEvent } from "../history/events.ts";
+import { recordId, type SentEvent, type WriteEvent } from "../history/events.ts";
 import {
   type Check,
   disturbances,
@@ -119,20 +119,26 @@ export const orderIsKept: Check = (evidence) =>
     }),
   );
 
-/** No producer's numbers have a hole among what is sent: otherwise the history is not complete, and proves nothing. */
+/**
+ * Of every number that a producer gave out the outcome is told: otherwise the history is not complete, and proves nothing. A record whose
+ * sending never comes to an end is such a hole, however long the client was given.
+ */
 export const historyIsComplete: Check = ({ events }) =>
-  [...writesByPartition(events).values()].flatMap((writes) =>
-    [...Map.groupBy(writes, ({ writer }) => writer).values()].flatMap((ofWriter) => {
-      const missing = missingNumber(ofWriter);
-      const [first] = ofWriter as [WriteEvent];
-      return missing === null
-        ? []
-        : [violation("the history is complete", `nothing is told of number ${missing} of ${first.writer}`, first)];
-    }),
+  [...Map.groupBy(ofKind(events, "write", "sent"), (event) => `${event.writer} ${keyOf(event)}`).values()].flatMap(
+    (ofWriter): Violation[] => {
+      const [first, last] = [ofWriter[0], ofWriter.at(-1)];
+      const [missing, ...others] = missingNumbers(ofWriter);
+      if (first === undefined || last === undefined || missing === undefined) return [];
+      const { writer, topic, partition } = first;
+      const more = others.length === 0 ? "" : `, nor of ${others.length} more`;
+      const what = `${keyOf(first)}: nothing is told of number ${missing} of ${writer}${more}`;
+      return [{ check: "the history is complete", what, from: first.at, to: last.at, about: { writer, topic, partition } }];
+    },
   );
 
-function missingNumber(writes: readonly WriteEvent[]): number | null {
-  const numbers = new Set(writes.map(({ seq }) => seq));
-  for (let seq = 0; seq < numbers.size; seq++) if (!numbers.has(seq)) return seq;
-  return null;
+/** Where it was not told how many there were, as many as have an outcome. */
+function missingNumbers(events: readonly (WriteEvent | SentEvent)[]): number[] {
+  const numbers = new Set(events.filter((event) => event.kind === "write").map(({ seq }) => seq));
+  const count = events.find((event) => event.kind === "sent")?.count ?? numbers.size;
+  return Array.from({ length: count }, (_, seq) => seq).filter((seq) => !numbers.has(seq));
 }

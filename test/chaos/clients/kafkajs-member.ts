@@ -11,7 +11,7 @@ const betweenBatchesMs = 50;
  * fetched before it was taken for dead and joined anew, too, from where it had been and not where the group is.
  */
 export class KafkajsMember implements Member {
-  readonly #name: string;
+  readonly name: string;
   readonly #place: MemberPlace;
   /** What kafkajs says that the coordinator took. Its promise also resolves when it is being stopped and nothing was committed. */
   readonly #accepted = new Set<string>();
@@ -21,7 +21,7 @@ export class KafkajsMember implements Member {
   #running: Promise<void> = Promise.resolve();
 
   constructor(name: string, place: MemberPlace) {
-    this.#name = name;
+    this.name = name;
     this.#place = place;
   }
 
@@ -37,7 +37,7 @@ export class KafkajsMember implements Member {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      const member = `${this.#name}.${++this.#lives}`;
+      const member = `${this.name}.${++this.#lives}`;
       const { bootstrap, group, topic } = this.#place;
       const consumer = patientKafkajs(bootstrap, member).consumer({
         groupId: group,

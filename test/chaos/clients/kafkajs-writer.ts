@@ -51,6 +51,10 @@ export class KafkajsWriter implements Writer {
     await this.#running;
   }
 
+  tellSent(): void {
+    this.#book.tellSent();
+  }
+
   async #run(): Promise<void> {
     while (!this.#isStopping) {
       const kafka = patientKafkajs(this.#place.bootstrap, this.name);

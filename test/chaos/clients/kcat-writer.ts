@@ -40,6 +40,10 @@ export class KcatWriter implements Writer {
     await this.#running;
   }
 
+  tellSent(): void {
+    this.#book.tellSent();
+  }
+
   async #run(): Promise<void> {
     for (let turn = 0; !this.#isStopping; turn++) {
       await this.#produce(turn % this.#place.partitions);

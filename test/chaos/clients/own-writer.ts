@@ -53,6 +53,10 @@ export class OwnWriter implements Writer {
     await this.#producer.close();
   }
 
+  tellSent(): void {
+    this.#book.tellSent();
+  }
+
   #send(partition: number): void {
     const underWay = this.#underWay[partition] ?? 0;
     if (underWay >= underWayMax) return;

@@ -10,6 +10,8 @@ export interface ReaderPlace {
   readonly history: History;
 }
 
+const readAllMaxMs = 120_000;
+
 /** Reads a partition from its beginning for as long as the run lasts, and tells of every record it is handed. */
 export class Reader {
   readonly #consumer: Consumer<string, string>;
@@ -42,7 +44,7 @@ export class Reader {
     await this.#running;
   }
 
-  /** What fails is tried again from the same position. */
+  /** What fails is told, and tried again from the same position. Of what the client tries again by itself nothing is seen here. */
   async #read(): Promise<void> {
     while (!this.#isStopped) {
       try {
@@ -51,7 +53,8 @@ export class Reader {
           const text = value ?? "";
           this.#place.history.add({ kind: "read", reader: this.#name, topic, partition, offset, id: idOf(text), hash: hashOf(text) });
         }
-      } catch {
+      } catch (error) {
+        if (!this.#isStopped) this.#place.history.add({ kind: "read-failed", reader: this.#name, error: String(error) });
         await sleep(200);
       }
     }
@@ -63,7 +66,7 @@ export async function readAll(name: string, place: ReaderPlace): Promise<void> {
   if (!hasCommand("kcat")) return readAllByOurselves(name, place);
   const { bootstrap, topic, history } = place;
   const args = ["-F", "/dev/null", "-b", bootstrap.join(","), "-C", "-e", "-q", "-t", topic, "-o", "beginning", "-f", "%p %o %s\\n"];
-  const { stdout } = await runToSuccess("kcat", args);
+  const { stdout } = await runToSuccess("kcat", args, { timeoutMs: readAllMaxMs });
   for (const line of stdout.toString().split("\n")) {
     const match = /^(\d+) (\d+) (.*)$/s.exec(line);
     if (match === null) continue;

@@ -5,6 +5,8 @@ export interface Writer {
   start(): void;
   /** Resolves when the outcome of everything that was sent is known. */
   stop(): Promise<void>;
+  /** How many records there were, whatever became of them. Once nothing is sent any more. */
+  tellSent(): void;
 }
 
 export interface WriterPlace {
@@ -34,6 +36,11 @@ export class WriteBook {
     const seq = this.#next[partition] ?? 0;
     this.#next[partition] = seq + 1;
     return seq;
+  }
+
+  tellSent(): void {
+    const { topic, history } = this.#place;
+    for (const [partition, count] of this.#next.entries()) history.add({ kind: "sent", writer: this.#writer, topic, partition, count });
   }
 
   acknowledged(partition: number, seq: number, sentAt: number, offset: number | null): void {

@@ -3,7 +3,7 @@ import type { MemoryLimit } from "../../support/memory-limit.ts";
 import type { SmallDisk } from "../../support/small-disk.ts";
 import type { Need, Stage } from "../faults/fault.ts";
 import type { FickleMachine } from "../machine/fickle-machine.ts";
-import type { BrokerNode } from "../stage/broker-node.ts";
+import type { BrokerEnd, BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
 import type { LeaderWatch } from "../watch/leader-watch.ts";
 import type { Equipment } from "./equipment.ts";
@@ -28,6 +28,7 @@ export class ChaosStage implements Stage {
   readonly #leaders: LeaderWatch;
   readonly #topic: string;
   readonly #mayEnd = new Set<number>();
+  readonly #mayStopLate = new Set<number>();
 
   constructor({ cluster, leaders, equipment, sessionTimeoutMs, topic }: ChaosStageParts) {
     this.cluster = cluster;
@@ -93,12 +94,18 @@ export class ChaosStage implements Stage {
     this.#mayEnd.add(id);
   }
 
-  mayEnd(id: number): boolean {
-    return this.#mayEnd.has(id);
+  allowLateStop({ id }: BrokerNode): void {
+    this.#mayStopLate.add(id);
+  }
+
+  /** The fault under way explains this end. */
+  allows(id: number, { wasForced }: Pick<BrokerEnd, "wasForced">): boolean {
+    return this.#mayEnd.has(id) || (wasForced && this.#mayStopLate.has(id));
   }
 
   allowNoEnds(): void {
     this.#mayEnd.clear();
+    this.#mayStopLate.clear();
   }
 
   /** False: the time is over. */

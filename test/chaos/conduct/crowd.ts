@@ -10,6 +10,7 @@ import { SideAdmin } from "../clients/side-admin.ts";
 import type { Writer } from "../clients/writer.ts";
 import type { History } from "../history/history.ts";
 import { CommitWatch } from "../watch/commit-watch.ts";
+import { Progress } from "../watch/progress.ts";
 
 export interface CrowdPlace {
   readonly bootstrap: readonly string[];
@@ -23,6 +24,10 @@ export interface CrowdPlace {
 export const steadyWriter = "own-idempotent";
 const steadyEveryMs = 25;
 const groups = { classic: "own-classic", consumer: "own-consumer", kafkajs: "kafkajs-classic" } as const;
+const liveReader = "live";
+const lastReader = "last";
+/** Followers have everything by then, and know that the others have it: what a leader alone has is not shown to anybody. */
+const replicatedMs = 2_000;
 const lastReadsMaxMs = 60_000;
 /** Longer than records are tried for. */
 const stopMaxMs = 150_000;
@@ -35,6 +40,7 @@ export class Crowd {
   readonly #reader: Reader;
   readonly #admin: SideAdmin;
   readonly #commits: CommitWatch;
+  readonly #progress: Progress;
   /** Kinds of clients that are not there. */
   readonly missing: readonly string[];
 
@@ -62,12 +68,16 @@ export class Crowd {
       ...["a", "b"].map((letter) => new OwnMember(`own-consumer-${letter}`, "consumer", member("consumer"))),
       ...["a", "b"].map((letter) => new KafkajsMember(`kafkajs-${letter}`, member("kafkajs"))),
     ];
-    this.#reader = new Reader("live", place);
+    this.#reader = new Reader(liveReader, place);
     this.#admin = new SideAdmin({ bootstrap, history, seed });
     this.#commits = new CommitWatch(bootstrap, Object.values(groups), history);
+    this.#progress = new Progress(history);
   }
 
   async start(): Promise<void> {
+    const { history } = this.#place;
+    history.add({ kind: "reader", reader: liveReader, isGroup: false });
+    for (const reader of Object.values(groups)) history.add({ kind: "reader", reader, isGroup: true });
     for (const writer of this.#writers) writer.start();
     await this.#reader.start();
     for (const member of this.#members) member.start();
@@ -77,25 +87,33 @@ export class Crowd {
 
   /** The writers first, then those that read to the end. What is in the log then is read once more, from the beginning. */
   async stop(): Promise<void> {
-    await this.#inTime(Promise.all([...this.#writers.map((writer) => writer.stop()), this.#admin.stop()]));
-    await this.#inTime(readAll("last", this.#place).catch(() => {}));
-    await this.#readerAtEnd();
-    await this.#inTime(Promise.all(this.#members.map((member) => member.stop())));
-    await this.#commits.stop();
-    await this.#reader.stop();
+    const { history } = this.#place;
+    await Promise.all([
+      ...this.#writers.map((writer) => this.#inTime(writer.name, writer.stop())),
+      this.#inTime("side-admin", this.#admin.stop()),
+    ]);
+    await sleep(replicatedMs);
+    history.add({ kind: "reader", reader: lastReader, isGroup: false });
+    await this.#inTime("the last reading", readAll(lastReader, this.#place));
+    await this.#othersAtEnd();
+    await Promise.all(this.#members.map((member) => this.#inTime(member.name, member.stop())));
+    await Promise.all([this.#inTime("commit-watch", this.#commits.stop()), this.#inTime(liveReader, this.#reader.stop())]);
+    for (const writer of this.#writers) writer.tellSent();
   }
 
-  /** Where service does not return, clients need not come to an end. What they do not tell is missed by a check. */
-  #inTime(end: Promise<unknown>): Promise<unknown> {
-    return Promise.race([end, sleep(stopMaxMs, null, { ref: false })]);
+  /** Who does not come to an end, or not to a good one, is told of: where service returned, that is a finding. */
+  async #inTime(client: string, end: Promise<unknown>): Promise<void> {
+    const tooLate = sleep(stopMaxMs, `did not end within ${stopMaxMs} ms`, { ref: false });
+    const failed = (error: unknown) => String(error instanceof Error ? error.message : error);
+    const why = await Promise.race([end.then(() => null, failed), tooLate]);
+    if (why !== null) this.#place.history.add({ kind: "not-ended", client, why });
   }
 
-  async #readerAtEnd(): Promise<void> {
-    const ends = new Map<number, number>();
-    for (const event of this.#place.history.events)
-      if (event.kind === "read" && event.reader === "last") ends.set(event.partition, event.offset + 1);
+  /** As far as the last reading got; or the time is over, and a check says so. */
+  async #othersAtEnd(): Promise<void> {
+    const ends = this.#progress.of(lastReader);
     const deadlineMs = performance.now() + lastReadsMaxMs;
-    const isBehind = () => [...ends].some(([partition, end]) => (this.#reader.positions.get(partition) ?? 0) < end);
+    const isBehind = () => [liveReader, ...Object.values(groups)].some((name) => !this.#progress.hasReached(name, ends));
     while (isBehind() && performance.now() < deadlineMs) await sleep(100);
   }
 }

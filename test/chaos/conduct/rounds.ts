@@ -44,10 +44,10 @@ export class Rounds {
     const name = chosen.map(({ kind }) => kind.name).join(" + ");
     const boundMs = chosen.reduce((sum, { kind }) => sum + kind.boundMs(stage.sessionTimeoutMs), 0);
     const ledBefore = new Map(stage.cluster.brokers.map((broker) => [broker.name, leaders.ledBy([broker.id])]));
-    const tell = (moment: FaultEvent["moment"], targets: readonly string[], within = boundMs) =>
-      history.add({ kind: "fault", round, name, moment, targets, boundMs: within });
+    const tell = (moment: FaultEvent["moment"], targets: readonly string[], bounds: Pick<FaultEvent, "silenceMaxMs"> = {}) =>
+      history.add({ kind: "fault", round, name, moment, targets, boundMs, ...bounds });
     const beganAt = history.now();
-    tell("begins", []);
+    tell("begins", [], silenceBoundOf(chosen));
     const targets = await this.#makeFaults(chosen);
     if (targets === null) {
       tell("not served", []);
@@ -62,8 +62,6 @@ export class Rounds {
     const isWhole = await this.#becomesWhole();
     tell(isWhole ? "whole" : "not whole", targets);
     const gapsMs = this.#concerned(targets, ledBefore).flatMap((partition) => service.gapOf(partition, beganAt, servedAt) ?? []);
-    const silenceMaxMs = silenceMaxOf(chosen);
-    if (Math.max(...gapsMs) > silenceMaxMs) tell("silent too long", targets, silenceMaxMs);
     this.interruptions.push({ kind: chosen.length > 1 ? "two kinds at once" : name, gapsMs });
     const moments = { beganAt, endedAt, servedAt: isServed ? servedAt : null, wholeAt: isWhole ? history.now() : null };
     this.#options.say(lineOf({ round, name, targets, gapsMs, ...moments }));
@@ -117,9 +115,9 @@ export class Rounds {
 }
 
 /** Two at once may hit a majority, or the one what the other spares. */
-function silenceMaxOf(chosen: readonly { readonly kind: FaultKind }[]): number {
-  const [first, ...others] = chosen;
-  return others.length > 0 ? Number.POSITIVE_INFINITY : (first?.kind.silenceMaxMs ?? Number.POSITIVE_INFINITY);
+function silenceBoundOf(chosen: readonly { readonly kind: FaultKind }[]): Pick<FaultEvent, "silenceMaxMs"> {
+  const silenceMaxMs = chosen.length > 1 ? undefined : chosen[0]?.kind.silenceMaxMs;
+  return silenceMaxMs === undefined ? {} : { silenceMaxMs };
 }
 
 interface RoundOutcome {

@@ -11,7 +11,7 @@ import { allFaults, type KnownFault } from "../faults/all.ts";
 import { scheduleOf } from "../faults/schedule.ts";
 import { History } from "../history/history.ts";
 import { writeReport } from "../report/report.ts";
-import { Cluster } from "../stage/cluster.ts";
+import { brokerName, Cluster } from "../stage/cluster.ts";
 import { LeaderWatch } from "../watch/leader-watch.ts";
 import { ProcessWatch } from "../watch/process-watch.ts";
 import { ServiceWatch } from "../watch/service-watch.ts";
@@ -38,6 +38,7 @@ const limits: Limits = {
   logLinesPerSecondMax: 20,
   groupSessionMs: groupSessionTimeoutMs,
   unreplicatedMs: 10_000,
+  steadyWriter,
 };
 
 const settings = {
@@ -73,8 +74,7 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
       equipped.resolve(equipment);
       return equipment.remove;
     },
-    endedByItself: (id, { code, signal: by }) =>
-      history.add({ kind: "ended", process: `broker-${id}`, how: by ?? `exit code ${code}`, isAllowed: stage?.mayEnd(id) ?? false }),
+    onEnd: (id, end) => history.add({ kind: "ended", process: brokerName(id), ...end, isAllowed: stage?.allows(id, end) ?? false }),
     cannotCut,
     keepsFolder: command.keepsFolder,
   });
@@ -142,10 +142,10 @@ class ChaosRun {
     await this.#untilWhole();
     say("stopping the clients");
     await crowd.stop();
-    this.#processes.stop();
     await this.#untilWhole();
     const views = await lastViews(cluster);
     const logs = await lastLogs(cluster);
+    await this.#processes.stop();
     say("checking");
     return violationsIn(evidenceOf(history, logs, views, limits));
   }

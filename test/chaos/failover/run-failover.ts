@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../../support/command-line-options.ts";
+import { complaintOf } from "../checks/cluster.ts";
 import type { ChaosCommand } from "../command-line.ts";
 import { Cluster } from "../stage/cluster.ts";
 import { percentile } from "./gaps.ts";
@@ -31,7 +32,10 @@ export async function runFailover(command: ChaosCommand, { say, signal, cannotCu
     // leaderships return when a trial says so
     settings: { "auto.leader.rebalance.enable": false, "default.replication.factor": 3, ...command.settings },
     mutant: command.mutant,
-    endedByItself: (id, { code, signal: by }) => ended.push(`broker ${id} ended by itself: ${by ?? `exit code ${code}`}`),
+    onEnd: (id, end) => {
+      const complaint = complaintOf(end);
+      if (complaint !== null) ended.push(`broker ${id} ${complaint}`);
+    },
     cannotCut,
     keepsFolder: command.keepsFolder,
   });

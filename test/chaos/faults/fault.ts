@@ -37,6 +37,8 @@ export interface Stage {
   takesPart(broker: BrokerNode): Promise<boolean>;
   /** For the rest of this fault the broker may end by itself. */
   allowEnd(broker: BrokerNode): void;
+  /** For the rest of this fault the broker need not stop when it is told to. */
+  allowLateStop(broker: BrokerNode): void;
 }
 
 export interface Ongoing {

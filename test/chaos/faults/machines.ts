@@ -50,7 +50,9 @@ function diskTrouble(of: (plan: Plan) => DiskTrouble): FaultKind["begin"] {
   return async (stage, plan) => {
     const victim = pick(stage.cluster.brokers, plan.picks[0]);
     const machine = stage.machineOf(victim);
-    await machine.setDisk(of(plan));
+    const trouble = of(plan);
+    if (trouble.hangs) stage.allowLateStop(victim);
+    await machine.setDisk(trouble);
     return { targets: [victim.name], end: () => machine.setDisk({}) };
   };
 }

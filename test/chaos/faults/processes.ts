@@ -57,7 +57,10 @@ function killing(choose: Choice): FaultKind["begin"] {
 function stopping(choose: Choice): FaultKind["begin"] {
   return async (stage, plan) => {
     const victims = await choose(stage, plan);
-    for (const broker of victims) broker.signal("SIGSTOP");
+    for (const broker of victims) {
+      stage.allowLateStop(broker);
+      broker.signal("SIGSTOP");
+    }
     return {
       targets: namesOf(victims),
       end: async () => {

@@ -5,7 +5,10 @@
 export type Event =
   | WriterEvent
   | WriteEvent
+  | SentEvent
+  | ReaderEvent
   | ReadEvent
+  | ReadFailedEvent
   | CommitEvent
   | CommittedEvent
   | OwnershipEvent
@@ -14,7 +17,8 @@ export type Event =
   | LeaderEvent
   | FaultEvent
   | ProcessEndedEvent
-  | SampleEvent;
+  | SampleEvent
+  | NotEndedEvent;
 
 interface AtMoment {
   readonly at: number;
@@ -42,6 +46,22 @@ export interface WriteEvent extends AtMoment {
   readonly error?: string;
 }
 
+/** At the end: a writer gave out so many numbers for the records of a partition, from 0 on. The outcome of each has to be told. */
+export interface SentEvent extends AtMoment {
+  readonly kind: "sent";
+  readonly writer: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+}
+
+/** A reader begins, or a group: it is to be handed every record that is written, as long as the run lasts, and what is left at the end. */
+export interface ReaderEvent extends AtMoment {
+  readonly kind: "reader";
+  readonly reader: string;
+  readonly isGroup: boolean;
+}
+
 /** A reader begins at offset 0 of each partition, and is handed every record in order. */
 export interface ReadEvent extends AtMoment {
   readonly kind: "read";
@@ -53,6 +73,13 @@ export interface ReadEvent extends AtMoment {
   readonly id: string;
   /** Of the whole value. */
   readonly hash: string;
+}
+
+/** A reader was told of an error that its client does not try again by itself. */
+export interface ReadFailedEvent extends AtMoment {
+  readonly kind: "read-failed";
+  readonly reader: string;
+  readonly error: string;
 }
 
 /** A member's commit and whether it was accepted. */
@@ -126,17 +153,25 @@ export interface FaultEvent extends AtMoment {
   readonly kind: "fault";
   readonly round: number;
   readonly name: string;
-  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole" | "silent too long";
+  readonly moment: "begins" | "ends" | "served" | "whole" | "not served" | "not whole";
   readonly targets: readonly string[];
-  /** From the end: full service has to be back in this time. Of a silence: as long as it may be. */
+  /** From the end: full service has to be back in this time. */
   readonly boundMs: number;
+  /** Told as it begins, where the others can go on: so long may any partition be without acknowledgement until it is served again. */
+  readonly silenceMaxMs?: number;
 }
 
-/** `isAllowed`: we caused it, or the fault under way may do so. */
+/** A broker's process ended: by itself, or as it was told to. */
 export interface ProcessEndedEvent extends AtMoment {
   readonly kind: "ended";
   readonly process: string;
-  readonly how: string;
+  /** What was asked of it last. */
+  readonly demand: "go on" | "stop" | "be killed";
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** It was told to stop, did not do so in time, and was killed. */
+  readonly wasForced: boolean;
+  /** The fault under way may cause it. */
   readonly isAllowed: boolean;
 }
 
@@ -148,6 +183,13 @@ export interface SampleEvent extends AtMoment {
   readonly logLines: number;
   /** Lines in which it says that replicas disagree, or that a rule of its own is broken. */
   readonly alarms: number;
+}
+
+/** A client, or a last reading, that should have come to its end in time and did not. */
+export interface NotEndedEvent extends AtMoment {
+  readonly kind: "not-ended";
+  readonly client: string;
+  readonly why: string;
 }
 
 /** Where a value begins, up to a blank. */

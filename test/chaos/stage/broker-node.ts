@@ -11,6 +11,13 @@ const startMaxMs = 120_000;
 const stopMaxMs = 60_000;
 const lastWordsLines = 12;
 
+/** What was asked of a broker last, when its process ended. */
+export type Demand = "go on" | "stop" | "be killed";
+
+export interface BrokerEnd extends ProcessEnd {
+  readonly demand: Demand;
+}
+
 export type BrokerSettings = Readonly<Record<string, string | number | boolean>>;
 
 export interface BrokerPlace {
@@ -28,18 +35,18 @@ export interface BrokerPlace {
 export class BrokerNode {
   readonly id: number;
   readonly place: BrokerPlace;
-  /** Told of every end that we did not cause. */
-  readonly #endedByItself: (id: number, end: ProcessEnd) => void;
+  /** Told of every end, whoever caused it. */
+  readonly #onEnd: (id: number, end: BrokerEnd) => void;
   /** Before its command, on its node. */
   #prefix: readonly string[] = [];
   #process: KeptProcess | null = null;
-  #isMeantToEnd = false;
+  #demand: Demand = "go on";
   #isReady = false;
 
-  constructor(place: BrokerPlace, endedByItself: (id: number, end: ProcessEnd) => void) {
+  constructor(place: BrokerPlace, onEnd: (id: number, end: BrokerEnd) => void) {
     this.id = place.id;
     this.place = place;
-    this.#endedByItself = endedByItself;
+    this.#onEnd = onEnd;
   }
 
   get name(): string {
@@ -80,7 +87,7 @@ export class BrokerNode {
     await mkdir(folder, { recursive: true });
     const configFile = join(folder, "server.properties");
     await writeFile(configFile, this.#configuration());
-    this.#isMeantToEnd = false;
+    this.#demand = "go on";
     this.#isReady = false;
     const hook = mutant === null ? [] : ["--import", mutantHook];
     const process = new KeptProcess(globalThis.process.execPath, [...hook, mainFile, "broker", "--config", configFile], {
@@ -93,7 +100,7 @@ export class BrokerNode {
     });
     this.#process = process;
     void process.ended.then((end) => {
-      if (!this.#isMeantToEnd && this.#process === process) this.#endedByItself(this.id, end);
+      if (this.#process === process) this.#onEnd(this.id, { ...end, demand: this.#demand });
     });
   }
 
@@ -115,19 +122,19 @@ export class BrokerNode {
 
   /** SIGKILL. Resolves when it is gone. */
   async kill(): Promise<void> {
-    this.#isMeantToEnd = true;
+    this.#demand = "be killed";
     await this.#process?.kill();
   }
 
-  /** SIGTERM: a controlled shutdown. Resolves when it is gone, with whether it did not have to be killed. */
-  async shutDown(): Promise<boolean> {
-    this.#isMeantToEnd = true;
+  /** SIGTERM: a controlled shutdown, and SIGKILL where that takes too long. Resolves when it is gone. */
+  async shutDown(): Promise<void> {
+    this.#demand = "stop";
     this.signal("SIGCONT");
-    return (await this.#process?.stop(stopMaxMs)) ?? true;
+    await this.#process?.stop(stopMaxMs);
   }
 
   signal(signal: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
-    if (signal === "SIGTERM") this.#isMeantToEnd = true;
+    if (signal === "SIGTERM") this.#demand = "stop";
     this.#process?.signal(signal);
   }
 

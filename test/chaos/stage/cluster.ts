@@ -2,8 +2,7 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../support/free-ports.ts";
-import { BrokerNode, type BrokerSettings } from "./broker-node.ts";
-import type { ProcessEnd } from "./kept-process.ts";
+import { type BrokerEnd, BrokerNode, type BrokerSettings } from "./broker-node.ts";
 import { cuttableNetwork, type Network, plainNetwork } from "./network.ts";
 import { isInside } from "./own-namespaces.ts";
 import { ZookeeperNode } from "./zookeeper-node.ts";
@@ -19,7 +18,8 @@ export interface ClusterOptions {
   readonly tickTimeMs: number;
   readonly settings: BrokerSettings;
   readonly mutant: string | null;
-  readonly endedByItself: (id: number, end: ProcessEnd) => void;
+  /** Of every end of a broker's process, whoever caused it. */
+  readonly onEnd: (id: number, end: BrokerEnd) => void;
   /** Why nothing can be cut, when this run has no namespaces of its own. */
   readonly cannotCut: string;
   /** Before any process is started, and of the spare ones too; what it returns is called when all have ended. */
@@ -40,7 +40,7 @@ export class Cluster {
   #undo: (() => Promise<void>) | null = null;
 
   private constructor(network: Network, folder: string, ports: readonly number[], options: ClusterOptions) {
-    const { brokers, spares = 0, sessionTimeoutMs, tickTimeMs, settings, mutant, endedByItself } = options;
+    const { brokers, spares = 0, sessionTimeoutMs, tickTimeMs, settings, mutant, onEnd } = options;
     this.network = network;
     this.folder = folder;
     this.#keepsFolder = options.keepsFolder;
@@ -64,7 +64,7 @@ export class Cluster {
     this.#withSpares = Array.from({ length: brokers + spares }, (_, at) => {
       const [id, node] = [at + 1, network.node(brokerName(at + 1))];
       const place = { id, node, port: port(3), peerPort: port(4), folder: join(folder, brokerName(id)), settings: common, mutant };
-      return new BrokerNode(place, endedByItself);
+      return new BrokerNode(place, onEnd);
     });
   }
 

@@ -28,6 +28,8 @@ export interface KeptProcessOptions {
 export interface ProcessEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+  /** It was to end gently, and had to be killed. */
+  readonly wasForced: boolean;
 }
 
 /** A program that cannot outlive us, and that a terminal's Ctrl-C does not reach. `pid` is the program's own, not a shell's. */
@@ -36,6 +38,7 @@ export class KeptProcess {
   readonly ended: Promise<ProcessEnd>;
   readonly #child: ChildProcess;
   #end: ProcessEnd | null = null;
+  #isForced = false;
 
   constructor(command: string, args: readonly string[], { logFile, prefix, environment = {}, onMessage }: KeptProcessOptions) {
     const log = openSync(logFile, "a");
@@ -53,7 +56,8 @@ export class KeptProcess {
     this.#child.stdin?.on("error", () => {}); // it has gone; its end is told elsewhere
     if (onMessage !== undefined) this.#child.on("message", onMessage);
     this.ended = new Promise((resolve) => {
-      const settle = (end: ProcessEnd) => {
+      const settle = (how: Omit<ProcessEnd, "wasForced">) => {
+        const end = { ...how, wasForced: this.#isForced };
         this.#end ??= end;
         this.#child.stdin?.destroy();
         resolve(end);
@@ -78,16 +82,14 @@ export class KeptProcess {
     await this.ended;
   }
 
-  /** Ends it gently, after `graceMs` by force. Resolves when it is gone, with whether it went by itself. */
-  async stop(graceMs: number): Promise<boolean> {
-    let isForced = false;
+  /** Ends it gently, after `graceMs` by force. Resolves when it is gone. */
+  async stop(graceMs: number): Promise<void> {
     this.signal("SIGTERM");
     const force = setTimeout(() => {
-      isForced = true;
+      this.#isForced = true;
       this.signal("SIGKILL");
     }, graceMs);
     await this.ended;
     clearTimeout(force);
-    return !isForced;
   }
 }

@@ -1,17 +1,15 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
+  endsAreAsDemanded,
   memoryIsBounded,
   noAlarms,
   noErrorStorm,
-  noneEndedByItself,
-  othersGoOn,
   replicasAreIdentical,
-  serviceReturns,
   viewsAgree,
 } from "../../chaos/checks/cluster.ts";
 import { nothingOfDeletedTopics, topicsAreAsAnswered } from "../../chaos/checks/topics.ts";
-import type { AdminEvent, Event } from "../../chaos/history/events.ts";
-import { evidence, fault, log, view } from "./made-up.ts";
+import type { AdminEvent, Event, ProcessEndedEvent } from "../../chaos/history/events.ts";
+import { evidence, log, view } from "./made-up.ts";
 
 test("replicas that differ, and files that are not sound", () => {
   const same = [log(1, [["w", 0]]), log(2, [["w", 0]])];
@@ -31,10 +29,39 @@ test("two who tell different states", () => {
   expect(viewsAgree(evidence([], { views: [view("broker 1", {}), tree] }))).toHaveLength(1);
 });
 
-test("a process that ended, and nobody had ended it", () => {
-  const ended = (isAllowed: boolean): Event => ({ kind: "ended", at: 5, process: "broker-1", how: "exit code 70", isAllowed });
-  expect(noneEndedByItself(evidence([ended(true)]))).toEqual([]);
-  expect(noneEndedByItself(evidence([ended(false)]))).toMatchObject([{ what: "broker-1 ended by itself: exit code 70" }]);
+describe("a process that ended", () => {
+  type End = Pick<ProcessEndedEvent, "demand" | "code" | "signal" | "wasForced" | "isAllowed">;
+  const found = (end: Partial<End>) => {
+    const sound: End = { demand: "stop", code: 0, signal: null, wasForced: false, isAllowed: false };
+    return endsAreAsDemanded(evidence([{ kind: "ended", at: 5, process: "broker-1", ...sound, ...end }])).map(({ what }) => what);
+  };
+
+  test("as it was told to", () => {
+    expect(found({})).toEqual([]);
+    expect(found({ demand: "be killed", code: null, signal: "SIGKILL" })).toEqual([]);
+    expect(found({ demand: "be killed" })).toEqual([]);
+  });
+
+  test("and nobody had asked it to", () => {
+    expect(found({ demand: "go on", code: 70 })).toEqual(["broker-1 ended by itself: exit code 70"]);
+    expect(found({ demand: "go on" })).toEqual(["broker-1 ended by itself: exit code 0"]);
+  });
+
+  test("while it stopped, of something else", () => {
+    expect(found({ code: 70 })).toEqual(["broker-1 was told to stop, and ended with exit code 70"]);
+    expect(found({ code: null, signal: "SIGSEGV" })).toEqual(["broker-1 was told to stop, and ended with SIGSEGV"]);
+    expect(found({ demand: "be killed", code: 70 })).toEqual(["broker-1 was to be killed, and had ended with exit code 70"]);
+  });
+
+  test("by force, for it did not stop", () => {
+    const forced = { code: null, signal: "SIGKILL", wasForced: true };
+    expect(found(forced)).toEqual(["broker-1 was told to stop, did not, and had to be killed"]);
+  });
+
+  test("and the fault under way explains it", () => {
+    expect(found({ demand: "go on", code: 1, isAllowed: true })).toEqual([]);
+    expect(found({ code: null, signal: "SIGKILL", wasForced: true, isAllowed: true })).toEqual([]);
+  });
 });
 
 const sample = (at: number, residentBytes: number, logLines: number, alarms = 0): Event => ({
@@ -61,21 +88,6 @@ test("a broker that does not stop complaining", () => {
 test("a broker that reports a broken rule", () => {
   expect(noAlarms(evidence([sample(0, 1, 3)]))).toEqual([]);
   expect(noAlarms(evidence([sample(0, 1, 3, 1)]))).toHaveLength(1);
-});
-
-test("service that does not return", () => {
-  expect(serviceReturns(evidence([fault("begins", 1), fault("ends", 2), fault("served", 3), fault("whole", 4)]))).toEqual([]);
-  expect(serviceReturns(evidence([fault("not served", 3)]))).toMatchObject([
-    { what: "round 1, kill (broker-1): every partition served was not reached within 500 ms of its end" },
-  ]);
-  expect(serviceReturns(evidence([fault("not whole", 3)]))).toHaveLength(1);
-});
-
-test("a partition that waits for a fault to end", () => {
-  expect(othersGoOn(evidence([fault("begins", 1), fault("served", 3)]))).toEqual([]);
-  expect(othersGoOn(evidence([fault("silent too long", 3)]))).toMatchObject([
-    { what: "round 1, kill (broker-1): a partition acknowledged nothing for longer than 500 ms" },
-  ]);
 });
 
 const admin = (at: number, change: Partial<AdminEvent>): AdminEvent => ({

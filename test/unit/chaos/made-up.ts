@@ -17,7 +17,13 @@ import { recordId } from "../../chaos/history/events.ts";
 const topic = "orders";
 const partition = 0;
 
-export const limits: Limits = { residentBytesMax: 1000, logLinesPerSecondMax: 5, groupSessionMs: 10_000, unreplicatedMs: 1_000 };
+export const limits: Limits = {
+  residentBytesMax: 1000,
+  logLinesPerSecondMax: 5,
+  groupSessionMs: 10_000,
+  unreplicatedMs: 1_000,
+  steadyWriter: "w",
+};
 
 export function evidence(
   events: readonly Event[],
