@@ -181,6 +181,57 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
     replace: "const controllerEpoch = decodeNotOlder(parts, epochNode) + (isLeftover ? 0 : 1);",
     breaks: "Brokers cannot tell a replaced controller from its successor.",
   },
+  // ---- planned moves
+  {
+    name: "moves-without-a-hand-over",
+    file: "broker/controller/state-writer.ts",
+    find: "if (isPlanned) await this.#moves.handOver(left);",
+    replace: "",
+    breaks: "A planned move cuts off what the old leader alone had acknowledged.",
+  },
+  {
+    name: "lost-answers-go-without-a-hand-over",
+    file: "broker/controller/state-writer.ts",
+    find: "if (isPlanned) await this.#moves.handOver(found);",
+    replace: "",
+    breaks: "The same, where the answer of ZooKeeper was lost.",
+  },
+  {
+    name: "hand-over-waits-for-nobody",
+    file: "broker/partition/leadership.ts",
+    find: 'return (await this.#waiters.wait(this.#parts.replica.log.endOffset, deadlineMs)) === "reached";',
+    replace: "return deadlineMs > 0;",
+    breaks: "A leader answers that it has handed over while followers lack records.",
+  },
+  {
+    name: "hold-runs-out-unasked",
+    file: "broker/partition/intake.ts",
+    find: "onExpired();\n        this.release();",
+    replace: "void onExpired;\n        this.release();",
+    breaks: "A leader that was replaced, and has not heard of it, acknowledges what it had held back.",
+  },
+  // ---- one way
+  {
+    name: "who-cannot-reach-us-is-waited-for",
+    file: "broker/cluster/cluster-image.ts",
+    find: " || watch.isCutOffFromUs(id),",
+    replace: ",",
+    breaks: "A follower that cannot reach its leader keeps producers waiting for replica.lag.time.max.ms.",
+  },
+  {
+    name: "cut-off-leader-puts-all-out",
+    file: "broker/cluster/peer-watch.ts",
+    find: "return 2 * asking > this.#peers.size + 1;",
+    replace: "return true;",
+    breaks: "A leader that nobody reaches puts its followers out of the set, and nobody can succeed it.",
+  },
+  {
+    name: "later-life-is-suspected",
+    file: "broker/controller/suspicions.ts",
+    find: "watch.suspects.has(id) && watch.watchedEpoch(id) === epoch",
+    replace: "watch.suspects.has(id)",
+    breaks: "A broker that has registered anew is suspected for what its former life did.",
+  },
 ];
 
 export const failoverMutants: readonly Mutant[] = all.map((mutant) => ({ ...mutant, isOfFailover: true }));
