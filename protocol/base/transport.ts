@@ -10,7 +10,7 @@ export interface Transport {
   listen(address: Address, accept: (link: Link) => LinkHandlers): Promise<Listener>;
 }
 
-/** The machine answered that nobody listens there: unlike silence, this says something about the process that did. */
+/** The machine answered that nobody listens there, or its name is gone: unlike silence, this says something about the process that did. */
 export class ConnectionRefused extends Error {
   override readonly name = "ConnectionRefused";
 }

@@ -19,6 +19,14 @@ const backlog = 1024;
  */
 const receiveBuffer = Buffer.allocUnsafeSlow(256 * 1024);
 
+/**
+ * The machine refuses; or there is no such name any more: a container's goes as soon as it is killed. EAI_AGAIN, for one, is only a name
+ * server that does not answer.
+ */
+export function saysNobodyIsThere(code: unknown): boolean {
+  return code === "ECONNREFUSED" || code === "ENOTFOUND";
+}
+
 /** TCP. */
 export const nodeTransport: Transport = {
   connect(address, handlers, { timeoutMs, signal }) {
@@ -37,7 +45,7 @@ export const nodeTransport: Transport = {
         reject(outcome);
       };
       const failed = (why: string, cause?: unknown) => {
-        const Kind = codeOf(cause) === "ECONNREFUSED" ? ConnectionRefused : Error;
+        const Kind = saysNobodyIsThere(codeOf(cause)) ? ConnectionRefused : Error;
         return new Kind(`cannot connect to ${formatAddress(address)}: ${why}`, { cause });
       };
       const onError = (error: Error) => settle(failed(error.message, error));

@@ -6,7 +6,7 @@ import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { ConnectionRefused } from "../../../protocol/base/transport.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
-import { nodeTransport } from "../../../protocol/node/node-transport.ts";
+import { nodeTransport, saysNobodyIsThere } from "../../../protocol/node/node-transport.ts";
 import { SlabPool } from "../../../protocol/wire/slab-pool.ts";
 import { settled } from "./manual-clock.ts";
 import { forward, KnownSecret, options, PeerHarness } from "./peer-harness.ts";
@@ -23,6 +23,17 @@ describe("why a broker is unavailable", () => {
   test("nobody listens: refused, at once", async () => {
     const peers = new PeerHarness();
     expect(await why(peers.client.request({ host: "h", port: 1 }, "forward", forward.request, options))).toBe("refused");
+  });
+
+  test("a name that is gone is as good as a refusal; a name server that does not answer, or a machine that is not reached, is not", () => {
+    expect(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ETIMEDOUT", null].map(saysNobodyIsThere)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 
   test("its link ended, before or after it was welcome: broken, for all that waits on it", async () => {
