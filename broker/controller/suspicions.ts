@@ -1,15 +1,9 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
-import type { Suspects } from "../cluster/suspicion.ts";
+import type { PeerWatch } from "../cluster/peer-watch.ts";
 
 /** For how long a broker has to be reached without a break before it is trusted again: a link that comes and goes moves leaders once. */
 export const calmMs = 10_000;
-
-/** See `PeerWatch`. */
-export interface SuspectingWatch {
-  readonly suspects: Suspects;
-  watchedEpoch(id: BrokerId): number | null;
-}
 
 export interface Suspicion {
   /** The registration that is suspected. */
@@ -25,7 +19,7 @@ export interface Suspicion {
 export function nextSuspicions(
   known: ReadonlyMap<BrokerId, Suspicion>,
   now: {
-    readonly watch: SuspectingWatch;
+    readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch">;
     readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
     readonly nowMs: number;
   },

@@ -1,5 +1,5 @@
 import { Admin, orThrow } from "../../../client/index.ts";
-import { longestGap, percentile } from "../../chaos/failover/gaps.ts";
+import { longestGap, percentile, spread } from "../../chaos/failover/gaps.ts";
 import { RawProbe } from "../../chaos/failover/raw-probe.ts";
 import type { Figure, Outcome } from "../outcome.ts";
 import type { Scenario, Stage } from "../scenario.ts";
@@ -20,7 +20,7 @@ interface Fault {
   readonly name: string;
   readonly what: string;
   begin(cluster: RunningSystem, broker: number): Promise<void>;
-  /** Resolves when the broker serves again. */
+  /** The broker runs again; its replicas may not be in sync yet. */
   end(cluster: RunningSystem, broker: number): Promise<void>;
 }
 
@@ -71,24 +71,22 @@ async function faultAfterFault(stage: Stage, fault: Fault): Promise<Outcome> {
   };
 }
 
-/** Of each probed partition, in milliseconds. The broker is back when this resolves. */
+/** Of each probed partition, in milliseconds. The broker runs again when this resolves. */
 async function silencesOfOne(stage: Stage, cluster: RunningSystem, topic: string, fault: Fault): Promise<number[]> {
   const { broker, led } = await busiest(cluster, topic);
-  const partitions = Array.from({ length: probed }, (_, at) => led[Math.floor((at * led.length) / probed)] ?? 0);
+  const partitions = spread(led, probed);
   const probe = new RawProbe({ bootstrap: cluster.bootstrap, topic, partitions, everyMs });
-  const steady = async (withinMs: number) => {
-    const untilMs = performance.now() + withinMs;
-    while (!partitions.every((partition) => probe.acknowledged.isSteady(partition, steadyMs, pauseMaxMs))) {
-      if (performance.now() > untilMs) throw new Error(`partitions of broker ${broker} are not served within ${withinMs} ms`);
-      await stage.sleep(50);
-    }
+  const steady = async () => {
+    const options = { forMs: steadyMs, pauseMaxMs, withinMs: servedAgainMaxMs, pause: (ms: number) => stage.sleep(ms) };
+    if (!(await probe.acknowledged.becomesSteady(options)))
+      throw new Error(`partitions of broker ${broker} are not served within ${servedAgainMaxMs} ms`);
   };
   try {
-    await steady(servedAgainMaxMs);
+    await steady();
     const faultMs = performance.now();
     await fault.begin(cluster, broker);
     await stage.sleep(2 * steadyMs);
-    await steady(servedAgainMaxMs);
+    await steady();
     const endMs = performance.now();
     return partitions.map((partition) => longestGap(probe.acknowledged.of(partition), faultMs, endMs) ?? servedAgainMaxMs);
   } finally {

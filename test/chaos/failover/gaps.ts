@@ -20,3 +20,9 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 }
+
+/** So many of them, from the first to the last at even distances. */
+export function spread(partitions: readonly number[], count: number): number[] {
+  if (partitions.length <= count) return [...partitions];
+  return Array.from({ length: count }, (_, at) => partitions[Math.round((at * (partitions.length - 1)) / Math.max(1, count - 1))] ?? 0);
+}

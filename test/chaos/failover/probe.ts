@@ -15,6 +15,16 @@ export interface Probe {
   stop(): Promise<void>;
 }
 
+const checkEveryMs = 50;
+
+/** Milliseconds. */
+export interface SteadyOptions {
+  readonly forMs: number;
+  readonly pauseMaxMs: number;
+  readonly withinMs: number;
+  readonly pause: (ms: number) => Promise<void>;
+}
+
 export class AcknowledgedTimes {
   readonly partitions: readonly number[];
   readonly #times: ReadonlyMap<number, number[]>;
@@ -30,6 +40,16 @@ export class AcknowledgedTimes {
 
   of(partition: number): Acknowledgements {
     return this.#times.get(partition) ?? [];
+  }
+
+  /** Every partition is: see `isSteady`. False when that does not come about in time. `pause` rejects when the run is stopped. */
+  async becomesSteady({ forMs, pauseMaxMs, withinMs, pause }: SteadyOptions): Promise<boolean> {
+    const deadlineMs = performance.now() + withinMs;
+    while (performance.now() < deadlineMs) {
+      if (this.partitions.every((partition) => this.isSteady(partition, forMs, pauseMaxMs))) return true;
+      await pause(checkEveryMs);
+    }
+    return false;
   }
 
   /** Acknowledged again and again in the last so many milliseconds, with no longer pause than `pauseMaxMs`. */

@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BrokerNode } from "../stage/broker-node.ts";
 import type { Cluster } from "../stage/cluster.ts";
-import { longestGap } from "./gaps.ts";
+import { longestGap, spread } from "./gaps.ts";
 import type { TrialKind } from "./kinds.ts";
 import type { Overseer } from "./overseer.ts";
 import { OwnProbe } from "./own-probe.ts";
@@ -44,7 +44,6 @@ const settleMaxMs = 60_000;
 const observedMaxMs = 120_000;
 /** The fault itself has this long to have an effect. */
 const observedMinMs = 2_500;
-const checkEveryMs = 50;
 
 /** Everything is well; one fault; until every partition that it concerns is acknowledged steadily again; and back. */
 export async function runTrial(options: TrialOptions): Promise<TrialResult> {
@@ -90,13 +89,12 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
 
 /** False when that did not come about in time. */
 async function steady({ acknowledged }: Probe, forMs: number, withinMs: number, signal: AbortSignal): Promise<boolean> {
-  const deadlineMs = performance.now() + withinMs;
-  while (performance.now() < deadlineMs) {
+  signal.throwIfAborted();
+  const pause = async (ms: number) => {
+    await sleep(ms);
     signal.throwIfAborted();
-    if (acknowledged.partitions.every((partition) => acknowledged.isSteady(partition, forMs, pauseMaxMs))) return true;
-    await sleep(checkEveryMs);
-  }
-  return false;
+  };
+  return acknowledged.becomesSteady({ forMs, pauseMaxMs, withinMs, pause });
 }
 
 async function chooseVictim({ cluster, overseer, kind }: TrialOptions): Promise<BrokerNode> {
@@ -121,10 +119,4 @@ async function choosePartitions({ overseer, kind, probes }: TrialOptions, victim
     ),
     others: spread(apart, others),
   };
-}
-
-/** So many of them, from the first to the last at even distances. */
-function spread(partitions: readonly number[], count: number): number[] {
-  if (partitions.length <= count) return [...partitions];
-  return Array.from({ length: count }, (_, at) => partitions[Math.round((at * (partitions.length - 1)) / Math.max(1, count - 1))] ?? 0);
 }
