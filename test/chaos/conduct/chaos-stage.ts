@@ -19,6 +19,7 @@ export interface ChaosStageParts {
   readonly equipment: Equipment;
   readonly sessionTimeoutMs: number;
   readonly topic: string;
+  readonly say: (line: string) => void;
 }
 
 export class ChaosStage implements Stage {
@@ -27,15 +28,21 @@ export class ChaosStage implements Stage {
   readonly #equipment: Equipment;
   readonly #leaders: LeaderWatch;
   readonly #topic: string;
+  readonly #say: (line: string) => void;
   readonly #mayEnd = new Set<number>();
   readonly #mayStopLate = new Set<number>();
 
-  constructor({ cluster, leaders, equipment, sessionTimeoutMs, topic }: ChaosStageParts) {
+  constructor({ cluster, leaders, equipment, sessionTimeoutMs, topic, say }: ChaosStageParts) {
     this.cluster = cluster;
     this.#equipment = equipment;
     this.sessionTimeoutMs = sessionTimeoutMs;
     this.#leaders = leaders;
     this.#topic = topic;
+    this.#say = say;
+  }
+
+  tell(line: string): void {
+    this.#say(line);
   }
 
   /** Null when this kind of fault can be made here, else why not. */

@@ -86,6 +86,7 @@ export async function runChaos(command: ChaosCommand, { say, signal, cannotCut }
       equipment: await equipped.promise,
       sessionTimeoutMs: command.sessionTimeoutMs,
       topic,
+      say,
     });
     const run = new ChaosRun({ command, history, cluster, leaders, stage, say, signal });
     const violations = await run.conduct();

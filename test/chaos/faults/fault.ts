@@ -29,6 +29,8 @@ export interface Stage {
   memoryOf(broker: BrokerNode): MemoryLimit;
   readonly sessionTimeoutMs: number;
   controller(): Promise<BrokerNode>;
+  /** To whoever watches the run. */
+  tell(line: string): void;
   /** Nobody but these brokers leads, of the main topic, or the time is over. */
   othersLead(than: BrokerNode): Promise<void>;
   /** Resolves when all replicas are in sync, or the time is over. */
