@@ -79,13 +79,14 @@ export function assembleMembership(options: BrokerOptions, foundation: Foundatio
     log: logger("peers"),
     limits: { ...peerClientDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
   });
+  const { suspectTimeoutMs, diskStallTimeoutMs } = settings.controller;
   const watch = new PeerWatch({
-    brokerId,
+    own: { brokerId, disks: foundation.logs, diskStallTimeoutMs },
     peers,
     images,
     clock,
     log: logger("cluster"),
-    suspectTimeoutMs: settings.controller.suspectTimeoutMs,
+    suspectTimeoutMs,
   });
   const lagging = new LaggingFollowers({ brokerId, images, clock, log: logger("replication") });
   const cluster = clusterView({ brokerId, images, membership, session: coordinator, watch });

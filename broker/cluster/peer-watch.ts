@@ -4,10 +4,17 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import type { PeerHandler, PeerRequester, SilentLinks } from "../runtime/peer-port.ts";
 import type { ImageSource } from "./cluster-image.ts";
 import { hearsMajority, nobodySuspected, type PeerView, type Reach, type Suspects, sameSuspects, suspectsOf } from "./suspicion.ts";
-import { WatchedPeer } from "./watched-peer.ts";
+import { type Noted, WatchedPeer } from "./watched-peer.ts";
 
 export interface PeerWatchParts {
-  readonly brokerId: BrokerId;
+  /** This broker. */
+  readonly own: {
+    readonly brokerId: BrokerId;
+    /** See `LogDirectories`. */
+    readonly disks: { readonly stuckForMs: number };
+    /** `log.dir.stall.timeout.ms` */
+    readonly diskStallTimeoutMs: number;
+  };
   readonly peers: PeerRequester & SilentLinks;
   readonly images: ImageSource;
   readonly clock: Clock;
@@ -19,7 +26,7 @@ export interface PeerWatchParts {
 /**
  * Watches all other registered brokers, by heartbeats: a request that the other end answers a little later, so that one is always under
  * way. A process that dies breaks its links, and is known to be gone as soon as its port refuses the next one; one that hangs, and a
- * network that drops packets, are noticed by silence.
+ * network that drops packets, are noticed by silence. One whose disk takes nothing says so in its answers.
  */
 export class PeerWatch {
   readonly #parts: PeerWatchParts;
@@ -27,6 +34,9 @@ export class PeerWatch {
   readonly #listeners = new Set<() => void>();
   #suspects: Suspects = nobodySuspected;
   #hearsMajority = false;
+  #isStuck = false;
+  /** Since when this process has run without a break. */
+  #runsSinceMs: number;
   #tickDueMs = Number.POSITIVE_INFINITY;
   #onStall: () => void = () => {};
   #stalls = 0;
@@ -34,6 +44,7 @@ export class PeerWatch {
 
   constructor(parts: PeerWatchParts) {
     this.#parts = parts;
+    this.#runsSinceMs = parts.clock.monotonicMs();
   }
 
   /** `signal`: this broker is stopping, and watches nobody any more. */
@@ -59,6 +70,11 @@ export class PeerWatch {
   reachOf(id: BrokerId): Reach {
     this.#leaveOutStall();
     return this.#peers.get(id)?.reachAt(this.#parts.clock.monotonicMs()) ?? "reached";
+  }
+
+  /** This broker's disk has taken nothing for too long: others are to lead. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   /** Or it may be this broker that is cut off. */
@@ -111,6 +127,8 @@ export class PeerWatch {
 
   /** The registration of it that is watched: what `suspects` says is of this one. Null: none is. */
   watchedEpoch(id: BrokerId): number | null {
+    const { own, images } = this.#parts;
+    if (id === own.brokerId) return images.current.brokers.get(id)?.epoch ?? null;
     return this.#peers.get(id)?.broker.epoch ?? null;
   }
 
@@ -121,7 +139,7 @@ export class PeerWatch {
   }
 
   #watchRegistered(): void {
-    const { brokerId, images } = this.#parts;
+    const { own, images } = this.#parts;
     const { brokers } = images.current;
     for (const [id, peer] of this.#peers) {
       if (peer.isOf(brokers.get(id))) continue;
@@ -129,7 +147,7 @@ export class PeerWatch {
       this.#peers.delete(id);
     }
     for (const broker of brokers.values())
-      if (broker.id !== brokerId && !this.#peers.has(broker.id))
+      if (broker.id !== own.brokerId && !this.#peers.has(broker.id))
         this.#peers.set(broker.id, new WatchedPeer(broker, this.#parts, () => this.#judge()));
     this.#judge();
   }
@@ -157,6 +175,7 @@ export class PeerWatch {
     this.#tickDueMs = nowMs;
     for (const peer of this.#peers.values()) peer.doNotCount(lateMs);
     if (lateMs < suspectTimeoutMs / 2) return;
+    this.#runsSinceMs = nowMs;
     this.#stalls++;
     log.warn({ lateMs: Math.round(lateMs) }, "this process did not run for a while: others may suspect it");
     this.#onStall();
@@ -164,8 +183,9 @@ export class PeerWatch {
 
   #judge(): void {
     this.#leaveOutStall();
-    const { clock, suspectTimeoutMs } = this.#parts;
+    const { own, clock, suspectTimeoutMs } = this.#parts;
     const nowMs = clock.monotonicMs();
+    this.#lookAtDisks(nowMs);
     const peers = [...this.#peers];
     const viewsNow = () => new Map<BrokerId, PeerView>(peers.map(([id, peer]) => [id, peer.viewAt(nowMs)]));
     let views = viewsNow();
@@ -178,31 +198,49 @@ export class PeerWatch {
     }
     this.#hearsMajority = hears;
     const changed = peers.filter(([id, peer]) => this.#note(peer, views.get(id)!));
-    const suspects = suspectsOf(views, suspectTimeoutMs / 2);
+    const suspects = suspectsOf(views, suspectTimeoutMs / 2, this.#isStuck ? own.brokerId : null);
     const isSame = sameSuspects(suspects, this.#suspects);
     if (!isSame) this.#suspects = suspects;
-    const isAnyoneAway = peers.some(([id, peer]) => views.get(id)?.reach !== "reached" || !peer.asksAt(nowMs));
+    const isAnyoneAway = this.#isStuck || peers.some(([id, peer]) => notedOf(views.get(id)!) !== "reached" || !peer.asksAt(nowMs));
     if (isSame && changed.length === 0 && !isAnyoneAway) return;
     for (const listener of [...this.#listeners]) listener();
   }
 
+  /** A process that did not run has not heard from its disk either. */
+  #lookAtDisks(nowMs: number): void {
+    const { own, log } = this.#parts;
+    const { stuckForMs } = own.disks;
+    const isStuck = Math.min(stuckForMs, nowMs - this.#runsSinceMs) >= own.diskStallTimeoutMs;
+    if (isStuck === this.#isStuck) return;
+    this.#isStuck = isStuck;
+    if (isStuck) log.warn({ stuckForMs: Math.round(stuckForMs) }, "this broker's disk takes nothing: others are to lead until it does");
+    else log.info({}, "this broker's disk takes what is written again");
+  }
+
   /** Whether it is reached in another way than last time. */
-  #note(peer: WatchedPeer, { reach, silentForMs }: PeerView): boolean {
+  #note(peer: WatchedPeer, view: PeerView): boolean {
     const before = peer.noted;
+    const reach = notedOf(view);
     if (reach === before) return false;
     peer.noted = reach;
     const { log, peers } = this.#parts;
     const { id: brokerId, epoch: brokerEpoch, peer: address } = peer.broker;
-    const fields = { brokerId, brokerEpoch, silentForMs: Math.round(silentForMs) };
-    if (reach === "reached") log.info(fields, "another broker answers again");
-    else log.warn(fields, reach === "silent" ? "another broker does not answer" : goneWords(peer));
+    const fields = { brokerId, brokerEpoch, silentForMs: Math.round(view.silentForMs) };
+    if (reach !== "reached") log.warn(fields, wordsOf(reach, peer));
+    else log.info(fields, before === "stuck" ? "another broker's disk takes what is written again" : "another broker answers again");
     // What waits on its links would wait for TCP, which sends again ever more rarely, also when the other end is back.
     if (reach === "silent" || before === "silent") peers.giveUp(address);
     return true;
   }
 }
 
-function goneWords({ isUnregistered }: WatchedPeer): string {
+function notedOf({ reach, isStuck }: PeerView): Noted {
+  return reach === "reached" && isStuck ? "stuck" : reach;
+}
+
+function wordsOf(how: Exclude<Noted, "reached">, { isUnregistered }: WatchedPeer): string {
+  if (how === "silent") return "another broker does not answer";
+  if (how === "stuck") return "another broker's disk takes nothing";
   return isUnregistered ? "another broker has lost its ZooKeeper session" : "another broker's process is gone";
 }
 
@@ -213,11 +251,11 @@ const waitMaxMs = 10_000;
 export function heartbeatHandler(
   clock: Clock,
   membership: { readonly epoch: number },
-  watch: Pick<PeerWatch, "noteAsked">,
+  watch: Pick<PeerWatch, "noteAsked" | "isStuck">,
 ): PeerHandler<"heartbeat"> {
   return async ({ brokerId, waitMs }) => {
     watch.noteAsked(brokerId);
     await sleep(clock, Math.min(waitMs, waitMaxMs));
-    return { body: { brokerEpoch: membership.epoch } };
+    return { body: { brokerEpoch: membership.epoch, isStuck: watch.isStuck } };
   };
 }

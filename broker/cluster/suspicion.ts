@@ -5,11 +5,14 @@ export type Reach = "reached" | "silent" | "gone";
 
 export interface PeerView {
   readonly reach: Reach;
+  /** As its last answer had it: its disk takes nothing. */
+  readonly isStuck: boolean;
   /** Since its last answer in this registration; Infinity: there was none yet. */
   readonly silentForMs: number;
 }
 
-export type Suspects = ReadonlyMap<BrokerId, Exclude<Reach, "reached">>;
+/** `stuck`: it is reached, and its disk takes nothing. */
+export type Suspects = ReadonlyMap<BrokerId, Exclude<Reach, "reached"> | "stuck">;
 
 export const nobodySuspected: Suspects = new Map();
 
@@ -28,11 +31,17 @@ export function hearsMajority(views: ReadonlyMap<BrokerId, PeerView>, freshMs: n
 
 /**
  * Whom this broker may act against: nobody, unless it hears from a majority. Otherwise it may be the one that is cut off, and all others
- * are well.
+ * are well. `stuck`: this broker itself, while its own disk takes nothing.
  */
-export function suspectsOf(views: ReadonlyMap<BrokerId, PeerView>, freshMs: number): Suspects {
+export function suspectsOf(views: ReadonlyMap<BrokerId, PeerView>, freshMs: number, stuck: BrokerId | null): Suspects {
   if (!hearsMajority(views, freshMs)) return nobodySuspected;
-  return new Map([...views].flatMap(([id, { reach }]) => (reach === "reached" ? [] : [[id, reach] as const])));
+  const suspects = new Map<BrokerId, Exclude<Reach, "reached"> | "stuck">();
+  for (const [id, { reach, isStuck }] of views) {
+    if (reach !== "reached") suspects.set(id, reach);
+    else if (isStuck) suspects.set(id, "stuck");
+  }
+  if (stuck !== null) suspects.set(stuck, "stuck");
+  return suspects;
 }
 
 export function sameSuspects(a: Suspects, b: Suspects): boolean {

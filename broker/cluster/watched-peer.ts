@@ -6,8 +6,10 @@ import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import { type PeerRequester, PeerUnavailable, type Unavailability } from "../runtime/peer-port.ts";
 import type { PeerView, Reach } from "./suspicion.ts";
 
+export type Noted = Reach | "stuck";
+
 export interface WatchingParts {
-  readonly brokerId: BrokerId;
+  readonly own: { readonly brokerId: BrokerId };
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly suspectTimeoutMs: number;
@@ -31,8 +33,9 @@ export class WatchedPeer {
   #isRefused = false;
   /** It answers, and says that it has no registration: its process is there, and serves no writes. */
   #isUnregistered = false;
+  #isStuck = false;
   /** As its watch has noted it. */
-  noted: Reach = "reached";
+  noted: Noted = "reached";
 
   constructor(broker: BrokerRecord, parts: WatchingParts, onNews: () => void) {
     this.broker = broker;
@@ -91,6 +94,7 @@ export class WatchedPeer {
   viewAt(nowMs: number): PeerView {
     return {
       reach: this.reachAt(nowMs),
+      isStuck: this.#isStuck,
       silentForMs: this.#wasHeard ? nowMs - this.#heardMs : Number.POSITIVE_INFINITY,
     };
   }
@@ -122,11 +126,12 @@ export class WatchedPeer {
 
   /** Null: it answered. */
   async #beat(waitMs: number): Promise<Unavailability | "another" | null> {
-    const { brokerId, peers, clock, suspectTimeoutMs } = this.#parts;
+    const { own, peers, clock, suspectTimeoutMs } = this.#parts;
     const options = { timeoutMs: suspectTimeoutMs, lane: "heartbeat", signal: this.#ended.signal } as const;
     try {
-      const { body } = await peers.request(this.broker.peer, "heartbeat", { brokerId, waitMs: Math.round(waitMs) }, options);
+      const { body } = await peers.request(this.broker.peer, "heartbeat", { brokerId: own.brokerId, waitMs: Math.round(waitMs) }, options);
       this.#isUnregistered = body.brokerEpoch < 0;
+      this.#isStuck = body.isStuck;
       if (body.brokerEpoch !== this.broker.epoch) {
         this.#isRefused = true;
         return "another";

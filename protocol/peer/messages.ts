@@ -261,6 +261,8 @@ export interface HeartbeatRequest {
 export interface HeartbeatResponse {
   /** The registration of the broker that answers; -1: it has none. A process that was started again is not the one that was registered. */
   readonly brokerEpoch: number;
+  /** Its disk takes nothing: it is there, and can neither lead nor follow. */
+  readonly isStuck: boolean;
 }
 
 export interface ControllerUnreachableRequest {

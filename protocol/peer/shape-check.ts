@@ -193,7 +193,7 @@ const replicasOfflineRequest = object<ReplicasOfflineRequest>({
 });
 
 const heartbeatRequest = object<HeartbeatRequest>({ brokerId, waitMs: integer(0, int32Max) });
-const heartbeatResponse = object<HeartbeatResponse>({ brokerEpoch });
+const heartbeatResponse = object<HeartbeatResponse>({ brokerEpoch, isStuck: flag });
 
 const controllerUnreachableRequest = object<ControllerUnreachableRequest>({
   brokerId,

@@ -46,6 +46,20 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
     breaks: "A broker that was suspended suspects all the others.",
   },
   {
+    name: "stuck-disk-is-not-told",
+    file: "broker/cluster/peer-watch.ts",
+    find: "brokerEpoch: membership.epoch, isStuck: watch.isStuck",
+    replace: "brokerEpoch: membership.epoch, isStuck: false",
+    breaks: "A broker whose disk hangs leads until it comes back.",
+  },
+  {
+    name: "controller-spares-its-own-disk",
+    file: "broker/cluster/peer-watch.ts",
+    find: "this.#isStuck ? own.brokerId : null",
+    replace: "null",
+    breaks: "A controller whose disk hangs leads until it comes back.",
+  },
+  {
     name: "minority-suspects",
     file: "broker/cluster/suspicion.ts",
     find: "if (!hearsMajority(views, freshMs)) return nobodySuspected;",

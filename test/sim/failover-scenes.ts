@@ -38,6 +38,15 @@ const cutFromPeers = ({ world }: SceneCast, broker: SimBroker) => {
   for (const other of world.brokers) if (other !== broker) world.network.cut(broker.host, other.host);
 };
 
+/** As long as a disk may take for one write, and until others know that it does. */
+const stuckMs = 3_000 + silentMs;
+
+const diskHangs = async ({ sleep }: SceneCast, broker: SimBroker) => {
+  const heal = broker.hangDisk();
+  await sleep(9_000);
+  heal();
+};
+
 const suspended = async ({ leader, sleep }: SceneCast) => {
   leader.pause();
   await sleep(5_000);
@@ -114,6 +123,24 @@ export const failoverScenes: Readonly<Record<string, FailoverScene>> = {
     gapMaxMs: silentMs,
     movesMax: 0,
     play: (cast) => cutOffAWhile(cast, cast.third),
+  },
+  "a leader's disk hangs": {
+    leaderControls: false,
+    gapMaxMs: stuckMs,
+    movesMax: 1,
+    play: (cast) => diskHangs(cast, cast.leader),
+  },
+  "the disk of the controller, which leads, hangs": {
+    leaderControls: true,
+    gapMaxMs: stuckMs,
+    movesMax: 1,
+    play: (cast) => diskHangs(cast, cast.leader),
+  },
+  "a follower's disk hangs": {
+    leaderControls: false,
+    gapMaxMs: stuckMs,
+    movesMax: 0,
+    play: (cast) => diskHangs(cast, cast.third),
   },
   "the link between a leader and the controller comes and goes": {
     leaderControls: false,

@@ -189,6 +189,16 @@ export class SimBroker {
     this.#diskFailure = failure;
   }
 
+  /** From now on no disk operation comes back, until what this returns is called. */
+  hangDisk(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.disk.stall = () => promise;
+    return () => {
+      this.disk.stall = null;
+      resolve();
+    };
+  }
+
   get hasDiskFailure(): boolean {
     return this.#diskFailure !== null;
   }

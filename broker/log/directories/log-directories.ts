@@ -108,6 +108,11 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     return this.#online().length;
   }
 
+  /** For how long a disk has taken nothing of what appends wait for; of several directories the longest. 0: none holds anything up. */
+  get stuckForMs(): number {
+    return Math.max(0, ...this.#online().map(({ logDirectory }) => logDirectory.pace.stuckForMs));
+  }
+
   /** Paths of those. */
   get onlineDirectories(): readonly string[] {
     return this.#online().map(({ directory }) => directory);

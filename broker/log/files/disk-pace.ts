@@ -42,16 +42,30 @@ export class DiskPace {
   /** Times a write. What an error means for the directory is for others to say. */
   async write(work: () => Promise<void>): Promise<void> {
     const beganMs = this.#nowMs;
-    if (this.#underWay++ === 0) this.#movedMs = beganMs;
     if (this.#timer === null) this.#schedule();
+    try {
+      await this.holding(work);
+    } finally {
+      const tookMs = this.#nowMs - beganMs;
+      this.#writes.add(tookMs);
+      if (tookMs >= slowWriteMs) this.#slowWrites++;
+    }
+  }
+
+  /** Appends wait for this, too; how long it takes says nothing of the disk, as long as something comes back. */
+  async holding(work: () => Promise<void>): Promise<void> {
+    if (this.#underWay++ === 0) this.#movedMs = this.#nowMs;
     try {
       await work();
     } finally {
       this.#underWay--;
       this.#movedMs = this.#nowMs;
-      this.#writes.add(this.#movedMs - beganMs);
-      if (this.#movedMs - beganMs >= slowWriteMs) this.#slowWrites++;
     }
+  }
+
+  /** For how long nothing that appends wait for has come back; 0: nothing is under way. */
+  get stuckForMs(): number {
+    return this.#underWay === 0 ? 0 : this.#nowMs - this.#movedMs;
   }
 
   async sync(work: () => Promise<void>): Promise<void> {
@@ -67,7 +81,7 @@ export class DiskPace {
 
   #look(): void {
     const nowMs = this.#nowMs;
-    const isStuck = this.#underWay > 0 && nowMs - this.#movedMs >= stuckMs;
+    const isStuck = this.stuckForMs >= stuckMs;
     const isSlow = isStuck || (this.#writes.count > 0 && 2 * this.#slowWrites >= this.#writes.count);
     // a process that did not run for a while knows nothing of its disk
     const didRun = nowMs - this.#dueMs < windowMs / 2;
@@ -101,7 +115,12 @@ export class DiskPace {
 }
 
 /** Tells nothing. */
-export const unwatchedPace: Pick<DiskPace, "write" | "sync"> = { write: (work) => work(), sync: (work) => work() };
+export const unwatchedPace: Pick<DiskPace, "write" | "holding" | "sync" | "stuckForMs"> = {
+  write: (work) => work(),
+  holding: (work) => work(),
+  sync: (work) => work(),
+  stuckForMs: 0,
+};
 
 class Durations {
   count = 0;

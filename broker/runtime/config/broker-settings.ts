@@ -259,6 +259,14 @@ export const controller = {
       { min: 100, unit: "milliseconds" },
     ),
   ),
+  diskStallTimeoutMs: brokerSetting(
+    "log.dir.stall.timeout.ms",
+    int(
+      3000,
+      "When a disk has taken nothing of what appends wait for in this long, the broker says so to the others, and is suspected: what it leads moves to others, and acks=all does not wait for it any more.",
+      { min: 1000, unit: "milliseconds" },
+    ),
+  ),
   leaderImbalanceCheckIntervalMs: brokerSetting(
     "leader.imbalance.check.interval.seconds",
     long(300, "How often the controller looks for leaderships to give back.", {

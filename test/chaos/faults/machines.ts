@@ -113,6 +113,7 @@ export const machineFaults: readonly FaultKind[] = [
     what: "nothing that a broker asks of its disk comes back, for a while",
     needs: "fickle machines",
     durationMs: [1_000, 10_000],
+    silenceMaxMs: othersGoOnMs,
     boundMs: soon,
     begin: diskTrouble(() => ({ hangs: true })),
   },

@@ -3,17 +3,9 @@ import { heartbeatHandler } from "../../../broker/cluster/peer-watch.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 import { type Logged, recordingLogger } from "../network/client-harness.ts";
-import { type Behaviour, suspectTimeoutMs, Watching } from "./watching.ts";
+import { type Behaviour, calm, suspectTimeoutMs, type Watching } from "./watching.ts";
 
 const bothReached = ["reached", "reached"];
-
-/** Brokers 2 and 3 have answered a few times. */
-async function calm(ids: readonly number[] = [2, 3], log: Logger = silentLogger): Promise<Watching> {
-  const world = new Watching(ids, log);
-  await world.pass(2_000);
-  expect(world.suspects).toEqual({});
-  return world;
-}
 
 /** One of them is always heard from some 50 ms before the other, and the watch's look comes at another time again. */
 async function unequal(log: Logger = silentLogger): Promise<Watching> {
@@ -356,7 +348,7 @@ test("a registration that has not answered yet makes no majority", async () => {
 describe("the other end of a heartbeat", () => {
   async function answered(waitMs: number, membership = { epoch: 5 }) {
     const sim = new SimClock();
-    const answer = heartbeatHandler(sim.forOwner("us"), membership, { noteAsked: () => {} })(
+    const answer = heartbeatHandler(sim.forOwner("us"), membership, { noteAsked: () => {}, isStuck: false })(
       { brokerId: 2, waitMs },
       Buffer.alloc(0),
       "test",
@@ -376,7 +368,7 @@ describe("the other end of a heartbeat", () => {
   ])("asked to wait for %i ms it answers after %i", async (waitMs, afterMs) => {
     const { sim, answer } = await answered(waitMs);
     while (await sim.step());
-    expect([(await answer).body, sim.nowMs]).toEqual([{ brokerEpoch: 5 }, afterMs]);
+    expect([(await answer).body, sim.nowMs]).toEqual([{ brokerEpoch: 5, isStuck: false }, afterMs]);
   });
 
   test("says under which registration it is when it answers", async () => {
@@ -384,6 +376,6 @@ describe("the other end of a heartbeat", () => {
     const { sim, answer } = await answered(250, membership);
     membership.epoch = -1;
     while (await sim.step());
-    expect((await answer).body).toEqual({ brokerEpoch: -1 });
+    expect((await answer).body).toEqual({ brokerEpoch: -1, isStuck: false });
   });
 });

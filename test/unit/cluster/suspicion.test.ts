@@ -8,10 +8,10 @@ type Other = readonly [reach: Reach, silentForMs: number];
 
 /** The other brokers, from 2 on. */
 function views(others: readonly Other[]): ReadonlyMap<number, PeerView> {
-  return new Map(others.map(([reach, silentForMs], index) => [index + 2, { brokerEpoch: 100 + index, reach, silentForMs }]));
+  return new Map(others.map(([reach, silentForMs], index) => [index + 2, { reach, isStuck: false, silentForMs }]));
 }
 
-const suspected = (...others: readonly Other[]) => [...suspectsOf(views(others), freshMs)];
+const suspected = (...others: readonly Other[]) => [...suspectsOf(views(others), freshMs, null)];
 
 describe("whom a broker may act against", () => {
   test("whoever is silent or gone, while it hears from a majority, itself included", () => {
@@ -48,18 +48,21 @@ describe("whom a broker may act against", () => {
 
   test("nobody, without a majority that was heard from a moment ago: whatever else it knows", () => {
     const view = fc.record({
-      brokerEpoch: fc.nat(),
       reach: fc.constantFrom<Reach>("reached", "reached", "silent", "gone"),
+      isStuck: fc.boolean(),
       silentForMs: fc.integer({ min: 0, max: 1_500 }),
     });
     let acted = 0;
+    const own = fc.constantFrom(null, 1);
     fc.assert(
-      fc.property(fc.array(view, { maxLength: 6 }), fc.integer({ min: 0, max: 1_000 }), (others, limitMs) => {
-        const suspects = suspectsOf(new Map(others.map((other, index) => [index + 2, other])), limitMs);
+      fc.property(fc.array(view, { maxLength: 6 }), fc.integer({ min: 0, max: 1_000 }), own, (others, limitMs, stuck) => {
+        const suspects = suspectsOf(new Map(others.map((other, index) => [index + 2, other])), limitMs, stuck);
         const heard = 1 + others.filter(({ reach, silentForMs }) => reach === "reached" && silentForMs <= limitMs).length;
         const mayAct = heard > (others.length + 1) / 2;
-        const away = others.flatMap(({ reach }, index) => (reach === "reached" ? [] : [[index + 2, reach]]));
-        expect([...suspects]).toEqual(mayAct ? away : []);
+        const why = ({ reach, isStuck }: PeerView) => (reach === "reached" && isStuck ? "stuck" : reach);
+        const among = others.flatMap((other, index) => (why(other) === "reached" ? [] : [[index + 2, why(other)]]));
+        const unable = [...among, ...(stuck === null ? [] : [[stuck, "stuck"]])];
+        expect([...suspects]).toEqual(mayAct ? unable : []);
         if (suspects.size > 0) acted++;
       }),
       { numRuns: 2_000 },

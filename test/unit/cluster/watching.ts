@@ -7,6 +7,7 @@ import type { Address } from "../../../protocol/base/transport.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 
 export const suspectTimeoutMs = 1_000;
+export const diskStallTimeoutMs = 3_000;
 const tripMs = 1;
 /** So many in one moment are a loop without a pause: the next one gets no answer, or the test would not end. */
 const inOneMomentMax = 200;
@@ -24,6 +25,8 @@ export class ScriptedPeer {
   /** The epoch in its answers. */
   epoch: number;
   does: Behaviour = "answers";
+  /** What its answers say of its disk. */
+  isStuck = false;
   /** What to do at the next requests, before it does what it always does. */
   readonly next: Behaviour[] = [];
   /** When it was asked, and how long to wait. */
@@ -93,6 +96,8 @@ export class Watching {
   /** By port, which is the broker's id. */
   readonly peers = new Map<number, ScriptedPeer>();
   readonly givenUp: number[] = [];
+  /** Our own. */
+  readonly disks = { stuckForMs: 0 };
   /** Who sends us heartbeats. */
   asks: (id: number) => boolean = () => true;
   readonly aborter = new AbortController();
@@ -104,10 +109,12 @@ export class Watching {
   constructor(ids: readonly number[], log: Logger = silentLogger) {
     const request = (async (to: Address, _kind: string, body: { readonly waitMs: number }, options: PeerCallOptions) => {
       const brokerEpoch = await this.peer(to.port).request(body.waitMs, options);
-      return { body: { brokerEpoch }, payload: Buffer.alloc(0) };
+      return { body: { brokerEpoch, isStuck: this.peer(to.port).isStuck }, payload: Buffer.alloc(0) };
     }) as unknown as PeerRequester["request"];
     const peers = { request, giveUp: ({ port }: Address) => this.givenUp.push(port) };
-    this.watch = new PeerWatch({ brokerId: 1, peers, images: this.images, clock: this.clock, log, suspectTimeoutMs });
+    const { images, clock, disks } = this;
+    const own = { brokerId: 1, disks, diskStallTimeoutMs };
+    this.watch = new PeerWatch({ own, peers, images, clock, log, suspectTimeoutMs });
     this.watch.onChange(() => this.changes.push(this.sim.nowMs));
     this.register(Object.fromEntries([1, ...ids].map((id) => [id, 10 * id])));
     this.watch.start(this.aborter.signal);
@@ -164,4 +171,12 @@ export class Watching {
     await this.pass(ms);
     return this.peer(id).asked.length - before;
   }
+}
+
+/** Brokers 2 and 3 have answered a few times. */
+export async function calm(ids: readonly number[] = [2, 3], log: Logger = silentLogger): Promise<Watching> {
+  const world = new Watching(ids, log);
+  await world.pass(2_000);
+  if (world.watch.suspects.size > 0) throw new Error("a broker that answers is suspected");
+  return world;
 }

@@ -27,6 +27,26 @@ function world() {
   return { clock, standstill, pace, lines, writes };
 }
 
+test("for how long nothing has come back: since the last of what is under way did, or since it began", async () => {
+  const { clock, pace } = world();
+  expect(pace.stuckForMs).toBe(0);
+  await clock.advance(10_000);
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const writes = [pace.write(() => first.promise), pace.holding(() => second.promise)];
+  expect(pace.stuckForMs).toBe(0);
+  await clock.advance(700);
+  expect(pace.stuckForMs).toBe(700);
+  first.resolve();
+  await writes[0];
+  expect(pace.stuckForMs).toBe(0);
+  await clock.advance(400);
+  expect(pace.stuckForMs).toBe(400);
+  second.resolve();
+  await writes[1];
+  await clock.advance(400);
+  expect(pace.stuckForMs).toBe(0);
+});
+
 test("a disk that is slow for seconds is told once, and once when it keeps up again", async () => {
   const { lines, writes } = world();
   await writes(5, 1_000);

@@ -120,7 +120,7 @@ export const peerSamples: PeerMessages = {
     },
     response: { error: "STALE_CONTROLLER_EPOCH", message: "" },
   },
-  heartbeat: { request: { brokerId: 2, waitMs: 250 }, response: { brokerEpoch: 77 } },
+  heartbeat: { request: { brokerId: 2, waitMs: 250 }, response: { brokerEpoch: 77, isStuck: false } },
   "controller-unreachable": {
     request: { brokerId: 2, controllerId: 3, controllerBrokerEpoch: 78 },
     response: { agrees: true },
