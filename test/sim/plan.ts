@@ -26,6 +26,8 @@ export interface Plan {
   readonly isCoordinatorLost: boolean;
   /** Links between brokers break. */
   readonly doLinksBreak: boolean;
+  /** Disks do not answer for a while. */
+  readonly doDisksHang: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -46,6 +48,7 @@ export const plain: Plan = {
   hasLaggingServers: false,
   isCoordinatorLost: false,
   doLinksBreak: false,
+  doDisksHang: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -71,6 +74,7 @@ export function planFor(seed: number): Plan {
       ...(retention === null ? {} : { "log.retention.check.interval.ms": "700" }),
       "replica.lag.time.max.ms": `${[600, 1200, 2000][randomInt(random, 3)]}`,
       "broker.suspect.timeout.ms": `${suspectTimeoutFor(seed)}`,
+      "log.dir.stall.timeout.ms": "1000",
       // what is in memory would hide what rots on the disk
       ...(mayRot
         ? {
@@ -101,7 +105,7 @@ function suspectTimeoutFor(seed: number): number {
 /** From a random source of its own: what was added later leaves the rest of a seed's plan as it was. */
 function troublesFor(
   seed: number,
-): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak"> {
+): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak" | "doDisksHang"> {
   const random = seededRandom(seed * 104_729 + 41);
   return {
     areClocksSet: random.next() < 0.3,
@@ -109,6 +113,7 @@ function troublesFor(
     hasLaggingServers: random.next() < 0.4,
     isCoordinatorLost: random.next() < 0.25,
     doLinksBreak: random.next() < 0.4,
+    doDisksHang: random.next() < 0.3,
   };
 }
 

@@ -189,10 +189,10 @@ export class SimBroker {
     this.#diskFailure = failure;
   }
 
-  /** From now on no disk operation comes back, until what this returns is called. */
-  hangDisk(): () => void {
+  /** From now on no disk operation below that folder comes back, until what this returns is called. */
+  hangDisk(below = "/"): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.disk.stall = () => promise;
+    this.disk.stall = ({ path }) => (path.startsWith(below) ? promise : null);
     return () => {
       this.disk.stall = null;
       resolve();

@@ -1,6 +1,7 @@
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { World } from "../world.ts";
 import { BrokenLinks } from "./broken-links.ts";
+import { HungDisks } from "./hung-disks.ts";
 import { LaggingServers } from "./lagging-servers.ts";
 import type { Trouble } from "./trouble.ts";
 import { UnfinishedStarts } from "./unfinished-starts.ts";
@@ -17,6 +18,7 @@ export function troublesOf(world: World, count: (kind: string) => void): readonl
     ...(plan.hasLaggingServers ? [new LaggingServers(parts(3))] : []),
     ...(plan.isCoordinatorLost ? [new WrongCoordinator(parts(4))] : []),
     ...(plan.doLinksBreak ? [new BrokenLinks(parts(5))] : []),
+    ...(plan.doDisksHang ? [new HungDisks(parts(6))] : []),
   ];
 }
 
@@ -31,4 +33,5 @@ export const troubleKinds: readonly string[] = [
   "olderCoordinator",
   "emptyCoordinator",
   "brokenLinks",
+  "hungDisk",
 ];
