@@ -23,6 +23,7 @@ export interface IsrStoreParts {
 interface Writing {
   readonly change: IsrChangeRequest;
   readonly write: WriteOperation;
+  readonly isAwaited: boolean;
   readonly settle: (result: IsrWriteResult | Promise<IsrWriteResult>) => void;
 }
 
@@ -31,7 +32,8 @@ const writtenTogetherMax = 100;
 
 /**
  * A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. What
- * changes in one turn of the loop is written together: when a broker is gone, thousands of sets change at once.
+ * changes in one turn of the loop is written together, what records wait for first: when a broker is gone, thousands of sets change at
+ * once.
  */
 export class ZookeeperIsrStore implements IsrStore {
   readonly #parts: IsrStoreParts;
@@ -41,7 +43,7 @@ export class ZookeeperIsrStore implements IsrStore {
     this.#parts = parts;
   }
 
-  async writeIsr(change: IsrChangeRequest): Promise<IsrWriteResult> {
+  async writeIsr(change: IsrChangeRequest, isAwaited = false): Promise<IsrWriteResult> {
     invariant(change.isr.includes(change.leader), "a leader is in the in-sync set it writes", () => change);
     const { images, clock } = this.#parts;
     const record = ledRecord(images.current, change);
@@ -52,13 +54,13 @@ export class ZookeeperIsrStore implements IsrStore {
     const data = encodePartitionState({ leader, leaderEpoch, isr, isrEpochs, controllerEpoch, leaderRecovering });
     const write = { kind: "set", path: statePathOf(change), data, version: expectedVersion } as const;
     const { promise, resolve } = Promise.withResolvers<IsrWriteResult>();
-    this.#waiting.push({ change, write, settle: resolve });
+    this.#waiting.push({ change, write, isAwaited, settle: resolve });
     if (this.#waiting.length === 1) clock.schedule(0, () => this.#writeWaiting());
     return promise;
   }
 
   #writeWaiting(): void {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.toSorted((a, b) => Number(b.isAwaited) - Number(a.isAwaited));
     this.#waiting = [];
     for (let from = 0; from < waiting.length; from += writtenTogetherMax) this.#write(waiting.slice(from, from + writtenTogetherMax));
   }

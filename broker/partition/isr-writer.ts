@@ -67,16 +67,8 @@ export class IsrWriter {
     const { identity, environment } = this.#parts;
     const { topic, topicId, partition } = identity;
     try {
-      return await environment.isrStore.writeIsr({
-        topic,
-        topicId,
-        partition,
-        leader: state.self,
-        leaderEpoch: state.epoch,
-        isr,
-        isrEpochs,
-        expectedVersion,
-      });
+      const change = { topic, topicId, partition, leader: state.self, leaderEpoch: state.epoch, isr, isrEpochs, expectedVersion };
+      return await environment.isrStore.writeIsr(change, state.highWatermark < state.logEndOffset);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       environment.logger.warn({ err: error, partition: identity.key }, "writing the in-sync set failed; its result is unknown");

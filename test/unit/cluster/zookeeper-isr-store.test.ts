@@ -79,18 +79,15 @@ async function setUp(partitions: number) {
   };
   const store = new ZookeeperIsrStore({ coordinator, images, reporter, clock });
   /** Takes broker 2 out. */
-  const shrink = (topic: keyof typeof names, number: number, change: Partial<IsrChangeRequest> = {}): Promise<IsrWriteResult> =>
-    store.writeIsr({
-      topic,
-      topicId: names[topic],
-      partition: number,
-      leader: 1,
-      leaderEpoch: 5,
-      isr: [1],
-      isrEpochs: { 1: 101 },
-      expectedVersion: 0,
-      ...change,
-    });
+  const shrink = (
+    topic: keyof typeof names,
+    number: number,
+    change: Partial<IsrChangeRequest> = {},
+    isAwaited = false,
+  ): Promise<IsrWriteResult> => {
+    const isr = { isr: [1], isrEpochs: { 1: 101 }, expectedVersion: 0 };
+    return store.writeIsr({ topic, topicId: names[topic], partition: number, leader: 1, leaderEpoch: 5, ...isr, ...change }, isAwaited);
+  };
   const stateOf = (topic: string, number: number) => {
     const path = partitionStatePath(topic, number);
     return decodePartitionState(path, ensemble.tree.read(path)!.data);
@@ -139,6 +136,15 @@ describe("in-sync sets that change in one turn", () => {
     const later = shrink("u", 0);
     expect(await run(later.then((result) => [result]))).toEqual([written(1)]);
     expect(writes.map(({ length }) => length)).toEqual([2, 2]);
+  });
+
+  test("are written in the order in which they came, but what records wait for first", async () => {
+    const { run, writes, shrink } = await setUp(120);
+    const changes = Array.from({ length: 120 }, (_, at) => shrink("t", at, {}, at === 50 || at === 110));
+    await run(Promise.all(changes));
+    const order = writes.flatMap(paths).filter((line) => line.startsWith("set"));
+    const others = Array.from({ length: 120 }, (_, at) => at).filter((at) => at !== 50 && at !== 110);
+    expect(order).toEqual([50, 110, ...others].map((at) => `set ${partitionStatePath("t", at)}`));
   });
 
   test("are written a hundred at a time", async () => {
