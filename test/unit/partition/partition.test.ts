@@ -151,6 +151,15 @@ describe("a consumer", () => {
     expect(fine.error === null && fine.diverging).toBeNull();
   });
 
+  test("whose last record is of an epoch before all of ours is out of range, as with Kafka", async () => {
+    const { append, read, session } = await setUp();
+    await append(producedBatch(3));
+    expect((await read(2, { lastFetchedEpoch: 3 })).error).toBe("OFFSET_OUT_OF_RANGE");
+    expect((await read(0, { lastFetchedEpoch: 3 })).error, "it has nothing of what we have").toBeNull();
+    session.provedUntilMs = 0;
+    expect((await read(2, { lastFetchedEpoch: 3 })).error).toBe("NOT_LEADER_OR_FOLLOWER");
+  });
+
   test("waits for a commit, not for mere writes", async () => {
     const { append, table, replicas, clock } = await setUp({}, { isr: [1, 2] });
     let woken = false;
