@@ -20,7 +20,7 @@ import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
 import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
-import { noEpoch, positionIn } from "./log-position.ts";
+import { consumerPositionIn } from "./log-position.ts";
 import { Members } from "./members.ts";
 import { acknowledgement, lacksReplicas } from "./produce-answers.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
@@ -237,13 +237,10 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     const refusal = epochRefusal(currentLeaderEpoch, epoch);
     if (refusal !== null) return { error: refusal };
     if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
-    const position = positionIn(log, fetchOffset, lastFetchedEpoch);
+    const position = consumerPositionIn(log, fetchOffset, lastFetchedEpoch);
     // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
     // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
-    // Where no epoch of ours is as old as the reader's there is no place to go back to: clients pass over such a divergence, and would
-    // wait.
-    const isOutside = position.kind === "out-of-range" || (position.kind === "diverging" && position.epoch === noEpoch);
-    if (isOutside) return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
+    if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
     // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up

@@ -25,3 +25,12 @@ export function positionIn(log: ComparedLog, fetchOffset: number, lastFetchedEpo
   }
   return fetchOffset < log.startOffset || fetchOffset > log.writtenEndOffset ? { kind: "out-of-range" } : { kind: "agrees" };
 }
+
+/**
+ * Where no epoch of ours is as old as the reader's, there is no place for it to go back to. Kafka's clients pass over a divergence without
+ * an epoch, and would wait for ever: for them that is out of range, as with Kafka.
+ */
+export function consumerPositionIn(log: ComparedLog, fetchOffset: number, lastFetchedEpoch: number): LogPosition {
+  const position = positionIn(log, fetchOffset, lastFetchedEpoch);
+  return position.kind === "diverging" && position.epoch === noEpoch ? { kind: "out-of-range" } : position;
+}

@@ -29,6 +29,31 @@ type Shortage = Pick<DescriptorShortage, "untilFree">;
 
 const neverWaits: Shortage = { untilFree: (open) => open() };
 
+/**
+ * Syncs that run at the same time. One may take seconds on a disk that is busy and well, and what is written and read must not wait for a
+ * thread meanwhile: one of libuv's pool is left for it.
+ */
+class SyncLane {
+  readonly #atOnceMax = Math.max(1, (Number(process.env.UV_THREADPOOL_SIZE) || 4) - 1);
+  /** One for each file at most. */
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  async run<T>(sync: () => Promise<T>): Promise<T> {
+    if (this.#running < this.#atOnceMax) this.#running++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await sync();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+}
+
+const syncLane = new SyncLane();
+
 class NodeFileSystem implements FileSystem {
   readonly #direct: DirectWrites | null;
   readonly #shortage: Shortage;
@@ -95,7 +120,7 @@ class NodeFileSystem implements FileSystem {
   async syncDirectory(path: string): Promise<void> {
     const directory = await this.#shortage.untilFree(() => fs.promises.open(path, "r"));
     try {
-      await directory.sync();
+      await syncLane.run(() => directory.sync());
     } finally {
       await directory.close();
     }
@@ -215,10 +240,12 @@ class NodeFile implements File {
   }
 
   sync(): Promise<void> {
-    return this.#during(() => {
-      const sync = call<void>((done) => fs.fdatasync(this.#descriptor, (error) => done(error, undefined)));
-      return this.#direct === null ? sync : this.#direct.syncing(sync);
-    });
+    return this.#during(() =>
+      syncLane.run(() => {
+        const sync = call<void>((done) => fs.fdatasync(this.#descriptor, (error) => done(error, undefined)));
+        return this.#direct === null ? sync : this.#direct.syncing(sync);
+      }),
+    );
   }
 
   close(): Promise<void> {

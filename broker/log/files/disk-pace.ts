@@ -42,28 +42,22 @@ export class DiskPace {
   /** Times a write. What an error means for the directory is for others to say. */
   async write(work: () => Promise<void>): Promise<void> {
     const beganMs = this.#nowMs;
+    if (this.#underWay++ === 0) this.#movedMs = beganMs;
     if (this.#timer === null) this.#schedule();
-    try {
-      await this.holding(work);
-    } finally {
-      const tookMs = this.#nowMs - beganMs;
-      this.#writes.add(tookMs);
-      if (tookMs >= slowWriteMs) this.#slowWrites++;
-    }
-  }
-
-  /** Appends wait for this, too; how long it takes says nothing of the disk, as long as something comes back. */
-  async holding(work: () => Promise<void>): Promise<void> {
-    if (this.#underWay++ === 0) this.#movedMs = this.#nowMs;
     try {
       await work();
     } finally {
       this.#underWay--;
       this.#movedMs = this.#nowMs;
+      this.#writes.add(this.#movedMs - beganMs);
+      if (this.#movedMs - beganMs >= slowWriteMs) this.#slowWrites++;
     }
   }
 
-  /** For how long nothing that appends wait for has come back; 0: nothing is under way. */
+  /**
+   * For how long no write has come back; 0: none is under way. The beginning of a new segment does not count: it waits for syncs of the
+   * last ones, which may take long on a disk that is busy and well.
+   */
   get stuckForMs(): number {
     return this.#underWay === 0 ? 0 : this.#nowMs - this.#movedMs;
   }
@@ -115,9 +109,8 @@ export class DiskPace {
 }
 
 /** Tells nothing. */
-export const unwatchedPace: Pick<DiskPace, "write" | "holding" | "sync" | "stuckForMs"> = {
+export const unwatchedPace: Pick<DiskPace, "write" | "sync" | "stuckForMs"> = {
   write: (work) => work(),
-  holding: (work) => work(),
   sync: (work) => work(),
   stuckForMs: 0,
 };

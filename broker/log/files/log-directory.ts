@@ -10,7 +10,7 @@ export interface LogDirectory {
   readonly checkpoints: Checkpoints;
   readonly removedFiles: RemovedFiles;
   readonly remembering: Remembering;
-  readonly pace: Pick<DiskPace, "write" | "holding" | "sync" | "stuckForMs">;
+  readonly pace: Pick<DiskPace, "write" | "sync" | "stuckForMs">;
 }
 
 /** For how long what was checked counts as sound. */

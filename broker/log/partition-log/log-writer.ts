@@ -126,7 +126,7 @@ export class LogWriter {
         if (first.kind === "append") await this.#write(queue.takeAppends());
         else {
           queue.shift();
-          if (first.kind === "roll") await this.#state.directory.pace.holding(() => this.#roll(first));
+          if (first.kind === "roll") await this.#roll(first);
           else await first.work().then(first.done.resolve);
         }
       }

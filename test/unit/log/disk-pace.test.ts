@@ -32,7 +32,7 @@ test("for how long nothing has come back: since the last of what is under way di
   expect(pace.stuckForMs).toBe(0);
   await clock.advance(10_000);
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const writes = [pace.write(() => first.promise), pace.holding(() => second.promise)];
+  const writes = [pace.write(() => first.promise), pace.write(() => second.promise)];
   expect(pace.stuckForMs).toBe(0);
   await clock.advance(700);
   expect(pace.stuckForMs).toBe(700);
