@@ -107,7 +107,7 @@ static void sleep_ns(int64_t ns)
 
 static int is_sound(void)
 {
-	return control->failing == 0 && control->hangs == 0 && control->delay_ns == 0;
+	return control->failing == 0 && control->hangs == 0 && control->delay_ns == 0 && control->sync_delay_ns == 0;
 }
 
 static int is_on_disk(const char *path)
