@@ -213,7 +213,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "sleep-does-not-count",
     file: "coordinator-client/session/session-proof.ts",
-    find: "return this.#untilMs - (aheadMs - this.#aheadMs);",
+    find: "return this.#untilMs - (this.#sleep.totalMs - this.#sleptMs);",
     replace: "return this.#untilMs;",
     breaks: "While a machine sleeps its monotonic clock stands still: awake again, a leader holds its session for proved.",
   },
