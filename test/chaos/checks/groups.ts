@@ -106,15 +106,21 @@ export const earlierOwnersAreFenced: Check = ({ events }) =>
     const tenures = tenuresOf(ofPartition.filter((event) => event.kind !== "commit"));
     const commits = ofPartition.filter((event) => event.kind === "commit" && event.isAccepted) as CommitEvent[];
     const beganAt = (of: string, at: number) => tenures.findLast(({ member, from }) => member === of && from.at <= at)?.from.at ?? 0;
-    return commits.flatMap((commit) => {
-      const began = beganAt(commit.member, commit.at);
-      const isLater = ({ member, at, sentAt }: CommitEvent) =>
-        member !== commit.member && at < commit.sentAt && beganAt(member, sentAt) > began;
-      const later = commits.find(isLater);
-      if (later === undefined) return [];
-      const what = `${commit.member} committed ${commit.offset} after ${later.member}, the owner since, had committed ${later.offset}`;
-      return [violation("earlier owners are fenced", what, commit, later.sentAt)];
-    });
+    const answered = commits.toSorted((a, b) => a.at - b.at).map((commit) => ({ commit, began: beganAt(commit.member, commit.sentAt) }));
+    // of each member the commit, among those answered until then, that it made in its latest tenure
+    const latest = new Map<string, (typeof answered)[number]>();
+    let next = 0;
+    return commits
+      .toSorted((a, b) => a.sentAt - b.sentAt)
+      .flatMap((commit) => {
+        for (let one = answered[next]; one !== undefined && one.commit.at < commit.sentAt; one = answered[++next])
+          if (one.began >= (latest.get(one.commit.member)?.began ?? 0)) latest.set(one.commit.member, one);
+        const began = beganAt(commit.member, commit.at);
+        const later = [...latest.values()].find((one) => one.commit.member !== commit.member && one.began > began)?.commit;
+        if (later === undefined) return [];
+        const what = `${commit.member} committed ${commit.offset} after ${later.member}, the owner since, had committed ${later.offset}`;
+        return [violation("earlier owners are fenced", what, commit, later.sentAt)];
+      });
   });
 
 /** What lies before a committed position was handed to some member of the group. */
