@@ -1,6 +1,7 @@
 import { type Coordinator, CoordinatorUnavailable } from "../../coordinator-client/coordinator.ts";
 import { readPartitionState } from "../../coordinator-client/read-partition-state.ts";
 import { MalformedZnode } from "../../coordinator-client/znodes/json.ts";
+import { brokerIdsPath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { type BrokerId, noBroker, type TopicId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
@@ -42,9 +43,10 @@ const readsAtOnceMax = 64;
  * 2. Its producers wait: with acks=all its followers would have to fetch. With acks=1 it acknowledges what will be cut off.
  * 3. Both go on for as long as the cut lasts.
  *
- * A leader whose process did not run for a while looks as well, at once and at everything, and acknowledges nothing before it has
- * (`sessionProvedUntilMs`). Otherwise: (1) it stands still for longer than the others wait, and another leads; (2) it goes on, its session
- * still proved; (3) with acks=1 it acknowledges what came to its sockets meanwhile, until it is told.
+ * A leader whose process did not run for a while, or that was cut off from a majority of the others, looks as well, at once and at
+ * everything, and acknowledges nothing before it has (`sessionProvedUntilMs`). Otherwise: (1) it stands still for longer than the others
+ * wait, and another leads; (2) it goes on, its session still proved; (3) with acks=1 it acknowledges what came to its sockets meanwhile,
+ * until it is told.
  *
  * What it reads only takes leaderships away, and only for a higher leader epoch.
  */
@@ -75,10 +77,22 @@ export class CutOffLeader {
     const { clock, doubts } = this.#parts;
     const { watch } = doubts;
     for (let stall = watch.stallInDoubt; stall !== null && !signal.aborted; stall = watch.stallInDoubt) {
-      if (await this.#lookAt(this.#led())) watch.settleStall(stall);
+      if ((await this.#isUpToDate()) && (await this.#lookAt(this.#led()))) watch.settleStall(stall);
       else await sleep(clock, pauseMs, signal).catch(() => undefined);
     }
     this.#isSettling = false;
+  }
+
+  /**
+   * The server that this broker is connected to may lag behind the others, and not know of its successor yet. A transaction of ours follows
+   * whatever came before it, in the order of all servers.
+   */
+  async #isUpToDate(): Promise<boolean> {
+    const result = await this.#parts.coordinator.write([{ kind: "check", path: brokerIdsPath, version: -1 }]).catch((error: unknown) => {
+      if (error instanceof CoordinatorUnavailable) return null;
+      throw error;
+    });
+    return result !== null && result.kind !== "unknown";
   }
 
   async #lookWhileAway(signal: AbortSignal): Promise<void> {

@@ -3,7 +3,16 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { PeerHandler, PeerRequester, SilentLinks } from "../runtime/peer-port.ts";
 import type { ImageSource } from "./cluster-image.ts";
-import { hearsMajority, nobodySuspected, type PeerView, type Reach, type Suspects, sameSuspects, suspectsOf } from "./suspicion.ts";
+import {
+  hearsMajority,
+  isCutOff,
+  nobodySuspected,
+  type PeerView,
+  type Reach,
+  type Suspects,
+  sameSuspects,
+  suspectsOf,
+} from "./suspicion.ts";
 import { type Noted, WatchedPeer } from "./watched-peer.ts";
 
 export interface PeerWatchParts {
@@ -34,6 +43,7 @@ export class PeerWatch {
   readonly #listeners = new Set<() => void>();
   #suspects: Suspects = nobodySuspected;
   #hearsMajority = false;
+  #isCutOff = false;
   #isStuck = false;
   /** Since when this process has run without a break. */
   #runsSinceMs: number;
@@ -83,8 +93,8 @@ export class PeerWatch {
   }
 
   /**
-   * The last time that this process did not run, for so long that others may have replaced it; its number. Null: there was none, or what
-   * this broker leads was looked up since (`settleStall`).
+   * The last time that this process did not run, or was cut off from a majority, for so long that others may have replaced it; its number.
+   * Null: there was none, or what this broker leads was looked up since (`settleStall`).
    */
   get stallInDoubt(): number | null {
     this.#leaveOutStall();
@@ -197,6 +207,7 @@ export class PeerWatch {
       views = viewsNow();
     }
     this.#hearsMajority = hears;
+    this.#lookWhetherCutOff(views);
     const changed = peers.filter(([id, peer]) => this.#note(peer, views.get(id)!));
     const suspects = suspectsOf(views, suspectTimeoutMs / 2, this.#isStuck ? own.brokerId : null);
     const isSame = sameSuspects(suspects, this.#suspects);
@@ -204,6 +215,19 @@ export class PeerWatch {
     const isAnyoneAway = this.#isStuck || peers.some(([id, peer]) => notedOf(views.get(id)!) !== "reached" || !peer.asksAt(nowMs));
     if (isSame && changed.length === 0 && !isAnyoneAway) return;
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  /**
+   * When it begins, and again when it is over. Otherwise: (1) this broker is cut off from everything for longer than the others wait, and
+   * another takes its place; (2) the cut is over, its session is still proved, and nobody has told it yet; (3) it serves what is out of
+   * date:
+   * a group's position of before the cut.
+   */
+  #lookWhetherCutOff(views: ReadonlyMap<BrokerId, PeerView>): void {
+    const isCut = isCutOff(views);
+    if (isCut === this.#isCutOff) return;
+    this.#isCutOff = isCut;
+    this.doubt();
   }
 
   /** A process that did not run has not heard from its disk either. */

@@ -30,6 +30,15 @@ export function hearsMajority(views: ReadonlyMap<BrokerId, PeerView>, freshMs: n
 }
 
 /**
+ * Whether too many of the others are silent or gone for a majority to be left. It may as well be this broker that is: then they have a
+ * majority, and may have replaced it. Stricter than not to hear from one just now, which happens on a busy machine.
+ */
+export function isCutOff(views: ReadonlyMap<BrokerId, PeerView>): boolean {
+  const reached = 1 + [...views.values()].filter(({ reach }) => reach === "reached").length;
+  return views.size > 0 && 2 * reached <= views.size + 1;
+}
+
+/**
  * Whom this broker may act against: nobody, unless it hears from a majority. Otherwise it may be the one that is cut off, and all others
  * are well. `stuck`: this broker itself, while its own disk takes nothing.
  */
