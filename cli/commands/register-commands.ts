@@ -8,6 +8,8 @@ export type Register = (program: Command) => void;
  */
 const commands: Readonly<Record<string, () => Promise<{ readonly register: Register }>>> = {
   up: () => import("./register-up.ts"),
+  status: () => import("./register-status.ts"),
+  down: () => import("./register-down.ts"),
   broker: () => import("./register-broker.ts"),
   topic: () => import("./register-topic.ts"),
   produce: () => import("./register-produce.ts"),

@@ -6,6 +6,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/terminal-text.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
+import type { UpBroker } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
 import { KeptBroker } from "./kept-broker.ts";
 import { checkPortsFree } from "./preflight.ts";
@@ -33,8 +34,22 @@ const zookeeperStopGraceMs = 1000;
 export async function up(options: UpOptions, output: Output, stopRequested: Promise<void>): Promise<number> {
   const ports = Array.from({ length: options.brokers }, (_, index) => options.port + index);
   if ((ports.at(-1) ?? 0) > 65_535) throw new UsageError(`${options.brokers} brokers from port ${options.port} on need ports beyond 65535`);
-  await checkPortsFree(host, ports);
   const directory = await ClusterDirectory.open(resolve(options.data));
+  try {
+    await checkPortsFree(host, ports);
+    return await runCluster(options, ports, directory, output, stopRequested);
+  } finally {
+    directory.note.remove();
+  }
+}
+
+async function runCluster(
+  options: UpOptions,
+  ports: readonly number[],
+  directory: ClusterDirectory,
+  output: Output,
+  stopRequested: Promise<void>,
+): Promise<number> {
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
@@ -49,28 +64,11 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
   };
   try {
     const connect = options.zookeeper ?? zookeeper?.connect ?? "";
+    directory.note.zookeeper(connect, zookeeper?.process.pid ?? null);
     for (const [index, port] of ports.entries()) {
-      const broker = {
-        id: index + 1,
-        host,
-        port,
-        dataDirectory: directory.brokerData(index + 1),
-        zookeeperConnect: connect,
-        clusterSize: options.brokers,
-      };
-      const configFile = await directory.writeBrokerConfig(broker);
-      const logFile = directory.brokerLog(broker.id);
-      brokers.push(
-        new KeptBroker({
-          id: broker.id,
-          start: () => new BrokerProcess({ id: broker.id, configFile, logFile, waits }),
-          policy: options.restarts,
-          clock: nodeClock,
-          tell,
-          logFile,
-          startCommand: `bin/ottla broker --config ${configFile}`,
-        }),
-      );
+      const id = index + 1;
+      const settings = { id, host, port, dataDirectory: directory.brokerData(id), zookeeperConnect: connect, clusterSize: options.brokers };
+      brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits }));
     }
     const stoppedEarly = await Promise.race([
       allReady(brokers, directory, () => someoneWaits).then(() => false),
@@ -85,6 +83,24 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
     await stopAll();
   }
   return 0;
+}
+
+interface Told {
+  readonly policy: RestartPolicy | null;
+  readonly tell: (line: string) => void;
+  readonly waits: (message: string) => void;
+}
+
+async function keptBroker(settings: UpBroker, directory: ClusterDirectory, { policy, tell, waits }: Told): Promise<KeptBroker> {
+  const { id, port } = settings;
+  const configFile = await directory.writeBrokerConfig(settings);
+  const logFile = directory.brokerLog(id);
+  const start = () => {
+    const started = new BrokerProcess({ id, configFile, logFile, waits });
+    directory.note.brokerStarted(id, `${host}:${port}`, started.pid);
+    return started;
+  };
+  return new KeptBroker({ id, start, policy, clock: nodeClock, tell, logFile, startCommand: `bin/ottla broker --config ${configFile}` });
 }
 
 async function startZookeeper(directory: ClusterDirectory): Promise<{ readonly process: ZookeeperProcess; readonly connect: string }> {

@@ -1,0 +1,82 @@
+import { mkdir, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { freePorts } from "../support/free-ports.ts";
+import { OttlaCommand } from "../support/ottla-command.ts";
+import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
+import { waitUntil } from "../support/wait-until.ts";
+
+let folder: string;
+let data: string;
+let port: number;
+
+beforeEach(async () => {
+  folder = await makeTestFolder("down");
+  data = join(folder, "data");
+  [port = 0] = await freePorts(3, { adjacent: true });
+});
+afterEach(async () => {
+  await ottla("down");
+  await OttlaCommand.killAll();
+  await removeTestFolder(folder);
+});
+
+const ottla = (command: string, ...args: string[]) => new OttlaCommand([command, "--data", data, ...args]).result;
+
+async function up(...args: string[]): Promise<OttlaCommand> {
+  const command = new OttlaCommand(["up", "--data", data, "--port", `${port}`, ...args]);
+  await waitUntil("the cluster", () => command.printed.includes("bootstrap "));
+  return command;
+}
+
+test("`status` tells what runs and whether it is well, `down` ends it and waits", async () => {
+  const cluster = await up("--restart-after", "1");
+  const pids = [...cluster.printed.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
+  const status = await ottla("status");
+  expect(status).toMatchObject({ code: 0, stderr: "" });
+  expect(status.stdout).toMatch(/^cluster in \S+ {2}pid \d+ {2}up for \S+ {2}healthy\n/);
+  expect(status.stdout).toMatch(/^zookeeper {2}127\.0\.0\.1:\d+ +\d+ .* serves$/m);
+  for (const [index, pid] of pids.entries())
+    expect(status.stdout).toMatch(new RegExp(`^broker ${index + 1} +127\\.0\\.0\\.1:${port + index} +${pid} .* serves$`, "m"));
+
+  process.kill(pids[1] ?? 0, "SIGKILL");
+  const wounded = JSON.parse((await ottla("status", "--json")).stdout);
+  expect(wounded).toMatchObject({ running: true, healthy: false });
+  expect(wounded.brokers.map(({ trouble }: { trouble: string | null }) => trouble)).toEqual([
+    null,
+    expect.stringContaining("is gone"),
+    null,
+  ]);
+  await waitUntil("it to be well again", async () => (await ottla("status")).code === 0);
+
+  const second = await new OttlaCommand(["up", "--data", data, "--port", `${port}`]).result;
+  const { pid } = JSON.parse((await ottla("status", "--json")).stdout);
+  expect(second.stderr).toMatch(`is in use by another \`ottla up\` (process ${pid}); stop that one with \`ottla down --data ${data}\``);
+
+  const down = await ottla("down");
+  expect(down).toMatchObject({ code: 0, stderr: "" });
+  expect(down.stdout).toMatch(
+    /^stopping 3 brokers and ZooKeeper in \S+ \(`ottla up` is process \d+\)\nstopped after \S+ s; the data stays in \S+\n$/,
+  );
+  expect((await cluster.result).code).toBe(0);
+  expect(await readdir(data)).not.toContain("up.json");
+});
+
+test("what is left of a killed `up` is not taken for a cluster", async () => {
+  const cluster = await up("--brokers", "1");
+  cluster.signal("SIGKILL");
+  await cluster.result;
+  expect(await readdir(data)).toContain("up.json");
+  expect(await ottla("status")).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^ottla: no cluster runs in \S+; start one with .*\n$/),
+  });
+  expect(await ottla("down")).toMatchObject({ code: 0, stdout: `no cluster runs in ${data}\n` });
+});
+
+test("a folder that is not there is told; one without a cluster has none", async () => {
+  expect(await ottla("down")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^ottla: there is no folder \S+; .*--data\n$/) });
+  await mkdir(data);
+  expect(await ottla("down", "--json")).toMatchObject({ code: 0, stdout: `${JSON.stringify({ data, stopped: false })}\n` });
+  expect(await ottla("status", "--json")).toMatchObject({ code: 1 });
+});
