@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
+import { whenScriptEnds } from "./script-parent.mjs";
 
-/** Runs a program in our place: its output is ours, it gets our signals, and we exit as it exits. */
+/** Runs a program in our place: its output is ours, it gets our signals, and we exit as it exits. As an npm script it ends with npm. */
 export function runInOurPlace(command, args, options = {}) {
   const child = spawn(command, args, { stdio: "inherit", ...options });
   const forward = (signal) => child.kill(signal);
@@ -10,6 +11,7 @@ export function runInOurPlace(command, args, options = {}) {
   });
   process.on("SIGTERM", () => forward("SIGTERM"));
   process.on("SIGHUP", () => forward("SIGHUP"));
+  whenScriptEnds(() => forward("SIGTERM"));
   return new Promise((resolve) => {
     child.on("error", (error) => {
       process.stderr.write(`ottla: cannot run ${command}: ${error.message}\n`);

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { cp, mkdir, readdir, readFile, symlink } from "node:fs/promises";
+import { cp, readdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,9 +14,10 @@ let folder: string;
 /** What `npm install` puts in place, with this checkout's dependencies. */
 beforeAll(async () => {
   folder = await makeTestFolder("package");
-  await mkdir(join(folder, "bin"));
   await cp(join(root, "package.json"), join(folder, "package.json"));
-  await cp(join(root, "bin", "ottla"), join(folder, "bin", "ottla"));
+  const { files } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { readonly files: readonly string[] };
+  for (const file of files.filter((name) => /^(?:bin|deploy)\b/.test(name)))
+    await cp(join(root, file), join(folder, file), { recursive: true });
   await symlink(join(root, "node_modules"), join(folder, "node_modules"));
   execFileSync(process.execPath, [join(root, "deploy", "bundle.mjs"), join(folder, "dist", "command")]);
 });
