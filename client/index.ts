@@ -21,6 +21,8 @@
  * for await (const record of member) console.log(record.partition, record.offset);
  * ```
  */
+import "./base/node-version.ts";
+
 export type { TopicPartition } from "../protocol/base/ids.ts";
 export type { KafkaError } from "../protocol/errors/kafka-errors.ts";
 export type { CompressionCodec } from "../protocol/records/batch-header.ts";

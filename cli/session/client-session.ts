@@ -1,3 +1,4 @@
+import { reachTimeoutDefaultMs } from "../../client/base/client-options.ts";
 import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/base/errors.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
@@ -6,7 +7,7 @@ import { reachCluster } from "./reach-cluster.ts";
 /** SIGINT or SIGTERM arrived before the command was done. */
 export class StoppedEarly extends CommandFailed {}
 
-export const reachMaxMs = 10_000;
+export const reachMaxMs = reachTimeoutDefaultMs;
 
 /**
  * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT

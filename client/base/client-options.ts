@@ -21,6 +21,12 @@ export interface ClientOptions {
   /** How long a connection may take to open. Milliseconds; default 5,000. */
   readonly connectTimeoutMs?: number;
   /**
+   * How long `Admin`, `assign` and `subscribe` look for a first broker that answers, as long as none ever has: that an address is wrong
+   * should be heard soon. Afterwards an operation tries as long as its own timeout says. A producer's records wait for `deliveryTimeoutMs`.
+   * Milliseconds; default 10,000.
+   */
+  readonly reachTimeoutMs?: number;
+  /**
    * First pause before a retry; doubles with each failure in a row, with some jitter. The next leader or coordinator in place of a lost one
    * is looked for sooner: docs/clients.md. Milliseconds; default 100.
    */
@@ -37,6 +43,9 @@ export interface ClientOptions {
   readonly runtime?: ClientRuntime;
 }
 
+/** As long as a command tries. Milliseconds. */
+export const reachTimeoutDefaultMs = 10_000;
+
 /** The options with their defaults filled in. */
 export interface ClientSettings {
   readonly bootstrap: readonly Address[];
@@ -44,6 +53,7 @@ export interface ClientSettings {
   readonly requestTimeoutMs: number;
   readonly slowAfterMs: number;
   readonly connectTimeoutMs: number;
+  readonly reachTimeoutMs: number;
   readonly retryBackoffMs: number;
   readonly retryBackoffMaxMs: number;
   readonly metadataMaxAgeMs: number;
@@ -57,6 +67,7 @@ export function clientSettings(options: ClientOptions): ClientSettings {
     requestTimeoutMs: positive("requestTimeoutMs", options.requestTimeoutMs ?? 30_000),
     slowAfterMs: positive("slowAfterMs", options.slowAfterMs ?? 1_000),
     connectTimeoutMs: positive("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
+    reachTimeoutMs: positive("reachTimeoutMs", options.reachTimeoutMs ?? reachTimeoutDefaultMs),
     retryBackoffMs: positive("retryBackoffMs", options.retryBackoffMs ?? 100),
     retryBackoffMaxMs: positive("retryBackoffMaxMs", options.retryBackoffMaxMs ?? 1_000),
     metadataMaxAgeMs: positive("metadataMaxAgeMs", options.metadataMaxAgeMs ?? 300_000),
@@ -86,6 +97,7 @@ function parseAddress(text: string): Address {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:\s[\]]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
-  if (host === undefined || port < 1 || port > 65535) throw new InvalidArgument(`"${text}" is no broker address: host:port is`);
+  if (host === undefined) throw new InvalidArgument(`"${text}" is no broker address: host:port is`);
+  if (port < 1 || port > 65535) throw new InvalidArgument(`"${text}" is no broker address: a port is a number from 1 to 65535`);
   return { host, port };
 }

@@ -87,6 +87,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     if (this.#group?.isSubscribed) throw new InvalidArgument("the group assigns the partitions: assign with another consumer");
     const { clock } = this.#cluster.runtime;
     const deadlineMs = clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
+    await this.#cluster.reach(deadlineMs);
     const assigned = new Map<string, AssignedPartition>();
     for (const { topic, partition, from = "end" } of assignments) {
       checkStart(from);

@@ -62,12 +62,13 @@ export class CoordinatorLink {
   }
 
   /** As `request`, repeated with pauses until `deadlineMs` (monotonic); whatever is retriable is retried. */
-  retrying<Req, Res>(
+  async retrying<Req, Res>(
     api: MessagePair<Req, Res>,
     build: (version: number) => Req,
     options: CoordinatorRequest<Res>,
     deadlineMs: number,
   ): Promise<Res> {
+    await this.#cluster.reach(deadlineMs);
     const { runtime, settings, signal: closed } = this.#cluster;
     const { clock, random } = runtime;
     const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);

@@ -39,6 +39,7 @@ export class TopicWatch {
   /** Resolves once the topics are known. Rejects, and keeps what was watched, for a name that is not a topic's. */
   async watch(patterns: readonly TopicPattern[], deadlineMs: number): Promise<void> {
     const { metadata, signal } = this.#cluster;
+    await this.#cluster.reach(deadlineMs);
     for (const pattern of patterns) if (typeof pattern === "string") await metadata.awaitTopic(pattern, deadlineMs, signal);
     const topics = await this.#cluster.retrying(deadlineMs, () => this.#resolve(patterns));
     this.#patterns = patterns;

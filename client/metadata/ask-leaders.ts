@@ -32,6 +32,7 @@ export async function askLeaders<Q extends TopicPartition, A>(
     return answer === undefined || (answer instanceof KafkaProtocolError && answer.retriable);
   };
   const attempt = async () => {
+    await cluster.reach(deadlineMs);
     for (const topic of new Set(queries.map((query) => query.topic))) await cluster.metadata.awaitTopic(topic, deadlineMs, cluster.signal);
     const open = queries.map((query, index) => ({ query, index })).filter(({ index }) => isOpen(index));
     const outcomes = await Promise.allSettled(

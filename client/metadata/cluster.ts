@@ -1,7 +1,8 @@
+import { abortable } from "../base/abort.ts";
 import { type RetryParts, retryUntil } from "../base/backoff.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
-import { ClientClosed } from "../base/errors.ts";
+import { ClientClosed, RequestTimedOut } from "../base/errors.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
@@ -18,6 +19,7 @@ export class Cluster {
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
+  #hasReached = false;
 
   constructor(options: ClientOptions, { mayCreateTopics }: { readonly mayCreateTopics: boolean }) {
     this.runtime = options.runtime ?? nodeRuntime;
@@ -49,7 +51,31 @@ export class Cluster {
     return this.#retry(deadlineMs, attempt, { pauseMs: () => 0 });
   }
 
-  #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
+  /**
+   * Resolves when a broker answers, at once after one ever has. Rejects with ConnectionLost or RequestTimedOut at `deadlineMs` (monotonic),
+   * or after `reachTimeoutMs` if that is sooner.
+   */
+  async reach(deadlineMs: number): Promise<void> {
+    if (this.#hasReached) return;
+    const { clock, random } = this.runtime;
+    const leftMs = Math.max(1, Math.min(this.settings.reachTimeoutMs, deadlineMs - clock.monotonicMs()));
+    const over = new AbortController();
+    const timer = clock.schedule(leftMs, () => over.abort(new RequestTimedOut(`no broker answered within ${Math.round(leftMs)} ms`)));
+    const signal = AbortSignal.any([this.signal, over.signal]);
+    const limits = { clock, random, limits: this.settings, deadlineMs: clock.monotonicMs() + leftMs, signal };
+    try {
+      await abortable(
+        retryUntil(() => this.pool.toAny(), limits),
+        signal,
+      );
+      this.#hasReached = true;
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
+    await this.reach(deadlineMs);
     const { clock, random } = this.runtime;
     const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
     return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });

@@ -1,18 +1,6 @@
 import { promisify } from "node:util";
-import {
-  gzip,
-  gzipSync,
-  type InputType,
-  inflateRaw,
-  inflateRawSync,
-  type ZlibOptions,
-  type ZstdOptions,
-  constants as zlib,
-  zstdCompress,
-  zstdCompressSync,
-  zstdDecompress,
-  zstdDecompressSync,
-} from "node:zlib";
+// as a whole: of a name that this Node does not have, an old Node says so before anything can tell what is missing
+import zlib, { type InputType, type ZlibOptions, type ZstdOptions } from "node:zlib";
 import { compressFrame, compressFrameSync, decompressFrame, decompressFrameSync } from "lz4-napi";
 import { uncompress as snappyUncompress, uncompressSync as snappyUncompressSync } from "snappy";
 import { unreachable } from "../base/invariant.ts";
@@ -38,13 +26,13 @@ export const compressRecords: RecordCompressor = (codec, plain, level) => {
     case "none":
       return plain;
     case "gzip":
-      return gzipSync(plain, level === undefined ? {} : { level });
+      return zlib.gzipSync(plain, level === undefined ? {} : { level });
     case "snappy":
       return packSnappy(plain);
     case "lz4":
       return compressFrameSync(plain);
     case "zstd":
-      return zstdCompressSync(plain, level === undefined ? {} : { params: { [zlib.ZSTD_c_compressionLevel]: level } });
+      return zlib.zstdCompressSync(plain, level === undefined ? {} : { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
     default:
       return unreachable(codec);
   }
@@ -62,14 +50,14 @@ export const compressRecordsAside: RecordCompressorAside = async (codec, plain, 
     case "lz4":
       return compressFrame(plain);
     case "zstd":
-      return zstdPackAside(plain, level === undefined ? {} : { params: { [zlib.ZSTD_c_compressionLevel]: level } });
+      return zstdPackAside(plain, level === undefined ? {} : { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } });
     default:
       return unreachable(codec);
   }
 };
 
-const gzipAside = promisify<InputType, ZlibOptions, Buffer>(gzip);
-const zstdPackAside = promisify<InputType, ZstdOptions, Buffer>(zstdCompress);
+const gzipAside = promisify<InputType, ZlibOptions, Buffer>(zlib.gzip);
+const zstdPackAside = promisify<InputType, ZstdOptions, Buffer>(zlib.zstdCompress);
 
 /**
  * Never produces more than `bytesMax` bytes, however small the input is: throws UnpacksToTooMuch. Throws MalformedFrame for damaged input,
@@ -150,9 +138,9 @@ function callNow(call: UnpackCall): UnpackedPiece {
   const { library, input } = call;
   switch (library) {
     case "inflate-raw":
-      return inflated(inflateRawSync(input, { ...outputOf(call), info: true }));
+      return inflated(zlib.inflateRawSync(input, { ...outputOf(call), info: true }));
     case "zstd":
-      return whole(input, zstdDecompressSync(input, outputOf(call)));
+      return whole(input, zlib.zstdDecompressSync(input, outputOf(call)));
     case "snappy":
       return whole(input, snappyUncompressSync(input) as Buffer);
     case "lz4-frame":
@@ -174,8 +162,8 @@ function callWithin(budget: UnpackingBudget, call: UnpackCall): UnpackedPiece {
   }
 }
 
-const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(inflateRaw);
-const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zstdDecompress);
+const inflateRawAside = promisify<InputType, ZlibOptions, Buffer>(zlib.inflateRaw);
+const zstdAside = promisify<InputType, ZstdOptions, Buffer>(zlib.zstdDecompress);
 
 /**
  * In one chunk, where the length is known: otherwise this thread would join the chunks, all 64 MiB of them. Memory that is not written to

@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import zlib from "node:zlib";
 import { MalformedFrame } from "../../wire/reader.ts";
 import { Pieces, type Unpacking } from "./unpacking.ts";
 
@@ -28,7 +28,7 @@ export function* unpackGzip(packed: Buffer, bytesMax: number): Unpacking {
     pieces.add(bytes);
     at = start + consumedBytes;
     if (packed.length - at < trailerBytes) throw new MalformedFrame("gzip: member is cut off");
-    if (packed.readUInt32LE(at) !== crc32(bytes)) throw new MalformedFrame("gzip: CRC does not match what was unpacked");
+    if (packed.readUInt32LE(at) !== zlib.crc32(bytes)) throw new MalformedFrame("gzip: CRC does not match what was unpacked");
     if (packed.readUInt32LE(at + 4) !== bytes.length) throw new MalformedFrame("gzip: size does not match what was unpacked");
     at += trailerBytes;
   }
@@ -58,7 +58,7 @@ function headerEnd(packed: Buffer, from: number): number | null {
   }
   if ((flags & flag.headerCrc) !== 0) {
     if (packed.length - at < 2) return null;
-    if (packed.readUInt16LE(at) !== (crc32(packed.subarray(from, at)) & 0xffff)) return null;
+    if (packed.readUInt16LE(at) !== (zlib.crc32(packed.subarray(from, at)) & 0xffff)) return null;
     at += 2;
   }
   return at < packed.length ? at : null;
