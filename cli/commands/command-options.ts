@@ -1,23 +1,36 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
+import { addresses, namedCluster } from "../profile/which-cluster.ts";
 
 export interface CommonOptions {
   readonly bootstrap: readonly string[];
   readonly json: boolean;
 }
 
-/** What every command that talks to a cluster takes. */
+/** What every command that talks to a cluster takes. Which one it is, is settled before the command runs. */
 export function withCommonOptions(command: Command): Command {
+  const about = "brokers to start from; unless given, those of OTTLA_BOOTSTRAP, else of the profile in use (`ottla profile`)";
   return command
-    .option("--bootstrap <host:port,...>", "brokers to start from", parseBootstrap, ["127.0.0.1:9092"])
-    .option("--json", "print JSON, for programs", false);
+    .option("--bootstrap <host:port,...>", about, parseBootstrap, ["127.0.0.1:9092"])
+    .addOption(new Option("--profile <name>", "the cluster of this profile").conflicts("bootstrap"))
+    .option("--json", "print JSON, for programs", false)
+    .hook("preAction", (_, called) => settleCluster(called, process.env));
+}
+
+function settleCluster(called: Command, environment: NodeJS.ProcessEnv): void {
+  if (called.getOptionValueSource("bootstrap") !== "default") return;
+  const { profile = null } = called.opts<{ readonly profile?: string }>();
+  const profiles = () => readProfiles(profileFilePath(environment));
+  const named = namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles });
+  if (named !== null) called.setOptionValueWithSource("bootstrap", named, "config");
 }
 
 export function parseBootstrap(text: string): string[] {
-  const addresses = text.split(",").map((part) => part.trim());
-  for (const address of addresses) {
-    if (!/^(\[[0-9a-fA-F:.]+\]|[^:\s/]+):\d{1,5}$/.test(address)) throw new InvalidArgumentError(`"${address}" is not HOST:PORT.`);
+  try {
+    return addresses(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
   }
-  return addresses;
 }
 
 /** A parser for a whole number within bounds, both included. */

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   consume: () => import("./register-consume.ts"),
   group: () => import("./register-group.ts"),
   cluster: () => import("./register-cluster.ts"),
+  profile: () => import("./register-profile.ts"),
   log: () => import("./register-log.ts"),
   bench: () => import("./register-bench.ts"),
 };

@@ -1,6 +1,5 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import { nodeFileSystem } from "../../broker/disk-format.ts";
-import { parseConnectionString } from "../../coordinator-client/zookeeper/connection-string.ts";
 import { openZookeeper } from "../../coordinator-client/zookeeper-coordinator.ts";
 import { silentLogger } from "../../protocol/base/logger.ts";
 import { nodeClientClock } from "../../protocol/node/node-clock.ts";
@@ -9,6 +8,7 @@ import { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
 import { printInventories, recoverCluster } from "../recover/recover-command.ts";
 import { wholeNumber } from "./command-options.ts";
+import { parseZookeeper } from "./zookeeper-option.ts";
 
 const brokerIdMax = 2 ** 31 - 1;
 const sessionTimeoutMs = 10_000;
@@ -35,7 +35,7 @@ export function registerRecover(cluster: Command): void {
       "rebuild a lost ZooKeeper from the brokers' disks: topics, ids, replicas, settings; shows what it would write, and writes it with --execute",
     )
     .argument("<path...>", "all log directories of all brokers, or files that `cluster inventory --json` made of them")
-    .requiredOption("--zookeeper <host:port,...>", "the new, empty ZooKeeper, with the chroot that the brokers use", connectionString)
+    .requiredOption("--zookeeper <host:port,...>", "the new, empty ZooKeeper, with the chroot that the brokers use", parseZookeeper)
     .option("--without <broker>", "a broker whose disks are lost; may be repeated", collectBroker, [])
     .option("--execute", "write it", false)
     .option("--json", "print JSON, for programs", false)
@@ -54,15 +54,6 @@ export function registerRecover(cluster: Command): void {
 
 function parts() {
   return { files: nodeFileSystem(), output: new Output(process.stdout), progress, nowMs: Date.now() };
-}
-
-function connectionString(text: string): string {
-  try {
-    parseConnectionString(text);
-    return text;
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
-  }
 }
 
 function collectBroker(text: string, previous: readonly number[]): number[] {

@@ -2,7 +2,8 @@ import type { Command } from "commander";
 import { Output } from "../output/output.ts";
 import { restartDefaults } from "../up/restart-policy.ts";
 import { up } from "../up/up-command.ts";
-import { parseBootstrap, wholeNumber } from "./command-options.ts";
+import { wholeNumber } from "./command-options.ts";
+import { parseZookeeper } from "./zookeeper-option.ts";
 
 interface Options {
   readonly brokers: number;
@@ -21,11 +22,7 @@ export function register(program: Command): void {
     .option("--brokers <count>", "how many brokers", wholeNumber(1, 50), 3)
     .option("--port <port>", "port of the first broker; the others follow", wholeNumber(1, 65_535), 9092)
     .option("--data <directory>", "where everything is kept", ".ottla")
-    .option("--zookeeper <host:port,...>", "use this ZooKeeper instead of a private one", (text: string) => {
-      const [servers = "", ...chroot] = text.split("/");
-      parseBootstrap(servers);
-      return [servers, ...chroot].join("/");
-    })
+    .option("--zookeeper <host:port,...>", "use this ZooKeeper instead of a private one", parseZookeeper)
     .option(
       "--restart-after <seconds>",
       "start a broker that ended again after so long, and later if it ends again soon",

@@ -2,6 +2,7 @@ import { reachTimeoutDefaultMs } from "../../client/base/client-options.ts";
 import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/base/errors.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
+import { bootstrapText } from "./bootstrap-origin.ts";
 import { reachCluster } from "./reach-cluster.ts";
 
 /** SIGINT or SIGTERM arrived before the command was done. */
@@ -54,7 +55,7 @@ export function forPeople(error: unknown, bootstrap: readonly string[]): unknown
     });
   if (error instanceof ConnectionLost || error instanceof RequestTimedOut)
     return new CommandFailed(
-      `no answer from ${bootstrap.join(", ")} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
+      `no answer from ${bootstrapText(bootstrap)} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
       { cause: error },
     );
   if (error instanceof InvalidArgument) return new UsageError(explain(error));

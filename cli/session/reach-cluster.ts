@@ -4,6 +4,7 @@ import { clientSettings } from "../../client/base/client-options.ts";
 import { ConnectionLost, RequestTimedOut } from "../../client/base/errors.ts";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { ConnectionPool } from "../../client/network/connection-pool.ts";
+import { bootstrapText } from "./bootstrap-origin.ts";
 
 export interface ReachOptions {
   readonly bootstrap: readonly string[];
@@ -27,7 +28,7 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
   const late = AbortSignal.timeout(giveUpAfterMs);
   const ended = AbortSignal.any([stop, late]);
   const lateLine = setTimeout(
-    () => onLate(`no broker answers at ${bootstrap.join(", ")}; trying for ${giveUpAfterMs / 1000} s`),
+    () => onLate(`no broker answers at ${bootstrapText(bootstrap)}; trying for ${giveUpAfterMs / 1000} s`),
     giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30,
   );
   let failure: unknown = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);

@@ -32,8 +32,9 @@ function parseServer(server: string, text: string): Address {
   const parts = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/.exec(server);
   const host = parts?.[1] ?? parts?.[2];
   const port = parts?.[3] === undefined ? defaultPort : Number(parts[3]);
-  if (host === undefined || port < 1 || port > 65_535) {
-    throw new Error(`"${server}" in the ZooKeeper connection string "${text}" is no host:port`);
+  if (host === undefined) throw new Error(`"${server}" in the ZooKeeper connection string "${text}" is no host:port`);
+  if (port < 1 || port > 65_535) {
+    throw new Error(`"${server}" in the ZooKeeper connection string "${text}" is no host:port: a port is a number from 1 to 65535`);
   }
   return { host, port };
 }

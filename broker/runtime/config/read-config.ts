@@ -81,13 +81,16 @@ function unknownLine(name: string, from: string): string {
   return `${from}: the setting "${name}" is not known and has no effect${near === null ? "" : `; did you mean ${near}?`}`;
 }
 
+/** Those of the command, which a broker inherits from whoever started it. */
+const notSettings: ReadonlySet<string> = new Set(["OTTLA_BOOTSTRAP", "OTTLA_DEBUG"]);
+
 /** `KAFKA_` first, so that `OTTLA_` wins. Other `KAFKA_…` variables belong to Kafka's images and scripts, and are silently ignored. */
 function fromEnvironment(environment: ConfigInputs["environment"], warnings: string[]) {
   const found: { readonly name: string; readonly text: string; readonly variable: string }[] = [];
   for (const prefix of ["KAFKA_", "OTTLA_"]) {
     for (const variable of Object.keys(environment).sort()) {
       const text = environment[variable];
-      if (text === undefined || !variable.startsWith(prefix)) continue;
+      if (text === undefined || !variable.startsWith(prefix) || notSettings.has(variable)) continue;
       const dotted = variable.slice(prefix.length).toLowerCase().replaceAll("_", ".");
       const name = brokerSettingsByName.has(dotted) ? dotted : `ottla.${dotted}`;
       if (brokerSettingsByName.has(name)) found.push({ name, text, variable });

@@ -9,6 +9,7 @@ import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpG
 import { dumpSegment, type SegmentDumpOptions } from "./dump-segment.ts";
 import { dumpSnapshot } from "./dump-snapshot.ts";
 import { dumpLeaderEpochs, dumpMetaProperties, dumpOffsets, dumpPartitionMetadata } from "./dump-text.ts";
+import { refuseOther } from "./refuse-other.ts";
 
 export interface LogDumpOptions extends SegmentDumpOptions {
   readonly json: boolean;
@@ -19,7 +20,11 @@ const writeTogetherBytes = 64 * 1024;
 
 /** Prints the contents of each file; rejects with CommandFailed when any is damaged, after all were printed. */
 export async function dumpFiles(paths: readonly string[], options: LogDumpOptions, files: FileSystem, output: Output): Promise<void> {
-  for (const path of paths) kindOf(path); // a wrong name is reported before anything is printed
+  // what is no such file is reported before anything is printed
+  for (const path of paths) {
+    await refuseOther(files, resolve(path));
+    kindOf(path);
+  }
   const damages: string[] = [];
   for (const path of paths) {
     if (!options.json && paths.length > 1) await output.line(`${path}:`);

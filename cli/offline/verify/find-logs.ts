@@ -99,7 +99,9 @@ export async function lockDirectory(
     return free;
   }
   if (!force)
-    throw new UsageError(`a broker runs on ${root}: stop it first, or look nevertheless with --force, at files that change meanwhile`);
+    throw new UsageError(
+      `a broker runs on ${root}: stop it first (\`ottla down\` stops what \`ottla up\` runs), or look nevertheless with --force, at files that change meanwhile`,
+    );
   tell(
     findingIn(path, {
       kind: "note",

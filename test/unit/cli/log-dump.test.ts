@@ -360,6 +360,26 @@ describe("a small file", () => {
   });
 });
 
+test("what another program calls a log is no segment; a segment that is damaged from its first byte is one", async () => {
+  const text = "10.0.0.1 - - [01/Jul/2026] GET / 200\n";
+  expect((await dump("access.log", text)).failure).toMatch(
+    /^access\.log is no segment of a partition's log: it does not begin with a batch/,
+  );
+  expect((await dump("short.log", "hello\n")).failure).toContain("is no segment");
+  expect((await dump("00000000000000000000.log", text)).failure).toContain("is damaged at position 0");
+  expect((await dump("copy.log", "")).failure).toBeNull();
+});
+
+test("a folder is told to be one, with a file in it to name instead", async () => {
+  const options = { records: false, values: false, groups: false, json: false };
+  const refusal = (path: string) =>
+    dumpFiles([path], options, nodeFileSystem(), new Output(new Writable())).catch((error: Error) => error.message);
+  expect(await refusal(folder)).toBe(`${folder} is a folder; name files in it, such as ${folder}/…/00000000000000000000.log`);
+  await writeFile(join(folder, "00000000000000000590.log"), "");
+  expect(await refusal(folder)).toBe(`${folder} is a folder; name files in it, such as ${folder}/00000000000000000590.log`);
+  expect(await refusal(join(folder, "gone.log"))).toBe(`there is no file ${join(folder, "gone.log")}`);
+});
+
 test("a file that is not there is told with its name", async () => {
   const output = new Output(new Writable());
   const options = { records: false, values: false, groups: false, json: false };

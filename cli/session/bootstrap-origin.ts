@@ -1,0 +1,13 @@
+const origins = new WeakMap<readonly string[], string>();
+
+/** Remembers where these addresses are from, other than the command line. Errors say so: the user may not think of it. */
+export function withOrigin(bootstrap: readonly string[], origin: string): readonly string[] {
+  origins.set(bootstrap, origin);
+  return bootstrap;
+}
+
+/** The addresses as an error shows them. */
+export function bootstrapText(bootstrap: readonly string[]): string {
+  const origin = origins.get(bootstrap);
+  return `${bootstrap.join(", ")}${origin === undefined ? "" : ` (${origin})`}`;
+}
