@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
-import { addresses, namedCluster } from "../profile/which-cluster.ts";
+import { addresses, defaultCluster, namedCluster } from "../profile/which-cluster.ts";
 
 export interface CommonOptions {
   readonly bootstrap: readonly string[];
@@ -11,7 +11,7 @@ export interface CommonOptions {
 export function withCommonOptions(command: Command): Command {
   const about = "brokers to start from; unless given, those of OTTLA_BOOTSTRAP, else of the profile in use (`ottla profile`)";
   return command
-    .option("--bootstrap <host:port,...>", about, parseBootstrap, ["127.0.0.1:9092"])
+    .option("--bootstrap <host:port,...>", about, parseBootstrap, [...defaultCluster])
     .addOption(new Option("--profile <name>", "the cluster of this profile").conflicts("bootstrap"))
     .option("--json", "print JSON, for programs", false)
     .hook("preAction", (_, called) => settleCluster(called, process.env));

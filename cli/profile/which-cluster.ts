@@ -4,6 +4,9 @@ import { UsageError } from "../output/command-failed.ts";
 import { withOrigin } from "../session/bootstrap-origin.ts";
 import { type Profiles, requireProfile } from "./profiles.ts";
 
+/** Where `ottla up` listens unless told otherwise. */
+export const defaultCluster: readonly string[] = ["127.0.0.1:9092"];
+
 export interface Named {
   /** Of the command line, --profile; null: not given. */
   readonly profile: string | null;

@@ -58,7 +58,11 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "cli/status": ["cli/up", "cli/zookeeper", "cli/topic", "cli/session", "cli/output", "client", "protocol/base"],
   "cli/offline": ["cli/output", "broker/disk-format.ts", "protocol"],
   "cli/recover": ["cli/offline", "cli/output", "broker/disk-format.ts", "coordinator-client", "protocol/base"],
+  "cli/completion": ["cli/profile", "client"],
+  "cli/manual": [],
   "cli/commands": [
+    "cli/manual",
+    "cli/completion",
     "cli/recover",
     "cli/offline",
     "cli/status",
@@ -99,6 +103,8 @@ export const mayImportPackages: Readonly<Record<string, readonly string[]>> = {
   "cli/produce": ["@node-rs/crc32"],
   "cli/bench": ["hdr-histogram-js"],
   "cli/offline": ["@node-rs/crc32"],
+  "cli/completion": ["commander"],
+  "cli/manual": ["commander"],
   "cli/commands": ["commander"],
   cli: ["commander"],
   test: [
