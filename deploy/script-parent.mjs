@@ -8,7 +8,8 @@ const checkMs = 500;
 
 /** `a && b` waits for b; a single `&` does not. */
 const goesOnByItself = /(?<![&>])&(?![&>\d])|\b(?:nohup|setsid|disown|daemonize|start-stop-daemon|systemd-run)\b/;
-const packageManager = /\b(?:npm|pnpm|yarn|bun)\b/;
+/** As a program, or as the program that Node runs; npm shows its arguments as part of its name. */
+const packageManager = /(?:^|\/)(?:npm|npx|pnpm|yarn|yarnpkg|bun)(?:-cli)?(?:\.[cm]?js)?(?:\s|$)/;
 
 /**
  * The processes whose end is that of the script, as pairs of a process and its parent, or none where the program is not to end with them:
@@ -16,7 +17,8 @@ const packageManager = /\b(?:npm|pnpm|yarn|bun)\b/;
  * for a process that cannot be looked at.
  */
 export function scriptProcesses({ script, program, pid, commandLine, parentOf }) {
-  if (!script || goesOnByItself.test(script) || !script.split(/[\s;&|()'"]+/).some((word) => basename(word) === program)) return [];
+  if (!script || !program || goesOnByItself.test(script) || !script.split(/[\s;&|()'"]+/).some((word) => basename(word) === program))
+    return [];
   const parent = parentOf(pid);
   if (parent === null) return [];
   const ours = [pid, parent];

@@ -25,6 +25,16 @@ function settleCluster(called: Command, environment: NodeJS.ProcessEnv): void {
   if (named !== null) called.setOptionValueWithSource("bootstrap", named, "config");
 }
 
+/** A command without --bootstrap does not go to where `ottla up` listens by default. */
+export function namesAnotherCluster(environment: NodeJS.ProcessEnv): boolean {
+  const profiles = () => readProfiles(profileFilePath(environment));
+  try {
+    return namedCluster({ profile: null, environment: environment.OTTLA_BOOTSTRAP, profiles }) !== null;
+  } catch {
+    return true; // it goes nowhere until that is mended
+  }
+}
+
 export function parseBootstrap(text: string): string[] {
   try {
     return addresses(text);

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { Output } from "../output/output.ts";
 import { restartDefaults } from "../up/restart-policy.ts";
 import { up } from "../up/up-command.ts";
-import { wholeNumber } from "./command-options.ts";
+import { namesAnotherCluster, wholeNumber } from "./command-options.ts";
 import { parseZookeeper } from "./zookeeper-option.ts";
 
 interface Options {
@@ -34,7 +34,15 @@ export function register(program: Command): void {
     .action(async ({ brokers, port, data, zookeeper, restart, restartAfter, json }: Options) => {
       const pauseMs = restartAfter * 1000;
       const restarts = restart ? { ...restartDefaults, pauseMs, pauseMaxMs: Math.max(pauseMs, restartDefaults.pauseMaxMs) } : null;
-      const options = { brokers, port, data, zookeeper: zookeeper ?? null, restarts, json };
+      const options = {
+        brokers,
+        port,
+        data,
+        zookeeper: zookeeper ?? null,
+        restarts,
+        json,
+        othersGoElsewhere: namesAnotherCluster(process.env),
+      };
       process.exitCode = await up(options, new Output(process.stdout), stopSignal());
       // the directory's lock and idle sockets would keep the process alive for nothing
       process.exit();

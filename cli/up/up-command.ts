@@ -21,6 +21,8 @@ export interface UpOptions {
   /** How brokers that end are restarted; null: not at all. */
   readonly restarts: RestartPolicy | null;
   readonly json: boolean;
+  /** Commands without --bootstrap go to another cluster than the default port's. */
+  readonly othersGoElsewhere: boolean;
 }
 
 const host = "127.0.0.1";
@@ -161,7 +163,7 @@ async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirect
 
 /** The reader may go away after that; a cluster that could not be announced is of no use. */
 async function announce(
-  { json, data }: UpOptions,
+  { json, data, othersGoElsewhere }: UpOptions,
   ports: readonly number[],
   brokers: readonly KeptBroker[],
   output: Output,
@@ -172,7 +174,7 @@ async function announce(
     await output.json({ brokers: list, bootstrap, data: resolve(data) });
   } else {
     const lines = brokers.map(({ id, pid }, index) => `broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
-    const flag = ports[0] === 9092 ? "" : ` --bootstrap ${host}:${ports[0]}`;
+    const flag = ports[0] === 9092 && !othersGoElsewhere ? "" : ` --bootstrap ${host}:${ports[0]}`;
     await output.write(
       `${lines.join("")}bootstrap ${bootstrap}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
     );

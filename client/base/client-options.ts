@@ -22,7 +22,7 @@ export interface ClientOptions {
   readonly connectTimeoutMs?: number;
   /**
    * How long `Admin`, `assign` and `subscribe` look for a first broker that answers, as long as none ever has: that an address is wrong
-   * should be heard soon. Afterwards an operation tries as long as its own timeout says. A producer's records wait for `deliveryTimeoutMs`.
+   * should be heard soon. Afterwards an operation tries as long as its own timeout says. A producer waits for `maxBlockMs`, as ever.
    * Milliseconds; default 10,000.
    */
   readonly reachTimeoutMs?: number;

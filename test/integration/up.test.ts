@@ -157,7 +157,7 @@ test("says in one line that a port is in use, that the directory cannot be writt
   await owner.ready();
   const intruder = new Run(["--port", String(port + 1), "--brokers", "1", "--data", data]);
   expect(await intruder.exitCode).toBe(1);
-  expect(intruder.err).toMatch(/^ottla: the data directory \S+ is in use by another `ottla up`; .*\n$/);
+  expect(intruder.err).toMatch(/^ottla: the data directory \S+ is in use by another `ottla up` \(process \d+\); .*\n$/);
 });
 
 test("a ZooKeeper without the cluster that the data belongs to is told at once, and waited for; one of another cluster is refused", async () => {

@@ -81,7 +81,8 @@ export class Workload {
   async createTopic(configs: Readonly<Record<string, string>>): Promise<void> {
     this.#isKeyed = configs["cleanup.policy"]?.includes("compact") ?? false;
     const { topic, partitions, bootstrap } = this.#parts;
-    await using admin = new Admin({ bootstrap, runtime: this.#runtime("admin") });
+    // the brokers may only be starting
+    await using admin = new Admin({ bootstrap, reachTimeoutMs: 60_000, runtime: this.#runtime("admin") });
     orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor: 3, configs }]));
   }
 

@@ -37,6 +37,8 @@ test("a script's program ends with its shell and with npm above it; npm adds the
 test("where the shell has become the program, npm is its parent", () => {
   expect(watched(script, { 10: ["npm start"] })).toEqual([[30, 10]]);
   expect(watched("ottla up", { 10: ["node", "/usr/bin/pnpm", "start"] }, "ottla")).toEqual([[30, 10]]);
+  expect(watched("ottla up", { 10: ["node", "/usr/lib/npm/bin/npm-cli.js", "start"] }, "ottla")).toEqual([[30, 10]]);
+  expect(watched(script, { 10: ["npm start --port 19092 --data /tmp/x"] })).toEqual([[30, 10]]);
 });
 
 test("what a script leaves behind on purpose is not ended", () => {
@@ -50,5 +52,9 @@ test("a program that was not started by a script, or by another script's program
   expect(watched(undefined, { 10: ["bash"] })).toEqual([]);
   expect(watched(script, { 10: ["bash"] }), "a shell that was opened from npm").toEqual([]);
   expect(watched("./start.sh", { 10: ["npm start"], 20: ["sh", "./start.sh"] }, "ottla")).toEqual([]);
+  expect(watched("ottla up", { 10: ["node", "/root/.npm/_npx/1/dev-server.js"] }, "ottla"), "a program that npm once installed").toEqual(
+    [],
+  );
+  expect(watched(" ", { 10: ["npm start"] }, ""), "a program without a name").toEqual([]);
   expect(watched(script, {}), "a parent that cannot be looked at").toEqual([]);
 });
