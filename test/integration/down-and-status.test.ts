@@ -30,7 +30,7 @@ async function up(...args: string[]): Promise<OttlaCommand> {
 }
 
 test("`status` tells what runs and whether it is well, `down` ends it and waits", async () => {
-  const cluster = await up("--restart-after", "1");
+  const cluster = await up("--restart-after", "6");
   const pids = [...cluster.printed.matchAll(/pid (\d+)/g)].map((match) => Number(match[1]));
   const status = await ottla("status");
   expect(status).toMatchObject({ code: 0, stderr: "" });
@@ -44,7 +44,7 @@ test("`status` tells what runs and whether it is well, `down` ends it and waits"
   expect(wounded).toMatchObject({ running: true, healthy: false });
   expect(wounded.brokers.map(({ trouble }: { trouble: string | null }) => trouble)).toEqual([
     null,
-    expect.stringContaining("is gone"),
+    expect.stringMatching(/is gone|does not answer/),
     null,
   ]);
   await waitUntil("it to be well again", async () => (await ottla("status")).code === 0);

@@ -97,7 +97,7 @@ test("our own settings have short names in the environment", () => {
 test("an unknown name is a warning that names the nearest, except in variables that belong to Kafka's images", () => {
   const { warnings } = read({
     fileText: `${must}num.partition=2\nabracadabra=1\n`,
-    environment: { KAFKA_HEAP_OPTS: "-Xmx1G", OTTLA_LISTENER: "x", PATH: "/bin" },
+    environment: { KAFKA_HEAP_OPTS: "-Xmx1G", OTTLA_LISTENER: "x", OTTLA_BOOTSTRAP: "h:1", PATH: "/bin" },
     overrides: ["replica.lag.max.ms=3"],
   });
   expect(warnings).toEqual([
