@@ -66,5 +66,17 @@ export function whenScriptEnds(ended) {
   };
   const timer = setInterval(check, checkMs);
   timer.unref();
+  // with nohup the program is to go on when its terminal goes; npm does not, for Node forgets that nohup made it deaf
+  if (isUnderNohup()) process.once("SIGHUP", () => clearInterval(timer));
   check();
+}
+
+/** In place of a terminal nohup gives an input that cannot be read, which nobody else does. */
+function isUnderNohup() {
+  try {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync("/proc/self/fdinfo/0", "utf8"))?.[1] ?? "0";
+    return (Number.parseInt(flags, 8) & 3) === 1;
+  } catch {
+    return false;
+  }
 }

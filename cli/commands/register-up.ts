@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Output } from "../output/output.ts";
+import { isUnderNohup } from "../up/nohup.ts";
 import { restartDefaults } from "../up/restart-policy.ts";
 import { up } from "../up/up-command.ts";
 import { namesAnotherCluster, wholeNumber } from "./command-options.ts";
@@ -51,10 +52,12 @@ export function register(program: Command): void {
 
 /** Resolves at the first signal that asks us to stop. */
 function stopSignal(): Promise<void> {
+  const staysWithoutTerminal = isUnderNohup();
   return new Promise((resolve) => {
     let asked = false;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => {
+        if (signal === "SIGHUP" && staysWithoutTerminal) return;
         if (asked) return; // npm forwards the signal that the terminal has already sent
         asked = true;
         resolve();

@@ -1,11 +1,15 @@
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { freePorts } from "../support/free-ports.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
+const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 let folder: string;
 let data: string;
 let port: number;
@@ -72,6 +76,25 @@ test("what is left of a killed `up` is not taken for a cluster", async () => {
     stderr: expect.stringMatching(/^ottla: no cluster runs in \S+; start one with .*\n$/),
   });
   expect(await ottla("down")).toMatchObject({ code: 0, stdout: `no cluster runs in ${data}\n` });
+});
+
+test("a cluster that was started with nohup stays when the terminal goes; another one ends", async () => {
+  const unreadable = openSync("/dev/null", "w"); // what nohup gives a program in place of its terminal
+  const withInput = (stdin: number | "ignore") =>
+    spawn(process.execPath, [main, "up", "--data", data, "--port", `${port}`, "--brokers", "1"], { stdio: [stdin, "ignore", "ignore"] });
+  const stays = withInput(unreadable);
+  await waitUntil("the cluster", async () => (await ottla("status")).code === 0);
+  stays.kill("SIGHUP");
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  expect(await ottla("status")).toMatchObject({ code: 0 });
+  await ottla("down");
+  closeSync(unreadable);
+
+  const ends = withInput("ignore");
+  const ended = new Promise((resolve) => ends.once("exit", resolve));
+  await waitUntil("the cluster", async () => (await ottla("status")).code === 0);
+  ends.kill("SIGHUP");
+  expect(await ended).toBe(0);
 });
 
 test("a folder that is not there is told; one without a cluster has none", async () => {
