@@ -16,6 +16,7 @@ import { type DescriptorShares, descriptorLimit, descriptorShares, fewDescriptor
 import { DirectWrites } from "./runtime/direct-writes.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
 import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
+import { type PrettyLines, prettyLines } from "./runtime/pretty-lines.ts";
 
 export interface RunOptions {
   /** A server.properties; null: environment and overrides only. */
@@ -53,7 +54,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
   setFlagsFromString(memoryOutsideCountsByItself);
   const fileText = configFile === null ? null : readConfigFile(configFile);
   const { settings, texts, warnings } = readConfig({ fileText, environment: process.env, overrides, hostname: hostname() });
-  const log = pinoLogger(settings.logging, { broker: settings.brokerId });
+  const log = pinoLogger(settings.logging, { broker: settings.brokerId }, await prettyOnTerminal(settings));
   for (const warning of warnings) log.warn({}, warning);
   const onFatal = endsOnBugs(log);
   let hasStarted = false;
@@ -113,6 +114,12 @@ function endStopped(log: ClosableLogger): void {
   log.info({}, "stopped");
   log.flush();
   process.exit(0);
+}
+
+/** Null: programs read the log. */
+async function prettyOnTerminal({ logging }: BrokerSettings): Promise<PrettyLines | null> {
+  if (logging.logFile !== null || !process.stderr.isTTY) return null;
+  return prettyLines({ colours: process.stderr.hasColors() });
 }
 
 /** With several log directories, one disk that stalls must not hold up the logs on the others. */

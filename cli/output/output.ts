@@ -1,20 +1,29 @@
 import type { Writable } from "node:stream";
 import { CommandFailed } from "./command-failed.ts";
+import { type Look, lookOf } from "./look.ts";
 import { printable } from "./terminal-text.ts";
 
 /** Standard output of a command: writes bytes as fast as the reader reads, and ends quietly when the reader is gone (`| head`). */
 export class Output {
   readonly #stream: Writable;
   readonly #closed = new AbortController();
+  readonly #look: () => Look;
   #failure: CommandFailed | null = null;
 
-  constructor(stream: Writable) {
+  /** `look`: where what is written goes in the end, unless it is the stream. */
+  constructor(stream: Writable, look: () => Look = () => lookOf(stream as Partial<typeof process.stdout>, process.env)) {
     this.#stream = stream;
+    this.#look = look;
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE")
         this.#failure ??= new CommandFailed(`standard output cannot be written: ${error.message}`, { cause: error });
       this.#closed.abort();
     });
+  }
+
+  /** As it is now: a terminal's window changes its size. */
+  get look(): Look {
+    return this.#look();
   }
 
   /** Aborts when nothing can be written any more. */

@@ -1,38 +1,124 @@
+import { type Look, paint, plainLook, type Tone } from "./look.ts";
 import { printable } from "./terminal-text.ts";
+import { cutTo, widthOf } from "./text-width.ts";
 
-export type Cell = string | number | boolean;
+export type Cell = string | number | boolean | ShownCell;
 
-/** A longer cell sticks out of its column rather than widening all rows. Characters. */
+export interface ShownCell {
+  readonly text: string;
+  readonly tone?: Tone;
+  /** A quantity that is no plain number: its digits are under those of the others, and it is never cut. */
+  readonly isQuantity?: boolean;
+}
+
+/** For people with a unit or commas, for programs as the number that it is. */
+export function quantity(value: number, forPeople: (value: number) => string, { isTerminal }: Pick<Look, "isTerminal">): ShownCell {
+  return { text: isTerminal ? forPeople(value) : String(value), isQuantity: true };
+}
+
+/** Where nothing is cut, a longer cell sticks out of its column rather than widening all rows. */
 const columnMax = 64;
+/** A text is cut no shorter. */
+const cutMin = 8;
 const gap = "  ";
 
+interface Line {
+  readonly cells: readonly { readonly text: string; readonly tone: Tone | null }[];
+}
+
+interface Column {
+  readonly width: number;
+  readonly toTheRight: boolean;
+}
+
 /**
- * Columns without lines, numbers right-aligned: for human readers, and for `awk`, too. Cells may come from anywhere: control sequences are
- * shown, not executed. Ends with a line feed.
+ * Columns without lines, numbers right-aligned: for human readers, and for `awk`, too. On a terminal it is as wide as that at most: texts
+ * are cut, with a mark, and where that is not enough each row becomes a few lines. Elsewhere nothing is cut. Cells may come from anywhere:
+ * control sequences are shown, not executed. Ends with a line feed.
  */
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
-  const isNumeric = head.map((_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === "number"));
-  const lines = [head, ...rows].map((row) => row.map((cell) => printable(String(cell))));
-  const widths = head.map((_, column) =>
-    lines.reduce((widest, line) => Math.max(widest, Math.min(lengthOf(line[column] ?? ""), columnMax)), 0),
+export function table(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look = plainLook): string {
+  const toTheRight = head.map((_, column) => rows.length > 0 && rows.every((row) => isQuantity(row[column])));
+  const lines: Line[] = [
+    { cells: head.map((text) => ({ text, tone: "head" })) },
+    ...rows.map((row) => ({ cells: head.map((_, column) => shown(row[column] ?? "")) })),
+  ];
+  const wanted = head.map((_, column) => lines.reduce((widest, { cells }) => Math.max(widest, widthOf(cells[column]?.text ?? "")), 0));
+  if (look.columns === null)
+    return drawn(
+      lines,
+      toColumns(
+        wanted.map((width) => Math.min(width, columnMax)),
+        toTheRight,
+      ),
+      look,
+    );
+  const least = wanted.map((width, column) =>
+    toTheRight[column] ? width : Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))),
   );
-  const drawn = lines.map((line) =>
-    line
-      .map((cell, column) => padded(cell, widths[column] ?? 0, isNumeric[column] ?? false))
-      .join(gap)
-      .trimEnd(),
-  );
-  return `${drawn.join("\n")}\n`;
+  const widths = fitted(wanted, least, look.columns - gap.length * (head.length - 1));
+  return widths === null ? stacked(head, lines.slice(1), look) : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
 }
 
-function padded(cell: string, width: number, toTheRight: boolean): string {
-  const padding = " ".repeat(Math.max(0, width - lengthOf(cell)));
-  return toTheRight ? padding + cell : cell + padding;
+function isQuantity(cell: Cell | undefined): boolean {
+  return typeof cell === "number" || (typeof cell === "object" && cell.isQuantity === true);
 }
 
-/** In characters; those of double width are rare in names. */
-function lengthOf(text: string): number {
-  let length = 0;
-  for (const _character of text) length++;
-  return length;
+function shown(cell: Cell): { readonly text: string; readonly tone: Tone | null } {
+  if (typeof cell !== "object") return { text: printable(String(cell)), tone: null };
+  return { text: printable(cell.text), tone: cell.tone ?? null };
+}
+
+function toColumns(widths: readonly number[], toTheRight: readonly boolean[]): Column[] {
+  return widths.map((width, column) => ({ width, toTheRight: toTheRight[column] ?? false }));
+}
+
+/** The widest columns give way first, the first one (what the row is about) last. Null: there is no way. */
+function fitted(wanted: readonly number[], least: readonly number[], room: number): number[] | null {
+  const widths = [...wanted];
+  let excess = widths.reduce((sum, width) => sum + width, 0) - room;
+  for (const isGivingWay of [(column: number) => column > 0, () => true]) {
+    for (; excess > 0; excess--) {
+      const candidates = [...widths.keys()].filter((column) => isGivingWay(column) && widths[column]! > least[column]!);
+      const widest = candidates.reduce((best, column) => (best < 0 || widths[column]! >= widths[best]! ? column : best), -1);
+      if (widest < 0) break;
+      widths[widest]!--;
+    }
+  }
+  return excess > 0 ? null : widths;
+}
+
+function cut(lines: readonly Line[], widths: readonly number[]): Line[] {
+  return lines.map(({ cells }) => ({ cells: cells.map(({ text, tone }, column) => ({ text: cutTo(text, widths[column] ?? 0), tone })) }));
+}
+
+function drawn(lines: readonly Line[], columns: readonly Column[], look: Look): string {
+  return lines.map((line) => `${drawnLine(line, columns, look)}\n`).join("");
+}
+
+/** Without blanks at its end. */
+function drawnLine({ cells }: Line, columns: readonly Column[], look: Look): string {
+  const last = cells.findLastIndex(({ text }) => text !== "");
+  const padded = cells.slice(0, last + 1).map(({ text, tone }, at) => {
+    const { width, toTheRight } = columns[at]!;
+    const padding = " ".repeat(Math.max(0, width - widthOf(text)));
+    const painted = paint(text, tone, look);
+    if (toTheRight) return padding + painted;
+    return at === last ? painted : painted + padding;
+  });
+  return padded.join(gap);
+}
+
+/** Each row as lines of its own, for a terminal that is too narrow for columns. */
+function stacked(head: readonly string[], rows: readonly Line[], look: Look): string {
+  const nameWidth = Math.max(0, ...head.map(widthOf));
+  const blocks = rows.map(({ cells }) =>
+    cells
+      .map(({ text, tone }, at) => ({ name: head[at] ?? "", text, tone }))
+      .filter(({ text }) => text !== "")
+      .map(
+        ({ name, text, tone }) => `${paint(name, "head", look)}${" ".repeat(nameWidth - widthOf(name))}${gap}${paint(text, tone, look)}\n`,
+      )
+      .join(""),
+  );
+  return blocks.join("\n");
 }
