@@ -2,6 +2,7 @@ import type { Admin, BrokerMetadata } from "../../client/index.ts";
 import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
 import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/show-configs.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
+import type { Look } from "../output/look.ts";
 import type { Output } from "../output/output.ts";
 import { table } from "../output/table.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
@@ -32,11 +33,11 @@ export async function brokerConfigs(admin: Admin, brokers: readonly BrokerMetada
   return [all, ...each];
 }
 
-export function brokerConfigsAsText(described: readonly BrokerConfigs[]): string {
+export function brokerConfigsAsText(described: readonly BrokerConfigs[], look: Look): string {
   const rows = described.flatMap(({ broker, configs }) =>
     configs.map((config) => [broker === null ? "all" : String(broker), ...configRow(config)]),
   );
-  return table(["broker", ...configHead], rows);
+  return table(["broker", ...configHead], rows, look);
 }
 
 /** `broker` null: all brokers. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { orThrow } from "../../client/admin/admin-types.ts";
 import type { Admin, BrokerLogDirectories, LogDirectoryDescription, ReplicaMove } from "../../client/index.ts";
 import { CommandFailed } from "../output/command-failed.ts";
+import type { Look } from "../output/look.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatBytes } from "../output/units.ts";
 import type { Shown } from "../topic/topic-commands.ts";
@@ -26,8 +27,8 @@ export async function showLogDirectories(admin: Admin, { brokers, topics, withRe
     );
   else {
     const rows = found.flatMap(({ broker, directories }) => directories.map((directory) => directoryRow(broker, directory)));
-    await output.write(table(["broker", "directory", "state", "replicas", "size", "left on disk", "of"], rows));
-    if (withReplicas || topics.length > 0) await output.write(`\n${replicaTable(found)}`);
+    await output.write(table(["broker", "directory", "state", "replicas", "size", "left on disk", "of"], rows, output.look));
+    if (withReplicas || topics.length > 0) await output.write(`\n${replicaTable(found, output.look)}`);
   }
   const failed = found.flatMap(({ broker, directories }) =>
     directories.filter(({ error }) => error !== null).map((one) => ({ broker, ...one })),
@@ -46,13 +47,19 @@ function only({ broker, directories }: BrokerLogDirectories, topics: readonly st
 }
 
 function directoryRow(broker: number, { directory, error, totalBytes, usableBytes, replicas }: LogDirectoryDescription): Cell[] {
-  const bytes = (count: number) => (count < 0 ? "-" : formatBytes(count));
+  const bytes = (count: number): Cell => ({ text: count < 0 ? "-" : formatBytes(count), isQuantity: true });
   const size = replicas.reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0);
-  if (error !== null) return [broker, directory, "failed", "-", "-", "-", "-"];
-  return [broker, directory, "online", String(replicas.length), formatBytes(size), bytes(usableBytes), bytes(totalBytes)];
+  if (error !== null)
+    return [
+      broker,
+      directory,
+      { text: "failed", tone: "bad" },
+      ...Array.from({ length: 4 }, (): Cell => ({ text: "-", isQuantity: true })),
+    ];
+  return [broker, directory, "online", replicas.length, bytes(size), bytes(usableBytes), bytes(totalBytes)];
 }
 
-function replicaTable(found: readonly BrokerLogDirectories[]): string {
+function replicaTable(found: readonly BrokerLogDirectories[], look: Look): string {
   const rows = found.flatMap(({ broker, directories }) =>
     directories.flatMap(({ directory, replicas }) =>
       replicas.map((one): Cell[] => [
@@ -60,14 +67,14 @@ function replicaTable(found: readonly BrokerLogDirectories[]): string {
         one.partition,
         broker,
         directory,
-        formatBytes(one.sizeInBytes),
-        one.offsetLag < 0 ? "-" : String(one.offsetLag),
+        { text: formatBytes(one.sizeInBytes), isQuantity: true },
+        { text: one.offsetLag < 0 ? "-" : String(one.offsetLag), isQuantity: true },
         one.isFuture ? "being copied" : "",
       ]),
     ),
   );
   rows.sort((a, b) => (a[0] === b[0] ? Number(a[1]) - Number(b[1]) || Number(a[2]) - Number(b[2]) : String(a[0]) < String(b[0]) ? -1 : 1));
-  return table(["topic", "partition", "broker", "directory", "size", "behind", ""], rows);
+  return table(["topic", "partition", "broker", "directory", "size", "behind", ""], rows, look);
 }
 
 const lookEveryMs = 200;

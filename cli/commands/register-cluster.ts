@@ -9,6 +9,7 @@ import { collectConfig } from "../topic/topic-arguments.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
 import { registerLogDirectories } from "./register-log-dirs.ts";
 import { registerRecover } from "./register-recover.ts";
+import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const brokerIdMax = 2 ** 31 - 1;
 const operationTimeoutMs = 30_000;
@@ -21,7 +22,7 @@ export function register(program: Command): void {
   registerRecover(cluster);
 }
 
-interface DescribeOptions extends CommonOptions {
+interface DescribeOptions extends WatchOptions {
   readonly timeout: number;
   readonly configs: boolean;
   readonly broker?: number;
@@ -34,13 +35,16 @@ function registerDescribe(cluster: Command): void {
     .option("--configs", "what the brokers are set to, apart from defaults, too", false)
     .option("--broker <id>", "all settings of this broker too", wholeNumber(0, brokerIdMax))
     .option("--timeout <seconds>", "how long to try", wholeNumber(1, 3600), 10);
-  withCommonOptions(command).action(async ({ bootstrap, json, timeout, configs, broker }: DescribeOptions) => {
+  withCommonOptions(withWatch(command)).action(async (options: DescribeOptions) => {
+    const { bootstrap, timeout, configs, broker, watch } = options;
     const giveUpAtMs = performance.now() + timeout * 1000;
     const configsOf = broker ?? (configs ? "all" : null);
-    const describe = (stop: AbortSignal) => {
-      const timeoutMs = Math.max(1, giveUpAtMs - performance.now());
-      return describeCluster({ bootstrap, json, timeoutMs, configsOf }, new Output(process.stdout), stop);
-    };
+    const describe = (stop: AbortSignal) =>
+      onceOrWatched(options, stop, (shown) => {
+        // each look of those who watch has the whole time
+        const timeoutMs = watch === undefined ? Math.max(1, giveUpAtMs - performance.now()) : timeout * 1000;
+        return describeCluster({ bootstrap, timeoutMs, configsOf }, shown, stop);
+      });
     await withCluster(bootstrap, describe, timeout * 1000);
   });
 }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
-import { deleteGroups, describeGroups, listGroups } from "../group/group-commands.ts";
+import { deleteGroups, describeGroups } from "../group/group-commands.ts";
+import { listGroups } from "../group/list-groups.ts";
 import { resetOffsets } from "../group/reset-offsets.ts";
 import {
   collectSelection,
@@ -12,21 +13,22 @@ import {
 } from "../group/reset-target.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
-import { Output } from "../output/output.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const operationTimeoutMs = 30_000;
 
 export function register(program: Command): void {
   const group = program.command("group").description("look at consumer groups, move their positions, delete them");
-  withCommonOptions(group.command("list").description("all groups, and what they are doing")).action((options: CommonOptions) =>
-    withAdmin(options, listGroups),
-  );
+  const list = group.command("list").description("all groups, what they are doing, how many members they have and how far behind they are");
+  withCommonOptions(withWatch(list)).action((options: WatchOptions) => withAdmin(options, listGroups));
   withCommonOptions(
-    group.command("describe").description("members, what each of them has, how far it is and how far behind").argument("<group...>"),
-  ).action((names: string[], options: CommonOptions) =>
+    withWatch(group.command("describe"))
+      .description("members, what each of them has, how far it is and how far behind")
+      .argument("<group...>"),
+  ).action((names: string[], options: WatchOptions) =>
     withAdmin(options, (admin, shown) => describeGroups(admin, [...new Set(names)], shown)),
   );
   registerReset(group);
@@ -37,11 +39,11 @@ export function register(program: Command): void {
   );
 }
 
-function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
-  const { bootstrap, json } = options;
+function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
+  const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
     await using admin = new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime });
-    await work(admin, { json, output: new Output(process.stdout) });
+    await onceOrWatched(options, signal, (shown) => work(admin, shown));
   });
 }
 

@@ -2,15 +2,15 @@ import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
 import { tellingRuntime } from "../output/complaints.ts";
-import { Output } from "../output/output.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const operationTimeoutMs = 30_000;
 const brokerId = wholeNumber(0, 2 ** 31 - 1);
 
-interface ShowOptions extends CommonOptions {
+interface ShowOptions extends WatchOptions {
   readonly broker: readonly number[];
   readonly topic: readonly string[];
   readonly replicas: boolean;
@@ -30,7 +30,7 @@ export function registerLogDirectories(cluster: Command): void {
     .option("--broker <id>", "only of this broker; may be repeated", (text, ids: number[]) => [...ids, brokerId(text)], [])
     .option("--topic <name>", "only replicas of this topic, each in a line; may be repeated", collect, [])
     .option("--replicas", "each replica in a line", false);
-  withCommonOptions(show).action((options: ShowOptions) => {
+  withCommonOptions(withWatch(show)).action((options: ShowOptions) => {
     const { broker: brokers, topic: topics, replicas: withReplicas } = options;
     return withAdmin(options, (admin, shown) => showLogDirectories(admin, { brokers, topics, withReplicas }, shown));
   });
@@ -49,12 +49,10 @@ export function registerLogDirectories(cluster: Command): void {
   });
 }
 
-function withAdmin(
-  { bootstrap, json }: CommonOptions,
-  work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>,
-): Promise<void> {
+function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
+  const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
     await using admin = new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime });
-    await work(admin, { json, output: new Output(process.stdout) }, signal);
+    await onceOrWatched(options, signal, (shown) => work(admin, shown, signal));
   });
 }

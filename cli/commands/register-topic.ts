@@ -2,12 +2,14 @@ import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
-import { Output } from "../output/output.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
+import { type ListOptions, listTopics } from "../topic/list-topics.ts";
+import { type DescribeOptions as Described, describeTopics } from "../topic/show-topics.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
-import { alterTopic, createTopic, deleteTopics, describeTopics, listTopics, type Shown } from "../topic/topic-commands.ts";
+import { alterTopic, createTopic, deleteTopics, type Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const partitionsMax = 100_000;
 /** That no cluster is running should be reported soon; a cluster that elects a controller needs some seconds. */
@@ -16,21 +18,30 @@ const operationTimeoutMs = 30_000;
 export function register(program: Command): void {
   const topic = program.command("topic").description("make, look at, change and delete topics");
   registerCreate(topic);
-  withCommonOptions(topic.command("list").description("the names of all topics")).action((options: CommonOptions) =>
-    withAdmin(options, listTopics),
-  );
+  registerList(topic);
   registerDescribe(topic);
   registerAlter(topic);
   registerDelete(topic);
   registerDeleteRecords(topic);
 }
 
-function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
-  const { bootstrap, json } = options;
+function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
+  const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
     await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime });
-    await work(admin, { json, output: new Output(process.stdout) });
+    await onceOrWatched(options, signal, (shown) => work(admin, shown));
   });
+}
+
+function registerList(topic: Command): void {
+  const list = topic
+    .command("list")
+    .description("all topics with their records, size and rate (of the last minute); where a program reads, their names, one a line")
+    .option("--internal", "those that the cluster keeps for itself, too", false)
+    .option("--long", "the table where a program reads, too", false);
+  withCommonOptions(withWatch(list)).action((options: WatchOptions & ListOptions) =>
+    withAdmin(options, (admin, shown) => listTopics(admin, options, shown)),
+  );
 }
 
 interface CreateOptions extends CommonOptions {
@@ -66,19 +77,18 @@ function withoutUndefined<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
 }
 
-interface DescribeOptions extends CommonOptions {
-  readonly configs: boolean;
-  readonly offsets: boolean;
-}
+type DescribeOptions = WatchOptions & Described;
 
 function registerDescribe(topic: Command): void {
   const describe = topic
     .command("describe")
-    .description("partitions, leaders and copies of topics, all of them unless named")
+    .description("partitions, leaders, copies and sizes of topics, all of them unless named")
     .argument("[name...]")
     .option("--configs", "their settings too", false)
-    .option("--offsets", "where each partition begins and ends too", false);
-  withCommonOptions(describe).action((names: string[], options: DescribeOptions) =>
+    .option("--offsets", "where each partition begins and ends too", false)
+    .option("--under-replicated", "only partitions that lack copies or a leader", false)
+    .option("--internal", "topics that the cluster keeps for itself, too", false);
+  withCommonOptions(withWatch(describe)).action((names: string[], options: DescribeOptions) =>
     withAdmin(options, (admin, shown) => describeTopics(admin, [...new Set(names)], options, shown)),
   );
 }

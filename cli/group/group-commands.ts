@@ -1,22 +1,11 @@
 import type { Admin, GroupDescription, GroupLag, GroupMemberDescription } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
+import type { Look } from "../output/look.ts";
 import { type Cell, table } from "../output/table.ts";
 import { printable } from "../output/terminal-text.ts";
 import { formatAge, formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
-
-export async function listGroups(admin: Admin, { output, json }: Shown): Promise<void> {
-  const groups = await admin.listGroups();
-  if (json) await output.json(groups.map(({ groupId, type, state, protocolType }) => ({ group: groupId, type, state, protocolType })));
-  else if (groups.length > 0)
-    await output.write(
-      table(
-        ["group", "type", "state"],
-        groups.map(({ groupId, type, state }) => [shownName(groupId), type, state || "-"]),
-      ),
-    );
-}
 
 /** A partition in which the group has a position, that a member owns, or both. */
 interface GroupPartition extends Omit<GroupLag, "startOffset" | "endOffset"> {
@@ -44,7 +33,7 @@ export async function describeGroups(admin: Admin, names: readonly string[], { o
   const described = [];
   for (const group of found) described.push(await describe(admin, group));
   if (json) await output.json(described);
-  else await output.write(described.map(asText).join("\n"));
+  else await output.write(described.map((group) => asText(group, output.look)).join("\n"));
   failForErrors(results);
 }
 
@@ -63,7 +52,7 @@ async function describe(admin: Admin, { groupId, type, state, assignor, members 
   return { group: groupId, type, state, assignor, members, partitions };
 }
 
-function asText({ group, type, state, assignor, members, partitions }: DescribedGroup): string {
+function asText({ group, type, state, assignor, members, partitions }: DescribedGroup, look: Look): string {
   const lag = partitions.reduce((sum, each) => sum + Math.max(each.lag ?? 0, 0), 0);
   const facts = [
     shownName(group),
@@ -87,7 +76,7 @@ function asText({ group, type, state, assignor, members, partitions }: Described
   const idle = members.filter((member) => member.partitions.length === 0);
   const idleRows = idle.map((member): Cell[] => ["-", "-", "-", "-", "-", "-", member.memberId, member.host, member.clientId]);
   const head = ["topic", "partition", "position", "end", "lag", "behind", "member", "host", "client"];
-  return `${facts.join("  ")}\n${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows])}`;
+  return `${facts.join("  ")}\n${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows], look)}`;
 }
 
 function positionText({ position, outOfRange, start, end }: GroupPartition): string {
@@ -110,6 +99,6 @@ export async function deleteGroups(admin: Admin, names: readonly string[], { out
 }
 
 /** Offsets may be stored under an empty group id. */
-function shownName(group: string): string {
+export function shownName(group: string): string {
   return group === "" ? '""' : printable(group);
 }

@@ -40,7 +40,7 @@ export async function resetOffsets(admin: Admin, order: ResetOrder, { output, js
   }
   if (json) return output.json({ group, dryRun, partitions: moves.map(({ topicId, ...shown }) => shown) });
   const rows = moves.map(({ topic, partition, from, to }) => [topic, partition, from < 0 ? "-" : String(from), to]);
-  await output.write(table(["topic", "partition", "from", "to"], rows));
+  await output.write(table(["topic", "partition", "from", "to"], rows, output.look));
   if (dryRun) await output.line(`nothing was changed; without --dry-run ${formatCount(moves.length, "position")} would be`);
 }
 

@@ -44,6 +44,7 @@ export async function deleteRecords(
       table(
         ["topic", "partition", "start"],
         done.map(({ partition, startOffset }) => [topic, partition, startOffset]),
+        output.look,
       ),
     );
   failForErrors(results);

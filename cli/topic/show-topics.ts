@@ -1,102 +1,133 @@
-import { setTimeout } from "node:timers/promises";
 import type { Admin, PartitionMetadata, TopicDescription } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/show-configs.ts";
-import { type Cell, table } from "../output/table.ts";
+import { type Look, plainLook } from "../output/look.ts";
+import { type Cell, quantity, type ShownCell, table } from "../output/table.ts";
 import { printable } from "../output/terminal-text.ts";
-import { formatCount } from "../output/units.ts";
-import { isOffline } from "./topic-health.ts";
+import { formatBytes, formatCount } from "../output/units.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
+import { type FutureRecord, type FutureRecords, futureLine, futureRecordsOf } from "./future-records.ts";
+import type { Shown } from "./topic-commands.ts";
+import { type FigureName, type Figures, figuresOf } from "./topic-figures.ts";
+import { isOffline, isUnderReplicated } from "./topic-health.ts";
 
 export interface DescribeOptions {
   readonly configs: boolean;
   readonly offsets: boolean;
+  /** Only partitions that lack copies, or a leader. */
+  readonly underReplicated: boolean;
+  /** Where no topic is named: those that the cluster keeps for itself, too. */
+  readonly internal: boolean;
 }
 
-/** The newest record of a partition whose timestamp is in the future. */
-export interface FutureRecord {
-  readonly offset: number;
-  readonly timestampMs: number;
-}
-
-interface PartitionOffsets {
-  readonly startOffset: number;
-  readonly endOffset: number;
-}
+type DescribedPartition = PartitionMetadata & {
+  readonly startOffset?: number | null;
+  readonly endOffset?: number | null;
+  /** Of the leader's copy; null: not known. */
+  readonly sizeInBytes: number | null;
+  readonly futureRecord?: FutureRecord;
+};
 
 /** A topic as `topic describe` shows it. Its JSON is this. */
 export interface DescribedTopic {
   readonly name: string;
   readonly topicId: string;
-  readonly partitions: readonly (PartitionMetadata & Partial<PartitionOffsets> & { readonly futureRecord?: FutureRecord })[];
+  readonly partitions: readonly DescribedPartition[];
   readonly configs?: readonly ShownConfig[];
+}
+
+/** No names: all topics. */
+export async function describeTopics(
+  admin: Admin,
+  names: readonly string[],
+  options: DescribeOptions,
+  { output, json }: Shown,
+): Promise<void> {
+  const results = names.length === 0 ? await everyTopic(admin, options) : await admin.describeTopics(names);
+  const found = results.filter((result) => result.error === null);
+  const shown = options.underReplicated ? found.map(onlyInTrouble).filter(({ partitions }) => partitions.length > 0) : found;
+  const wanted = new Set<FigureName>(options.offsets ? ["sizes", "positions"] : ["sizes"]);
+  const nowMs = Date.now();
+  const [figures, futureRecords] = await Promise.all([figuresOf(admin, shown, wanted, nowMs), futureRecordsOf(admin, shown, nowMs)]);
+  const described: DescribedTopic[] = [];
+  for (const topic of shown) described.push(await describeTopic(admin, topic, { figures, futureRecords }, options));
+  if (json) await output.json(described);
+  else await output.write(described.map((topic) => topicAsText(topic, options, output.look)).join("\n"));
+  // a program would take it for a topic
+  if (!json && output.look.isTerminal && shown.length < found.length && shown.length === 0)
+    await output.line("every partition has a leader and all its copies in sync");
+  failForErrors(results);
+}
+
+async function everyTopic(admin: Admin, { internal }: DescribeOptions) {
+  const topics = await admin.listTopics();
+  return topics.filter(({ isInternal }) => internal || !isInternal).map((topic) => ({ ...topic, error: null }));
+}
+
+function onlyInTrouble<T extends TopicDescription>(topic: T): T {
+  return { ...topic, partitions: topic.partitions.filter((each) => isOffline(each) || isUnderReplicated(each)) };
+}
+
+export interface MoreOfTopics {
+  readonly figures: Figures;
+  readonly futureRecords: FutureRecords;
 }
 
 export async function describeTopic(
   admin: Admin,
   topic: TopicDescription,
-  futureRecords: FutureRecords,
-  options: DescribeOptions,
+  { figures, futureRecords }: MoreOfTopics,
+  { configs, offsets }: DescribeOptions,
 ): Promise<DescribedTopic> {
   const { name, topicId } = topic;
-  const offsets = options.offsets ? await offsetsOf(admin, topic) : null;
   const partitions = topic.partitions.map((partition) => {
-    const futureRecord = futureRecords.get(partitionKey(name, partition.partition));
-    return { ...partition, ...offsets?.get(partition.partition), ...(futureRecord === undefined ? {} : { futureRecord }) };
+    const key = partitionKey(name, partition.partition);
+    const { startOffset = null, endOffset = null, sizeInBytes = null } = figures.get(key) ?? {};
+    const futureRecord = futureRecords.get(key);
+    return {
+      ...partition,
+      ...(offsets && !isOffline(partition) ? { startOffset, endOffset } : {}),
+      sizeInBytes,
+      ...(futureRecord === undefined ? {} : { futureRecord }),
+    };
   });
-  return { name, topicId, partitions, ...(options.configs ? { configs: await describedConfigs(admin, { topic: name }) } : {}) };
+  return { name, topicId, partitions, ...(configs ? { configs: await describedConfigs(admin, { topic: name }) } : {}) };
 }
 
-export type FutureRecords = ReadonlyMap<string, FutureRecord>;
-
-/** Clocks usually differ by less. */
-const aheadMaxMs = 60_000;
-/** A description is also for clusters in trouble: one whose leaders do not answer is described without this. */
-const futureRecordsMaxMs = 2_000;
-
-/** Records of these topics with timestamps in the future, by partition. Without those whose leaders did not answer in time. */
-export async function futureRecordsOf(
-  admin: Pick<Admin, "listOffsets">,
-  topics: readonly TopicDescription[],
-  nowMs: number,
-): Promise<FutureRecords> {
-  const led = topics.flatMap(({ name, partitions }) =>
-    partitions.filter((partition) => !isOffline(partition)).map(({ partition }) => ({ topic: name, partition })),
-  );
-  const newest = admin.listOffsets(led.map((each) => ({ ...each, spec: "max-timestamp" }))).catch(() => []);
-  const tooLate = setTimeout(futureRecordsMaxMs, [], { ref: false });
-  const found = await Promise.race([newest, tooLate]);
-  const future = found.filter(({ timestampMs }) => timestampMs > nowMs + aheadMaxMs);
-  return new Map(future.map(({ topic, partition, offset, timestampMs }) => [partitionKey(topic, partition), { offset, timestampMs }]));
-}
-
-/** Partitions without a leader cannot be queried: they are left out. */
-async function offsetsOf(admin: Admin, { name, partitions }: TopicDescription): Promise<Map<number, PartitionOffsets>> {
-  const led = partitions.filter((partition) => !isOffline(partition)).map(({ partition }) => ({ topic: name, partition }));
-  const [starts, ends] = await Promise.all([
-    admin.listOffsets(led.map((each) => ({ ...each, spec: "earliest" }))),
-    admin.listOffsets(led.map((each) => ({ ...each, spec: "latest" }))),
-  ]);
-  return new Map(led.map(({ partition }, i) => [partition, { startOffset: starts[i]?.offset ?? -1, endOffset: ends[i]?.offset ?? -1 }]));
-}
-
-export function topicAsText({ name, topicId, partitions, configs }: DescribedTopic, { offsets }: DescribeOptions): string {
+export function topicAsText(
+  { name, topicId, partitions, configs }: DescribedTopic,
+  options: DescribeOptions,
+  look: Look = plainLook,
+): string {
+  const { offsets, underReplicated } = options;
   const copies = Math.max(0, ...partitions.map(({ replicas }) => replicas.length));
-  const summary = `${printable(name)}  id ${topicId}  ${formatCount(partitions.length, "partition")}  ${formatCount(copies, "copy", "copies")}\n`;
-  const head = ["partition", "leader", "epoch", "replicas", "isr", "offline", ...(offsets ? ["start", "end"] : [])];
+  const count = formatCount(partitions.length, "partition");
+  const summary = [
+    printable(name),
+    `id ${topicId}`,
+    underReplicated ? `${count} under-replicated` : count,
+    formatCount(copies, "copy", "copies"),
+  ];
+  const head = ["partition", "leader", "epoch", "replicas", "isr", "offline", ...(offsets ? ["start", "end"] : []), "size"];
   const rows = partitions.map((partition): Cell[] => [
     partition.partition,
-    isOffline(partition) ? "none" : String(partition.leader),
+    isOffline(partition) ? { text: "none", tone: "bad" } : String(partition.leader),
     partition.leaderEpoch,
     ids(partition.replicas),
-    ids(partition.isr),
-    ids(partition.offlineReplicas),
-    ...(offsets ? [String(partition.startOffset ?? "-"), String(partition.endOffset ?? "-")] : []),
+    isUnderReplicated(partition) ? { text: ids(partition.isr), tone: "warning" } : ids(partition.isr),
+    partition.offlineReplicas.length > 0 ? { text: ids(partition.offlineReplicas), tone: "bad" } : "-",
+    ...(offsets ? [offsetCell(partition.startOffset), offsetCell(partition.endOffset)] : []),
+    partition.sizeInBytes === null ? { text: "-", isQuantity: true } : quantity(partition.sizeInBytes, formatBytes, look),
   ]);
-  const settings = configs === undefined ? "" : table(configHead, configs.map(configRow));
+  const settings = configs === undefined ? "" : table(configHead, configs.map(configRow), look);
   const future = partitions.flatMap(({ partition, futureRecord }) =>
     futureRecord === undefined ? [] : [futureLine(partition, futureRecord)],
   );
-  return summary + table(head, rows) + reasonsAsText(partitions) + future.join("") + settings;
+  return `${summary.join("  ")}\n${table(head, rows, look)}${reasonsAsText(partitions)}${future.join("")}${settings}`;
+}
+
+function offsetCell(offset: number | null | undefined): ShownCell {
+  return { text: offset === null || offset === undefined ? "-" : String(offset), isQuantity: true };
 }
 
 /** Why replicas are offline although their brokers live: each reason once, with its replicas. */
@@ -104,16 +135,6 @@ function reasonsAsText(partitions: readonly PartitionMetadata[]): string {
   const reasons = partitions.flatMap(({ partition, offlineReasons }) => (offlineReasons ?? []).map((each) => ({ ...each, partition })));
   const groups = Map.groupBy(reasons, ({ brokerId, reason }) => `broker ${brokerId}: ${reason}`);
   return [...groups].map(([text, some]) => `offline ${some.map(({ partition }) => partition).join(",")} on ${text}\n`).join("");
-}
-
-function futureLine(partition: number, { offset, timestampMs }: FutureRecord): string {
-  const time = timeOf(timestampMs);
-  return `partition ${partition}: the record at offset ${offset} is of ${time}, which is to come: retention.ms keeps it, and all that come after it, until then\n`;
-}
-
-/** Dates end in the year 275760. */
-function timeOf(timestampMs: number): string {
-  return timestampMs <= 8.64e15 ? new Date(timestampMs).toISOString() : `${timestampMs} ms`;
 }
 
 function ids(brokers: readonly number[]): string {

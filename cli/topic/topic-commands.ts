@@ -3,10 +3,8 @@ import type { Admin, NewTopic } from "../../client/index.ts";
 import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { printable } from "../output/terminal-text.ts";
 import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
-import { type DescribeOptions, describeTopic, futureRecordsOf, topicAsText } from "./show-topics.ts";
 
 export interface Shown {
   readonly output: Output;
@@ -38,37 +36,6 @@ async function untilKnown(admin: Admin, name: string): Promise<void> {
     if (described?.error === null && described.partitions.every(({ leader }) => leader >= 0)) return;
     await sleep(50);
   }
-}
-
-export async function listTopics(admin: Admin, { output, json }: Shown): Promise<void> {
-  const topics = await admin.listTopics();
-  if (!json) return output.write(topics.map(({ name }) => `${printable(name)}\n`).join(""));
-  await output.json(
-    topics.map(({ name, topicId, partitions }) => ({
-      name,
-      topicId,
-      partitions: partitions.length,
-      replicationFactor: Math.max(0, ...partitions.map(({ replicas }) => replicas.length)),
-    })),
-  );
-}
-
-/** No names: all topics. */
-export async function describeTopics(
-  admin: Admin,
-  names: readonly string[],
-  options: DescribeOptions,
-  { output, json }: Shown,
-): Promise<void> {
-  const results =
-    names.length === 0 ? (await admin.listTopics()).map((topic) => ({ ...topic, error: null })) : await admin.describeTopics(names);
-  const found = results.filter((result) => result.error === null);
-  const futureRecords = await futureRecordsOf(admin, found, Date.now());
-  const described = [];
-  for (const topic of found) described.push(await describeTopic(admin, topic, futureRecords, options));
-  if (json) await output.json(described);
-  else await output.write(described.map((topic) => topicAsText(topic, options)).join("\n"));
-  failForErrors(results);
 }
 
 export interface TopicChanges extends SettingChanges {

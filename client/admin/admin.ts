@@ -263,9 +263,15 @@ export class Admin implements AsyncDisposable {
     return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#deadlineMs());
   }
 
-  /** The brokers' log directories with the replicas in them, sorted by broker id; null: of all live brokers. */
-  describeLogDirs(brokers: readonly BrokerId[] | null = null): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
-    return describeLogDirectories(this.#cluster, brokers, this.#deadlineMs());
+  /**
+   * The brokers' log directories with the replicas in them, sorted by broker id; null: of all live brokers. `only`: replicas of these
+   * partitions.
+   */
+  describeLogDirs(
+    brokers: readonly BrokerId[] | null = null,
+    only: readonly TopicPartition[] | null = null,
+  ): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
+    return describeLogDirectories(this.#cluster, { brokers, only }, this.#deadlineMs());
   }
 
   /** Moves replicas to other directories of the brokers that have them, while they continue to serve. */

@@ -33,17 +33,24 @@ export interface ReplicaMove extends TopicPartition {
   readonly directory: string;
 }
 
-/** Each broker answers, or fails, on its own. `brokers` null: all live brokers. */
+/** Each broker answers, or fails, on its own. `brokers` null: all live brokers. `only`: replicas of these partitions; null: all. */
 export async function describeLogDirectories(
   cluster: Cluster,
-  brokers: readonly BrokerId[] | null,
+  { brokers, only }: { readonly brokers: readonly BrokerId[] | null; readonly only: readonly TopicPartition[] | null },
   deadlineMs: number,
 ): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
   await cluster.retrying(deadlineMs, () => cluster.metadata.refresh());
+  const topics =
+    only === null
+      ? null
+      : [...Map.groupBy(only, ({ topic }) => topic)].map(([topic, some]) => ({
+          topic,
+          partitions: some.map(({ partition }) => partition),
+        }));
   const alive = [...cluster.metadata.snapshot.brokers.keys()].sort((a, b) => a - b);
   const describe = (broker: BrokerId) =>
     asked(cluster, broker, deadlineMs, { broker }, async (connection) => {
-      const { errorCode, results } = await connection.request(apis.describeLogDirs, () => ({ topics: null }));
+      const { errorCode, results } = await connection.request(apis.describeLogDirs, () => ({ topics }));
       if (errorCode !== "NONE") throw new KafkaProtocolError(errorCode, `log directories of broker ${broker}`);
       const directories = results.map((result): LogDirectoryDescription => {
         const { logDir, totalBytes, usableBytes, topics } = result;

@@ -33,7 +33,10 @@ export async function askLeaders<Q extends TopicPartition, A>(
   };
   const attempt = async () => {
     await cluster.reach(deadlineMs);
-    for (const topic of new Set(queries.map((query) => query.topic))) await cluster.metadata.awaitTopic(topic, deadlineMs, cluster.signal);
+    const topics = new Set(queries.map(({ topic }) => topic));
+    // all are in use before the first is waited for, so that one request asks for them all
+    for (const topic of topics) cluster.metadata.topic(topic);
+    for (const topic of topics) await cluster.metadata.awaitTopic(topic, deadlineMs, cluster.signal);
     const open = queries.map((query, index) => ({ query, index })).filter(({ index }) => isOpen(index));
     const outcomes = await Promise.allSettled(
       groupByRequest(cluster, open).map(async ({ leader, members }) => {

@@ -44,7 +44,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "client/admin": ["client/group", "client/fetch", "client/metadata", "client/network", "client/base", "protocol"],
   client: ["protocol"],
   "cli/output": ["client/base", "protocol/base"],
-  "cli/session": ["cli/output", "client"],
+  "cli/session": ["cli/output", "client", "protocol/base"],
   "cli/profile": ["cli/session", "cli/output", "client", "protocol/base"],
   "cli/config": ["cli/output", "client"],
   "cli/topic": ["cli/config", "cli/session", "cli/output", "client", "protocol/base"],

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { describeTopic, futureRecordsOf, topicAsText } from "../../../cli/topic/show-topics.ts";
+import { futureRecordsOf } from "../../../cli/topic/future-records.ts";
+import { describeTopic, topicAsText } from "../../../cli/topic/show-topics.ts";
 import type { Admin, OffsetRequest, TopicDescription } from "../../../client/index.ts";
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -29,12 +30,13 @@ function admin(newestMs: (partition: number) => number): Admin {
   return { listOffsets } as unknown as Admin;
 }
 
-const options = { configs: false, offsets: false };
+const options = { configs: false, offsets: false, underReplicated: false, internal: false };
+const figures = new Map();
 
 test("a topic's description tells of records whose time is to come", async () => {
   const asked = admin((partition) => (partition === 1 ? Date.UTC(2031, 5, 6, 7, 8, 9) : nowMs + 1000));
-  const future = await futureRecordsOf(asked, [topic], nowMs);
-  const described = await describeTopic(asked, topic, future, options);
+  const futureRecords = await futureRecordsOf(asked, [topic], nowMs);
+  const described = await describeTopic(asked, topic, { figures, futureRecords }, options);
   expect(described.partitions.map(({ futureRecord }) => futureRecord)).toEqual([
     undefined,
     { offset: 17, timestampMs: Date.UTC(2031, 5, 6, 7, 8, 9) },
@@ -47,7 +49,8 @@ test("a topic's description tells of records whose time is to come", async () =>
 
 test("a time beyond all dates is shown as it is", async () => {
   const asked = admin(() => Number.MAX_SAFE_INTEGER);
-  const described = await describeTopic(asked, topic, await futureRecordsOf(asked, [topic], nowMs), options);
+  const futureRecords = await futureRecordsOf(asked, [topic], nowMs);
+  const described = await describeTopic(asked, topic, { figures, futureRecords }, options);
   expect(topicAsText(described, options)).toContain("is of 9007199254740991 ms, which is to come");
 });
 
