@@ -19,6 +19,7 @@ const debianNeeds = {
     present: () => onPath("iptables") && onPath("ip"),
     what: "iptables and ip, with which the chaos tests cut networks of their own",
   },
+  tmux: { packages: ["tmux"], present: () => onPath("tmux"), what: "tmux, a terminal for the tests of what the command looks like" },
   nginx: {
     packages: ["nginx-light"],
     present: () => onPath("nginx"),

@@ -1,5 +1,6 @@
 import type { Admin, BrokerMetadata } from "../../client/index.ts";
 import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
+import { changesAsText, changingSettings } from "../config/changed-settings.ts";
 import { configHead, configRow, describedConfigs, type ShownConfig } from "../config/show-configs.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Look } from "../output/look.ts";
@@ -37,7 +38,7 @@ export function brokerConfigsAsText(described: readonly BrokerConfigs[], look: L
   const rows = described.flatMap(({ broker, configs }) =>
     configs.map((config) => [broker === null ? "all" : String(broker), ...configRow(config)]),
   );
-  return table(["broker", ...configHead], rows, look);
+  return table(["broker", ...configHead], rows, look, { lastMayGoBelow: true });
 }
 
 /** `broker` null: all brokers. */
@@ -50,9 +51,12 @@ export async function alterCluster(
   const configs = configChanges(changes);
   if (configs.length === 0) throw new UsageError("nothing to alter: give --config or --delete-config");
   if (broker !== null) demandLiving(broker, (await admin.describeCluster()).brokers);
-  failForErrors(await admin.incrementalAlterConfigs([{ resource: { broker }, changes: configs }]));
-  if (json) await output.json({ broker, ...changes });
-  else await output.line(broker === null ? "altered all brokers" : `altered broker ${broker}`);
+  const changed = await changingSettings(admin, { broker }, changes, async () =>
+    failForErrors(await admin.incrementalAlterConfigs([{ resource: { broker }, changes: configs }])),
+  );
+  if (json) return output.json({ broker, ...changes, changed });
+  await output.line(broker === null ? "altered all brokers" : `altered broker ${broker}`);
+  await output.write(changesAsText(changed, output.look));
 }
 
 function demandLiving(broker: number, brokers: readonly BrokerMetadata[]): void {

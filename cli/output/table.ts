@@ -31,12 +31,22 @@ interface Column {
   readonly toTheRight: boolean;
 }
 
+export interface TableOptions {
+  /** The last column goes under its row where it has no room beside it. */
+  readonly lastMayGoBelow?: boolean;
+}
+
 /**
  * Columns without lines, numbers right-aligned: for human readers, and for `awk`, too. On a terminal it is as wide as that at most: texts
  * are cut, with a mark, and where that is not enough each row becomes a few lines. Elsewhere nothing is cut. Cells may come from anywhere:
  * control sequences are shown, not executed. Ends with a line feed.
  */
-export function table(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look = plainLook): string {
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  look: Look = plainLook,
+  { lastMayGoBelow = false }: TableOptions = {},
+): string {
   const toTheRight = head.map((_, column) => rows.length > 0 && rows.every((row) => isQuantity(row[column])));
   const lines: Line[] = [
     { cells: head.map((text) => ({ text, tone: "head" })) },
@@ -52,11 +62,31 @@ export function table(head: readonly string[], rows: readonly (readonly Cell[])[
       ),
       look,
     );
+  if (lastMayGoBelow && wanted.reduce((sum, width) => sum + width + gap.length, -gap.length) > look.columns) return below(head, rows, look);
   const least = wanted.map((width, column) =>
     toTheRight[column] ? width : Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))),
   );
   const widths = fitted(wanted, least, look.columns - gap.length * (head.length - 1));
   return widths === null ? stacked(head, lines.slice(1), look) : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
+}
+
+function below(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look): string {
+  const last = head.length - 1;
+  const beside = table(
+    head.slice(0, last),
+    rows.map((row) => row.slice(0, last)),
+    look,
+  )
+    .trimEnd()
+    .split("\n");
+  if (beside.length !== rows.length + 1) return table(head, rows, look); // too narrow even so
+  const notes = rows.map((row) => shown(row[last] ?? "").text);
+  return beside
+    .map(
+      (line, at) =>
+        `${line}\n${at === 0 || notes[at - 1] === "" ? "" : `${gap}${paint(head[last] ?? "", "head", look)} ${notes[at - 1]}\n`}`,
+    )
+    .join("");
 }
 
 function isQuantity(cell: Cell | undefined): boolean {

@@ -119,7 +119,7 @@ export function topicAsText(
     ...(offsets ? [offsetCell(partition.startOffset), offsetCell(partition.endOffset)] : []),
     partition.sizeInBytes === null ? { text: "-", isQuantity: true } : quantity(partition.sizeInBytes, formatBytes, look),
   ]);
-  const settings = configs === undefined ? "" : table(configHead, configs.map(configRow), look);
+  const settings = configs === undefined ? "" : table(configHead, configs.map(configRow), look, { lastMayGoBelow: true });
   const future = partitions.flatMap(({ partition, futureRecord }) =>
     futureRecord === undefined ? [] : [futureLine(partition, futureRecord)],
   );

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin, NewTopic } from "../../client/index.ts";
 import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
+import { type ChangedSetting, changesAsText, changingSettings } from "../config/changed-settings.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { formatCount } from "../output/units.ts";
@@ -46,10 +47,23 @@ export async function alterTopic(admin: Admin, topic: string, changes: TopicChan
   const configs = configChanges(changes);
   if (changes.partitions === null && configs.length === 0)
     throw new UsageError("nothing to alter: give --partitions, --config or --delete-config");
-  if (configs.length > 0) failForErrors(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: configs }]));
-  if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
-  if (json) await output.json({ name: topic, ...changes });
-  else await output.line(`altered ${topic}`);
+  const before = await partitionsToChange(admin, topic, changes);
+  const settings = await changingSettings(admin, { topic }, changes, async () => {
+    if (configs.length > 0) failForErrors(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: configs }]));
+    if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
+  });
+  const changed = [...before, ...settings];
+  if (json) return output.json({ name: topic, ...changes, changed });
+  await output.line(`altered ${topic}`);
+  await output.write(changesAsText(changed, output.look));
+}
+
+async function partitionsToChange(admin: Admin, topic: string, { partitions }: TopicChanges): Promise<ChangedSetting[]> {
+  if (partitions === null) return [];
+  const [described] = await admin.describeTopics([topic]);
+  return [
+    { name: "partitions", was: described?.partitions === undefined ? null : String(described.partitions.length), is: String(partitions) },
+  ];
 }
 
 export async function deleteTopics(admin: Admin, names: readonly string[], ifExists: boolean, { output, json }: Shown): Promise<void> {

@@ -52,9 +52,11 @@ test("a topic is made, listed, described, altered and deleted", async () => {
   ]);
   expect(life.configs).toContainEqual(expect.objectContaining({ name: "retention.ms", value: "1000000", source: "topic" }));
   expect(await text("topic describe life --offsets")).toMatch(
-    /^life {2}id \S{22} {2}2 partitions {2}3 copies\npartition {2}leader {2}epoch {2}replicas {2}isr +offline {2}start {2}end\n +0 {2}[123] +0 {2}/,
+    /^life {2}id \S{22} {2}2 partitions {2}3 copies\npartition {2}leader {2}epoch {2}replicas {2}isr +offline {2}start {2}end {2}size\n +0 {2}[123] +0 {2}/,
   );
-  await text("topic alter life --partitions 5 --delete-config retention.ms");
+  expect(await text("topic alter life --partitions 5 --delete-config retention.ms")).toBe(
+    "altered life\nsetting       was      is\npartitions    2        5\nretention.ms  1000000  604800000\n",
+  );
   await waitUntil("five partitions", async () => (await json("topic describe life"))[0].partitions.length === 5);
   expect(await text("topic create life --if-not-exists")).toBe("topic life exists already\n");
   expect(await text("topic delete life")).toBe("deleted life\n");
@@ -68,6 +70,39 @@ test("replicas go where they are told", async () => {
     [3, 1],
     [2, 3],
   ]);
+});
+
+test("topics are listed with what is in them: names where a program reads, and hidden are those that the cluster keeps for itself", async () => {
+  await text("topic create counted --partitions 2 --replication-factor 3");
+  await text("produce counted", `${numbered(0, 120).join("\n")}\n`);
+  const named = (topics: { name: string }[]) => topics.find(({ name }) => name === "counted");
+  expect(named(await json("topic list"))).toMatchObject({
+    ...{ partitions: 2, replicationFactor: 3, underReplicated: 0, offline: 0 },
+    ...{ records: 120, recordsPerSecond: 2, sizeInBytes: expect.any(Number) },
+  });
+  await text("consume counted --group counters --from beginning --max 20");
+  expect((await text("topic list")).split("\n")).not.toContain("__consumer_offsets");
+  expect((await text("topic list --internal")).split("\n")).toContain("__consumer_offsets");
+  const [described] = await json("topic describe counted");
+  const sizes = described.partitions.map(({ sizeInBytes }: { sizeInBytes: number }) => sizeInBytes);
+  const bytes = await Promise.all([0, 1].map(async (partition) => (await cluster.logBytes(1, "counted", partition))?.length));
+  expect(sizes).toEqual(bytes);
+  expect((await text("topic list --long")).split("\n").find((line) => line.startsWith("counted"))).toMatch(
+    new RegExp(`^counted +2 +3 +120 +${sizes[0] + sizes[1]} +[0-9.]+ +ok$`),
+  );
+  expect(await json("group list")).toContainEqual(expect.objectContaining({ group: "counters", state: "Empty", members: 0, lag: 100 }));
+  expect(await text("topic describe counted --under-replicated")).toBe("");
+  expect(await json("topic describe --under-replicated")).toEqual([]);
+});
+
+test("watching shows the same again, one after the other where a program reads, until it is stopped", async () => {
+  const args = ["cluster", "describe", "--watch", "0.2", "--json", "--bootstrap", cluster.bootstrap.join(",")];
+  const watching = new OttlaCommand(args);
+  await waitUntil("three looks", () => watching.printed.split("\n").length > 3);
+  watching.signal("SIGINT");
+  const { code, stdout, stderr } = await within("the end after SIGINT", watching.result);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  for (const line of stdout.trimEnd().split("\n")) expect(JSON.parse(line)).toMatchObject({ offline: 0 });
 });
 
 test("what fails says so in one line, with 1 for a failure and 2 for wrong use", async () => {

@@ -35,8 +35,8 @@ test.each([["classic"], ["consumer"]])(
     expect(await lines(`${consume} --until-end`)).toEqual([]);
 
     const listed = await json("group list");
-    expect(listed).toContainEqual({ group, type: protocol, state: "Empty", protocolType: "consumer" });
-    expect((await lines("group list")).some((line) => line.split(/ +/).join(" ") === `${group} ${protocol} Empty`)).toBe(true);
+    expect(listed).toContainEqual({ group, type: protocol, state: "Empty", protocolType: "consumer", members: 0, lag: 0 });
+    expect((await lines("group list")).some((line) => line.split(/ +/).join(" ") === `${group} ${protocol} Empty 0 0`)).toBe(true);
 
     const [empty] = await json(`group describe ${group}`);
     const nobody = { topic, member: null, host: null, clientId: null };

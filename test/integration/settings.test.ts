@@ -149,7 +149,9 @@ describe("what is produced", () => {
 describe("the command", () => {
   test("shows and changes settings of topics and brokers, with where they come from", async () => {
     expect((await run(`topic alter ${topic} --config retention.ms=77 --config segment.ms=5000`)).code).toBe(0);
-    expect((await run("cluster alter --config log.retention.ms=88")).stdout).toBe("altered all brokers\n");
+    expect((await run("cluster alter --config log.retention.ms=88")).stdout).toBe(
+      "altered all brokers\nsetting           was        is\nlog.retention.ms  (not set)  88\n",
+    );
     const [described] = JSON.parse((await run(`topic describe ${topic} --configs --json`)).stdout);
     expect(described.configs.find(({ name }: { name: string }) => name === "retention.ms")).toEqual({
       name: "retention.ms",
@@ -168,13 +170,18 @@ describe("the command", () => {
     expect(ofCluster).toMatch(/^all +log\.retention\.ms +88 +dynamic-default/m);
     const id = cluster.ids[0];
     expect(ofCluster).toMatch(new RegExp(`^${id} +broker\\.id +${id} +static-broker`, "m"));
-    expect((await run(`cluster alter --broker ${id} --config log.retention.ms=99`)).stdout).toBe(`altered broker ${id}\n`);
+    expect((await run(`cluster alter --broker ${id} --config log.retention.ms=99`)).stdout).toBe(
+      `altered broker ${id}\nsetting           was  is\nlog.retention.ms  88   99\n`,
+    );
     const [ofBroker] = JSON.parse((await run(`cluster describe --broker ${id} --json`)).stdout).configs;
     expect(ofBroker.configs.find(({ name }: { name: string }) => name === "log.retention.ms")).toMatchObject({
       value: "99",
       source: "dynamic-broker",
     });
-    expect((await run(`cluster alter --broker ${id} --delete-config log.retention.ms`)).code).toBe(0);
+    const back = JSON.parse((await run(`cluster alter --broker ${id} --delete-config log.retention.ms --json`)).stdout);
+    expect(back.changed).toEqual([{ name: "log.retention.ms", was: "99", is: "88" }]);
+    const grown = JSON.parse((await run(`topic alter ${topic} --delete-config segment.ms --json`)).stdout);
+    expect(grown.changed).toEqual([{ name: "segment.ms", was: "5000", is: "604800000" }]);
     expect((await run("cluster alter --delete-config log.retention.ms")).code).toBe(0);
   });
 

@@ -55,6 +55,22 @@ test("where columns have no room each row becomes lines", () => {
   expect(lines[2]).toBe("position   1234567");
 });
 
+test("a last column that may goes under its row, whole, where it has no room beside it", () => {
+  const rows = [
+    ["min.insync.replicas", "2", "static-broker", "min.insync.replicas=1 (default)"],
+    ["preallocate", "false", "default", ""],
+  ];
+  const drawn = (columns: number) => table(["setting", "value", "from", "without it"], rows, terminal(columns), { lastMayGoBelow: true });
+  expect(linesOf(drawn(60))).toEqual([
+    "setting              value  from",
+    "min.insync.replicas  2      static-broker",
+    "  without it min.insync.replicas=1 (default)",
+    "preallocate          false  default",
+  ]);
+  expect(linesOf(drawn(80))[1]).toBe("min.insync.replicas  2      static-broker  min.insync.replicas=1 (default)");
+  expect(linesOf(drawn(12))).toContain("without it  min.insync.replicas=1 (default)");
+});
+
 test("colour adds nothing but colour", () => {
   const rows: Cell[][] = [[{ text: "none", tone: "bad" }, { text: "1.5 KiB", isQuantity: true }, "last"]];
   const coloured = table(["leader", "size", "x"], rows, terminal(80, true));
