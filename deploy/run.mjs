@@ -4,7 +4,7 @@ import { runNodeInOurPlace } from "./run-child.mjs";
 import { orExit, root, setUp } from "./set-up.mjs";
 
 await orExit(async () => {
-  const { node } = setUp({ debian: ["java", "zookeeper"] });
+  const { node } = await setUp({ debian: ["java", "zookeeper"] });
   const [program, ...args] = process.argv.slice(2);
   process.exitCode = await runNodeInOurPlace(node, [join(root, program), ...args]);
 });

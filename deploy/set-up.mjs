@@ -1,10 +1,11 @@
 // Puts in place what a fresh clone lacks. Plain JavaScript: it runs on whatever Node the machine has (20 or newer), before anything is
 // installed.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Steps } from "./steps.mjs";
 
 export const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
 const nodeMajorMin = 24;
@@ -36,14 +37,19 @@ const debianNeeds = {
 export class SetUpFailed extends Error {}
 
 /** Installs what is missing. `debian`: names from `debianNeeds`; those in `optional` are tried and, failing that, reported only. */
-export function setUp({ debian, optional = [] }) {
+export async function setUp({ debian, optional = [] }) {
   const missing = missingDebian(debian, optional);
   // what cannot be installed here is reported first, not after minutes of installing the rest
   const prefix = missing.length === 0 ? null : rootPrefix();
   if (prefix === null) reportMissing(missing, debian);
-  installDependencies();
+  const wanted = dependenciesWanted();
+  const steps = new Steps((wanted === null ? 0 : 1) + (prefix === null ? 0 : 1));
+  if (wanted !== null) await steps.run("installing the npm dependencies (once)", () => installDependencies(wanted));
   const node = pinnedNode();
-  if (prefix !== null) installDebianPackages(missing, debian, prefix);
+  if (prefix !== null) {
+    const packages = missing.flatMap((name) => debianNeeds[name].packages);
+    await steps.run(`installing Debian's ${packages.join(", ")} (once)`, () => installDebianPackages(missing, debian, prefix));
+  }
   keepCompiled();
   return { node };
 }
@@ -82,23 +88,34 @@ function onPath(command) {
   });
 }
 
-/** `npm ci`, unless this very lock file was installed before. */
-function installDependencies() {
-  const stamp = join(root, "node_modules", ".ottla-installed");
+const installedStamp = join(root, "node_modules", ".ottla-installed");
+
+/** A sign for this very lock file; null: what it says is installed. */
+function dependenciesWanted() {
   const wanted = createHash("sha256")
     .update(readFileSync(join(root, "package-lock.json")))
     .update(`${process.platform}-${process.arch}`)
     .digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  say("installing the npm dependencies (once)");
-  const npm = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
-    cwd: root,
-    stdio: ["ignore", "ignore", "pipe"],
-    encoding: "utf8",
+  return existsSync(installedStamp) && readFileSync(installedStamp, "utf8") === wanted ? null : wanted;
+}
+
+async function installDependencies(wanted) {
+  const npm = await run("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root });
+  if (npm.error !== null) throw new SetUpFailed(`npm could not be run (${npm.error.message}): install npm, then try again`);
+  if (npm.status !== 0) throw new SetUpFailed(`\`npm ci\` failed:\n${npm.complaint}`);
+  writeFileSync(installedStamp, wanted);
+}
+
+/** A program to its end, with what it complained about. */
+function run(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ["ignore", "ignore", "pipe"] });
+    const complaints = [];
+    child.stderr.on("data", (chunk) => complaints.push(chunk));
+    const end = (status, error) => resolve({ status, error, complaint: Buffer.concat(complaints).toString().trim() });
+    child.once("error", (error) => end(null, error));
+    child.once("close", (status) => end(status, null));
   });
-  if (npm.error !== undefined) throw new SetUpFailed(`npm could not be run (${npm.error.message}): install npm, then try again`);
-  if (npm.status !== 0) throw new SetUpFailed(`\`npm ci\` failed:\n${npm.stderr.trim()}`);
-  writeFileSync(stamp, wanted);
 }
 
 /** The Node that everything runs on: the pinned one from the `node` package, or this one where it is new enough. */
@@ -132,25 +149,20 @@ function reportMissing(missing, required) {
   say(`left out: ${reason} (as root: ${how})`);
 }
 
-function installDebianPackages(missing, names, prefix) {
+async function installDebianPackages(missing, names, prefix) {
   const required = missing.filter((name) => names.includes(name));
   const packages = missing.flatMap((name) => debianNeeds[name].packages);
-  say(`installing Debian's ${packages.join(", ")} (once)`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const apt = (...args) =>
-    spawnSync(prefix[0] ?? "apt-get", [...prefix.slice(1), ...(prefix.length > 0 ? ["apt-get"] : []), ...args], {
-      env,
-      stdio: ["ignore", "ignore", "pipe"],
-      encoding: "utf8",
-    });
+  const [command, ...before] = [...prefix, "apt-get"];
+  const apt = (...args) => run(command, [...before, ...args], { env });
   const install = () => apt("install", "-y", "--no-install-recommends", ...packages);
-  let result = install();
+  let result = await install();
   if (result.status !== 0) {
-    apt("update");
-    result = install();
+    await apt("update");
+    result = await install();
   }
   const still = required.filter((name) => !debianNeeds[name].present());
-  if (still.length > 0) throw new SetUpFailed(`\`${aptCommand(missing)}\` failed:\n${result.stderr.trim()}`);
+  if (still.length > 0) throw new SetUpFailed(`\`${aptCommand(missing)}\` failed:\n${result.complaint}`);
 }
 
 /** How to become root without a question: not at all, by sudo, or (null) not possible, or no apt-get here. */

@@ -7,7 +7,7 @@ import { runInOurPlace } from "./run-child.mjs";
 import { orExit, root, setUp } from "./set-up.mjs";
 
 await orExit(async () => {
-  const { node } = setUp({ debian: [], optional: ["docker"] });
+  const { node } = await setUp({ debian: [], optional: ["docker"] });
   const daemon = await findOrStartDaemon();
   const images = daemon.reason === null ? provideImages(root) : { reason: daemon.reason, linksReason: daemon.reason, standIns: false };
   const reports = join(root, "dist", "test-report");

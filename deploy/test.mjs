@@ -5,7 +5,7 @@ import { runInOurPlace } from "./run-child.mjs";
 import { orExit, root, setUp } from "./set-up.mjs";
 
 await orExit(async () => {
-  const { node } = setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "iptables", "tmux"] });
+  const { node } = await setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "iptables", "tmux"] });
   const given = process.argv.slice(2);
   const reports = join(root, "dist", "test-report");
   mkdirSync(reports, { recursive: true });
