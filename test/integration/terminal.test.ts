@@ -97,7 +97,7 @@ describe.skipIf(missing !== null)("on a terminal", () => {
     }
     // its id and host are longer than there is room for
     const [, , row] = (await narrow.shows(at("group describe billing"))).lines;
-    expect(row).toMatch(/^orders +0 +0 +0 +0 +0s +ottla\S*…\S+ +/);
+    expect(row).toMatch(/^orders +0 +\d+ +\d+ +0 +0s +ottla\S*…\S+ +/);
     const [, , wideRow] = (await wide.shows(at("group describe billing"))).lines;
     expect(wideRow).toMatch(/ottla-consume-[0-9a-f-]{36} +\/127\.0\.0\.1 +ottla-consume$/);
     member.signal("SIGTERM");
