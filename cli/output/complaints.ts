@@ -4,9 +4,25 @@ import { type Logger, silentLogger } from "../../protocol/base/logger.ts";
 import { explain } from "./command-failed.ts";
 import { printable } from "./terminal-text.ts";
 
+type Complain = (text: string) => void;
+
+const toStandardError: Complain = (text) => process.stderr.write(`ottla: ${printable(text)}\n`);
+/** The process has one standard error, whoever complains. */
+let heardBy: Complain = toStandardError;
+
 /** A line for people on standard error. */
 export function complain(text: string): void {
-  process.stderr.write(`ottla: ${printable(text)}\n`);
+  heardBy(text);
+}
+
+/** What is redrawn in place would be broken by lines in between: while `work` runs, complaints go to `listener`. */
+export async function withComplaintsTo<T>(listener: Complain, work: () => Promise<T>): Promise<T> {
+  heardBy = listener;
+  try {
+    return await work();
+  } finally {
+    heardBy = toStandardError;
+  }
 }
 
 const tellingLogger: Logger = {

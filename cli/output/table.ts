@@ -9,6 +9,8 @@ export interface ShownCell {
   readonly tone?: Tone;
   /** A quantity that is no plain number: its digits are under those of the others, and it is never cut. */
   readonly isQuantity?: boolean;
+  /** What the row is looked at for. */
+  readonly neverCut?: boolean;
 }
 
 /** For people with a unit or commas, for programs as the number that it is. */
@@ -64,7 +66,9 @@ export function table(
     );
   if (lastMayGoBelow && wanted.reduce((sum, width) => sum + width + gap.length, -gap.length) > look.columns) return below(head, rows, look);
   const least = wanted.map((width, column) =>
-    toTheRight[column] ? width : Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))),
+    toTheRight[column] || rows.some((row) => isNeverCut(row[column]))
+      ? width
+      : Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))),
   );
   const widths = fitted(wanted, least, look.columns - gap.length * (head.length - 1));
   return widths === null ? stacked(head, lines.slice(1), look) : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
@@ -91,6 +95,10 @@ function below(head: readonly string[], rows: readonly (readonly Cell[])[], look
 
 function isQuantity(cell: Cell | undefined): boolean {
   return typeof cell === "number" || (typeof cell === "object" && cell.isQuantity === true);
+}
+
+function isNeverCut(cell: Cell | undefined): boolean {
+  return typeof cell === "object" && cell.neverCut === true;
 }
 
 function shown(cell: Cell): { readonly text: string; readonly tone: Tone | null } {

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { ClientError } from "../../client/base/errors.ts";
 import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { CommandFailed, explain } from "../output/command-failed.ts";
-import { complain } from "../output/complaints.ts";
+import { complain, withComplaintsTo } from "../output/complaints.ts";
 import { paint } from "../output/look.ts";
 import { Output } from "../output/output.ts";
 import { RedrawnScreen } from "../output/redrawn-screen.ts";
@@ -19,10 +19,10 @@ export interface Watch {
   readonly stop: AbortSignal;
 }
 
-/** One look: what was written, and what failed. */
+/** One look: what was written, and what failed, as people are told. */
 interface Seen {
   readonly text: string;
-  readonly failure: Error | null;
+  readonly failure: string | null;
 }
 
 /**
@@ -30,30 +30,58 @@ interface Seen {
  * (texts with an empty line between them, JSON in lines). What fails at the first look ends it; later it is told, and tried again, as
  * clusters that are watched are often in trouble.
  */
-export async function watch(show: (output: Output) => Promise<void>, { bootstrap, ...options }: Watch): Promise<void> {
-  const { everyMs, json, output, clock, stop } = options;
-  const screen = output.look.isTerminal && !json ? new RedrawnScreen(output) : null;
-  const ended = AbortSignal.any([stop, output.closed]);
-  let last: string | null = null;
-  while (!ended.aborted) {
-    const { text, failure } = await take(show, output);
-    if (ended.aborted) break;
-    if (failure !== null && text === "" && last === null) throw failure;
-    const problem = failure === null ? null : explain(forPeople(failure, bootstrap));
-    if (screen !== null) {
-      last = text === "" && failure !== null ? last : text;
-      await screen.draw(`${last ?? ""}${problemLine(problem, output)}`, footer(everyMs, clock.nowMs()));
-    } else {
-      if (problem !== null) complain(`${problem}; trying again in ${everyMs / 1000} s`);
-      if (text !== "") await output.write(last === null || json ? text : `\n${text}`);
-      last = text;
-    }
-    await sleep(clock, everyMs, ended).catch(() => undefined);
-  }
-  if (last !== null) await screen?.end();
+export function watch(show: (output: Output) => Promise<void>, options: Watch): Promise<void> {
+  return options.output.look.isTerminal && !options.json ? watchInPlace(show, options) : watchInTurn(show, options);
 }
 
-async function take(show: (output: Output) => Promise<void>, real: Output): Promise<Seen> {
+async function watchInPlace(show: (output: Output) => Promise<void>, options: Watch): Promise<void> {
+  const { everyMs, output, clock } = options;
+  const screen = new RedrawnScreen(output);
+  let last: string | null = null;
+  const draw = (problem: string | null) =>
+    screen.draw(`${last ?? ""}${problemLine(problem, output)}`, `${timeOf(clock.nowMs())}  every ${everyMs / 1000} s, Ctrl-C ends`);
+  // what is complained of while a look takes long is why it does
+  await withComplaintsTo(
+    (text) => void draw(text),
+    () =>
+      eachLook(show, options, async ({ text, failure }) => {
+        if (failure === null || text !== "") last = text;
+        await draw(failure === null ? null : `${failure}; trying again`);
+      }),
+  );
+  await screen.end();
+}
+
+async function watchInTurn(show: (output: Output) => Promise<void>, options: Watch): Promise<void> {
+  const { everyMs, json, output } = options;
+  let isFirst = true;
+  await eachLook(show, options, async ({ text, failure }) => {
+    if (failure !== null) complain(`${failure}; trying again in ${everyMs / 1000} s`);
+    if (text !== "") await output.write(isFirst || json ? text : `\n${text}`);
+    isFirst = false;
+  });
+}
+
+/** Until it is to end, which may be in the middle of a look. */
+async function eachLook(
+  show: (output: Output) => Promise<void>,
+  { bootstrap, everyMs, output, clock, stop }: Watch,
+  seen: (look: Seen) => Promise<void>,
+): Promise<void> {
+  const ended = AbortSignal.any([stop, output.closed]);
+  for (let looks = 0; !ended.aborted; looks++) {
+    const { text, failure } = await take(show, output);
+    if (ended.aborted) return;
+    if (failure !== null && text === "" && looks === 0) throw failure;
+    await seen({ text, failure: failure === null ? null : explain(forPeople(failure, bootstrap)) });
+    await sleep(clock, everyMs, ended).catch(() => undefined);
+  }
+}
+
+async function take(
+  show: (output: Output) => Promise<void>,
+  real: Output,
+): Promise<{ readonly text: string; readonly failure: Error | null }> {
   const pieces: Buffer[] = [];
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
@@ -73,9 +101,9 @@ async function take(show: (output: Output) => Promise<void>, real: Output): Prom
 }
 
 function problemLine(problem: string | null, { look }: Output): string {
-  return problem === null ? "" : `${paint(`ottla: ${printable(problem)}; trying again`, "bad", look)}\n`;
+  return problem === null ? "" : `${paint(`ottla: ${printable(problem)}`, "bad", look)}\n`;
 }
 
-function footer(everyMs: number, nowMs: number): string {
-  return `${new Date(nowMs).toLocaleTimeString("en-GB")}  every ${everyMs / 1000} s, Ctrl-C ends`;
+function timeOf(nowMs: number): string {
+  return new Date(nowMs).toLocaleTimeString("en-GB");
 }

@@ -92,8 +92,8 @@ function sumCell({ value, unknown }: Sum, partitions: number, cell: (value: numb
 }
 
 function healthCell({ underReplicated, offline }: Health): Cell {
-  if (offline > 0) return { text: `${offline} offline`, tone: "bad" };
-  return underReplicated > 0 ? { text: `${underReplicated} under-replicated`, tone: "warning" } : "ok";
+  if (offline > 0) return { text: `${offline} offline`, tone: "bad", neverCut: true };
+  return underReplicated > 0 ? { text: `${underReplicated} under-replicated`, tone: "warning", neverCut: true } : "ok";
 }
 
 /** To a tenth. */

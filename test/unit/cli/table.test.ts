@@ -55,6 +55,11 @@ test("where columns have no room each row becomes lines", () => {
   expect(lines[2]).toBe("position   1234567");
 });
 
+test("what a row is looked at for is not cut", () => {
+  const rows: Cell[][] = [["a-topic-with-quite-a-long-name", { text: "12 under-replicated", neverCut: true }]];
+  expect(linesOf(table(["topic", "state"], rows, terminal(30)))[1]).toBe("a-to…name  12 under-replicated");
+});
+
 test("a last column that may goes under its row, whole, where it has no room beside it", () => {
   const rows = [
     ["min.insync.replicas", "2", "static-broker", "min.insync.replicas=1 (default)"],

@@ -1,6 +1,7 @@
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { CommandFailed } from "../../../cli/output/command-failed.ts";
+import { complain } from "../../../cli/output/complaints.ts";
 import type { Look } from "../../../cli/output/look.ts";
 import { Output } from "../../../cli/output/output.ts";
 import { watch } from "../../../cli/session/watch.ts";
@@ -12,7 +13,11 @@ const [terminal, pipe]: Look[] = [
 ] as const;
 
 /** Watches what `shows` writes, one after the other; stops after the last one. */
-async function watched(look: Look | undefined, shows: readonly (string | Error)[], json = false): Promise<string[]> {
+async function watched(
+  look: Look | undefined,
+  shows: readonly (string | Error | { readonly complaint: string; readonly after: string })[],
+  json = false,
+): Promise<string[]> {
   const written: string[] = [];
   const stream = new Writable({
     write(chunk, _encoding, done) {
@@ -27,7 +32,8 @@ async function watched(look: Look | undefined, shows: readonly (string | Error)[
     const next = shows[at++];
     if (next === undefined) return stop.abort();
     if (next instanceof Error) throw next;
-    await output.write(next);
+    if (typeof next === "object") complain(next.complaint);
+    await output.write(typeof next === "object" ? next.after : next);
   };
   const options = { everyMs: 2000, json, bootstrap: ["b:1"], clock, stop: stop.signal };
   await clock.until(watch(show, { ...options, output: new Output(stream, () => look ?? pipe!) }));
@@ -63,4 +69,11 @@ test("a failure at first ends it; later it is told below what was last known, an
   expect(failed).toContain("fineESC[K\nottla: no broker; trying againESC[K\n");
   expect(mended).toContain("fine againESC[K\n");
   await expect(watched(terminal, ["fine\n", new TypeError("a bug")])).rejects.toThrow("a bug");
+});
+
+test("a complaint in the middle of a long look is shown at once, in its place and not among the lines", async () => {
+  const complaining = { after: "fine again\n", complaint: "broker 2 does not answer" };
+  const [, complained, again] = await watched(terminal, ["fine\n", complaining]);
+  expect(complained).toContain("ESC[2Afine" + "ESC[K\nottla: broker 2 does not answerESC[K\n");
+  expect(again).toMatch(/^\rESC\[3Afine againESC\[K\n\d/);
 });
