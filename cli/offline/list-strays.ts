@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { type FileSystem, findStrays, parseSegmentFileName, type Stray, segmentFileName } from "../../broker/disk-format.ts";
 import { explain, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { table } from "../output/table.ts";
+import { type Cell, table } from "../output/table.ts";
 import { formatBytes, formatCount } from "../output/units.ts";
 import { timeText } from "./dump/dump-item.ts";
 
@@ -33,15 +33,15 @@ export async function listStrays(
     return;
   }
   if (strays.length === 0) return output.line("no log was set aside");
-  const rows = strays.map(({ key, topicId, note, sizeInBytes, folder }) => [
+  const rows = strays.map(({ key, topicId, note, sizeInBytes, folder }): Cell[] => [
     key ?? "-",
     topicId ?? "-",
     note === null ? "-" : timeText(note.setAsideMs),
     note?.highWatermark ?? "-",
     formatBytes(sizeInBytes),
-    folder,
+    { text: folder, neverCut: true },
   ]);
-  await output.write(table(["partition", "topic id", "set aside", "committed to", "size", "folder"], rows));
+  await output.write(table(["partition", "topic id", "set aside", "committed to", "size", "folder"], rows, output.look));
   const bytes = strays.reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0);
   await output.line(
     `${formatCount(strays.length, "log")}, ${formatBytes(bytes)}: taken up again when their topics come back; to give one up for good, stop the broker and remove its folder`,

@@ -1,6 +1,7 @@
 import { eastAsianWidth } from "get-east-asian-width";
 
-const graphemes = new Intl.Segmenter();
+/** Made when it is needed: most texts need none. */
+let segmenter: Intl.Segmenter | null = null;
 const plain = /^[\x20-\x7e]*$/;
 const nothingToSee = /^[\p{Mark}\p{Default_Ignorable_Code_Point}]*$/u;
 /** Flags, and characters that are asked to show as pictures. */
@@ -11,9 +12,12 @@ export const cutMark = "…";
 /** How many cells of a terminal a printable text takes: two for each wide character (CJK, emoji), none for marks on others. */
 export function widthOf(text: string): number {
   if (plain.test(text)) return text.length;
-  let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
-  return width;
+  return graphemesOf(text).reduce((width, grapheme) => width + graphemeWidth(grapheme), 0);
+}
+
+function graphemesOf(text: string): string[] {
+  segmenter ??= new Intl.Segmenter();
+  return [...segmenter.segment(text)].map(({ segment }) => segment);
 }
 
 function graphemeWidth(grapheme: string): number {
@@ -27,7 +31,7 @@ function graphemeWidth(grapheme: string): number {
  */
 export function cutTo(text: string, columns: number): string {
   if (widthOf(text) <= columns) return text;
-  const characters = [...graphemes.segment(text)].map(({ segment }) => segment);
+  const characters = graphemesOf(text);
   const room = columns - widthOf(cutMark);
   if (room < 1) return cutMark;
   const head = within(characters, Math.ceil(room / 2));

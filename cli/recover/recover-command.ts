@@ -3,6 +3,7 @@ import { codeOf, type FileSystem } from "../../broker/disk-format.ts";
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
 import { type DirectoryInventory, inventoryOf } from "../offline/inventory.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
+import type { Look } from "../output/look.ts";
 import type { Output } from "../output/output.ts";
 import type { Progress } from "../output/progress.ts";
 import { table } from "../output/table.ts";
@@ -31,15 +32,15 @@ export async function printInventories(directories: readonly string[], json: boo
     bar.end();
   }
   if (json) for (const each of inventories) await output.json(each);
-  else await output.write(inventoriesAsText(inventories));
+  else await output.write(inventoriesAsText(inventories, output.look));
 }
 
-function inventoriesAsText(inventories: readonly DirectoryInventory[]): string {
+function inventoriesAsText(inventories: readonly DirectoryInventory[], look: Look): string {
   const rows = inventories.map(({ directory, brokerId, clusterId, controllerEpoch, notes, logs, leftAside }) => {
     return [directory, brokerId, clusterId, controllerEpoch, notes === null ? "-" : notes.topics.length, logs.length, leftAside.length];
   });
   const doubts = inventories.flatMap((each) => each.doubts).map((doubt) => `warning  ${doubt}\n`);
-  return `${table(["directory", "broker", "cluster", "controller epoch", "topics noted", "logs", "left aside"], rows)}${doubts.join("")}`;
+  return `${table(["directory", "broker", "cluster", "controller epoch", "topics noted", "logs", "left aside"], rows, look)}${doubts.join("")}`;
 }
 
 export interface RecoverOptions {
@@ -75,7 +76,7 @@ export async function recoverCluster(
     if (reason !== null)
       throw new CommandFailed(`nothing is recovered into ${zookeeper}: ${reason}. A recovery needs an empty ZooKeeper, or chroot`);
     if (json) await output.json({ ...plan, executed: execute });
-    else await output.write(planAsText(plan));
+    else await output.write(planAsText(plan, output.look));
     if (!execute) {
       if (!json) await output.line("nothing is written yet: run the same command with --execute");
       return;
@@ -89,7 +90,7 @@ export async function recoverCluster(
   }
 }
 
-function planAsText({ clusterId, controllerEpoch, firstProducerId, topics, warnings }: RecoveryPlan): string {
+function planAsText({ clusterId, controllerEpoch, firstProducerId, topics, warnings }: RecoveryPlan, look: Look): string {
   const rows = topics.map(({ name, id, assignment, states }) => {
     const whole = states.filter((state, partition) => state !== null && state.isr.length === assignment[partition]!.length).length;
     const empty = states.filter((state) => state === null).length;
@@ -104,7 +105,7 @@ function planAsText({ clusterId, controllerEpoch, firstProducerId, topics, warni
     ];
   });
   const heading = `cluster ${clusterId}  controller epoch ${controllerEpoch}  ${formatCount(topics.length, "topic")}  producer ids from ${firstProducerId}\n`;
-  const list = topics.length === 0 ? "" : table(["topic", "id", "partitions", "copies", "all in sync", "some behind", "empty"], rows);
+  const list = topics.length === 0 ? "" : table(["topic", "id", "partitions", "copies", "all in sync", "some behind", "empty"], rows, look);
   return `${heading}${list}${warnings.map((warning) => `warning  ${warning}\n`).join("")}`;
 }
 

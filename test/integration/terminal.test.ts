@@ -25,6 +25,7 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     await ottla(`topic create ${longName} --partitions 12 --replication-factor 2`);
     await ottla("produce orders", Array.from({ length: 1200 }, (_, i) => `line ${i}\n`).join(""));
     await ottla("consume orders --group billing --from beginning --max 200");
+    await ottla("consume orders --group 請求🧾 --from beginning --max 1200");
   });
   afterAll(async () => {
     await Promise.all(opened.map((terminal) => terminal.close()));
@@ -67,7 +68,12 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     for (const columns of [80, 140]) {
       const terminal = await open(columns);
       const groups = await terminal.shows(at("group list"));
-      expect(groups.lines).toEqual(["group    type     state  members    lag", "billing  classic  Empty        0  1,000"]);
+      expect(groups.lines).toEqual([
+        "group    type     state  members    lag",
+        "billing  classic  Empty        0  1,000",
+        // the wide characters take six cells
+        "請求🧾   classic  Empty        0      0",
+      ]);
       const [summary, head, ...partitions] = (await terminal.shows(at("topic describe orders --offsets"))).lines.map(settled);
       expect(summary).toMatch(/^orders {2}id \S{22} {2}3 partitions {2}3 copies$/);
       expect(head).toMatch(/^partition {2}leader {2}epoch {2}replicas {2}isr {4}offline {2}start {3}end +size$/);

@@ -34,10 +34,12 @@ export class Terminal {
   static async open({ columns, rows, environment = {} }: TerminalOptions): Promise<Terminal> {
     const terminal = new Terminal();
     const path = `${dirname(process.execPath)}:${join(root, "bin")}:${process.env.PATH}`;
-    const variables = Object.entries({ PATH: path, PS1: "$ ", ENV: "", ...environment }).map(([name, value]) => `'${name}=${value}'`);
+    const variables = Object.entries({ PATH: path, PS1: "$ ", ENV: "", LC_ALL: "C.UTF-8", ...environment }).map(
+      ([name, value]) => `'${name}=${value}'`,
+    );
     // whoever runs the tests may have opinions about colours
     const shell = `exec env -u NO_COLOR -u FORCE_COLOR ${variables.join(" ")} sh`;
-    await terminal.#tmux("-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows), shell);
+    await terminal.#tmux("-u", "-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows), shell);
     await waitUntil("a prompt", async () => (await terminal.screen()).includes("$"));
     return terminal;
   }
