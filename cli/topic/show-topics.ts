@@ -59,9 +59,10 @@ export async function describeTopics(
   failForErrors(results);
 }
 
-async function everyTopic(admin: Admin, { internal }: DescribeOptions) {
+/** Trouble is shown wherever it is. */
+async function everyTopic(admin: Admin, { internal, underReplicated }: DescribeOptions) {
   const topics = await admin.listTopics();
-  return topics.filter(({ isInternal }) => internal || !isInternal).map((topic) => ({ ...topic, error: null }));
+  return topics.filter(({ isInternal }) => internal || underReplicated || !isInternal).map((topic) => ({ ...topic, error: null }));
 }
 
 function onlyInTrouble<T extends TopicDescription>(topic: T): T {

@@ -101,7 +101,7 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     }
     // its id and host are longer than there is room for
     const [, , row] = (await narrow.shows(at("group describe billing"))).lines;
-    expect(row).toMatch(/^orders +0 +\d+ +\d+ +0 +0s +ottla\S*…\S+ +/);
+    expect(row).toMatch(/^orders +0 +\d+ +\d+ +0 +0s +ott\S*…\S+ +/);
     const [, , wideRow] = (await wide.shows(at("group describe billing"))).lines;
     expect(wideRow).toMatch(/ottla-consume-[0-9a-f-]{36} +\/127\.0\.0\.1 +ottla-consume$/);
     member.signal("SIGTERM");
@@ -163,6 +163,7 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     const sequence = "\u001b[";
     const inColours = await coloured.shows(at("topic describe orders --under-replicated"));
     expect(inColours.lines[0]).toMatch(/^orders {2}id \S{22} {2}3 partitions under-replicated {2}3 copies$/);
+    expect(await ottla("topic describe --under-replicated")).toMatch(/^__consumer_offsets .* 50 partitions under-replicated/m);
     // bold, yellow
     expect(inColours.coloured).toContain(`${sequence}1mpartition`);
     expect(inColours.coloured).toMatch(/33m[12],?[12]?/);

@@ -30,6 +30,12 @@ test("every command that does something takes --json", async () => {
   expect(without.map((command) => command.name())).toEqual([]);
 });
 
+test("everything that lists or describes a cluster can be watched", async () => {
+  const showing = withSubcommands(await allCommands()).filter((command) => ["list", "describe", "log-dirs"].includes(command.name()));
+  expect(showing).toHaveLength(6);
+  expect(showing.filter(({ options }) => !options.some(({ long }) => long === "--watch"))).toEqual([]);
+});
+
 test("what can be done with a cluster", async () => {
   const cluster = (await allCommands()).commands.find((command) => command.name() === "cluster");
   expect(cluster?.commands.map((command) => command.name())).toEqual([
