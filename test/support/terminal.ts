@@ -40,7 +40,12 @@ export class Terminal {
     // whoever runs the tests may have opinions about colours
     const shell = `exec env -u NO_COLOR -u FORCE_COLOR ${variables.join(" ")} sh`;
     await terminal.#tmux("-u", "-f", "/dev/null", "new-session", "-d", "-x", String(columns), "-y", String(rows), shell);
-    await waitUntil("a prompt", async () => (await terminal.screen()).includes("$"));
+    try {
+      await waitUntil("a prompt", async () => (await terminal.screen()).includes("$"));
+    } catch (error) {
+      await terminal.close();
+      throw error;
+    }
     return terminal;
   }
 
