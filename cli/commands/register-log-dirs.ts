@@ -3,6 +3,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
@@ -54,7 +55,9 @@ function withAdmin(
   work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>,
 ): Promise<void> {
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await using admin = tellWaits(
+      new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime }),
+    );
     await work(admin, { json, output: new Output(process.stdout) }, signal);
   });
 }

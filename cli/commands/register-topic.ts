@@ -3,6 +3,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
@@ -28,7 +29,7 @@ export function register(program: Command): void {
 function withAdmin(options: CommonOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
   const { bootstrap, json } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime }));
     await work(admin, { json, output: new Output(process.stdout) });
   });
 }

@@ -35,3 +35,9 @@ export function formatAge(ms: number): string {
 export function formatSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
 }
+
+/** The time of day on this machine: `12:03:20`. */
+export function formatTime(timestampMs: number): string {
+  const time = new Date(timestampMs);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}

@@ -6,6 +6,7 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/terminal-text.ts";
 import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
+import { warnOfInsyncReplicas } from "./replica-warning.ts";
 import { type DescribeOptions, describeTopic, futureRecordsOf, topicAsText } from "./show-topics.ts";
 
 export interface Shown {
@@ -30,6 +31,7 @@ export async function createTopic(admin: Admin, topic: NewTopic, ifNotExists: bo
   if (json) await output.json({ name, created: true, topicId, partitions, replicationFactor });
   else
     await output.line(`created ${name}: ${formatCount(partitions, "partition")}, ${formatCount(replicationFactor, "copy", "copies")} each`);
+  await warnOfInsyncReplicas(admin, { topic: name, set: topic.configs ?? {}, copies: replicationFactor });
 }
 
 async function untilKnown(admin: Admin, name: string): Promise<void> {
@@ -83,6 +85,8 @@ export async function alterTopic(admin: Admin, topic: string, changes: TopicChan
   if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
   if (json) await output.json({ name: topic, ...changes });
   else await output.line(`altered ${topic}`);
+  if (configs.some(({ name }) => name === "min.insync.replicas"))
+    await warnOfInsyncReplicas(admin, { topic, set: changes.set, copies: null });
 }
 
 export async function deleteTopics(admin: Admin, names: readonly string[], ifExists: boolean, { output, json }: Shown): Promise<void> {

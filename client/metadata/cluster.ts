@@ -1,8 +1,10 @@
 import { type RetryParts, retryUntil } from "../base/backoff.ts";
+import { ClientEvents } from "../base/client-events.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { ClientClosed } from "../base/errors.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
+import { Retries, wholeCluster } from "../base/retries.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
 import { LeaderSearch } from "./leader-search.ts";
@@ -15,6 +17,8 @@ export class Cluster {
   readonly pool: ConnectionPool;
   readonly metadata: MetadataCache;
   readonly search: LeaderSearch;
+  readonly events: ClientEvents;
+  readonly retries: Retries;
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
@@ -23,7 +27,9 @@ export class Cluster {
     this.runtime = options.runtime ?? nodeRuntime;
     this.settings = clientSettings(options);
     this.pool = new ConnectionPool(this.runtime, this.settings);
-    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, { mayCreateTopics });
+    this.events = new ClientEvents(this.runtime.log);
+    this.retries = new Retries(this.runtime.clock, this.events);
+    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, this.retries, { mayCreateTopics });
     this.search = new LeaderSearch(this.metadata, this.runtime.clock);
   }
 
@@ -49,10 +55,19 @@ export class Cluster {
     return this.#retry(deadlineMs, attempt, { pauseMs: () => 0 });
   }
 
-  #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
+  async #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
     const { clock, random } = this.runtime;
+    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs });
     const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
-    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });
+    const parts = { clock, random, limits: this.settings, deadlineMs, signal: this.signal, onFailure, beforeNext, ...pauses };
+    try {
+      const result = await retryUntil(attempt, parts);
+      this.retries.worked(wholeCluster);
+      return result;
+    } catch (error) {
+      this.retries.gaveUp(wholeCluster);
+      throw error;
+    }
   }
 
   /** A connection to the broker with this id if it is known, else to any. */
@@ -63,6 +78,7 @@ export class Cluster {
   close(reason: Error = new ClientClosed("the client was closed")): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.retries.gaveUpAll();
     this.#closing.abort(reason);
     this.metadata.close(reason);
     this.pool.close();

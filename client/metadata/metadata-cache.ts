@@ -6,6 +6,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
+import { type Retries, topicSubject } from "../base/retries.ts";
 import type { AskOne, ConnectionPool } from "../network/connection-pool.ts";
 import {
   type ClusterSnapshot,
@@ -31,6 +32,7 @@ export class MetadataCache {
   readonly #pool: ConnectionPool;
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
+  readonly #retries: Retries;
   readonly #mayCreateTopics: boolean;
   readonly #pace: RefreshPace;
   readonly #listeners = new Set<() => void>();
@@ -58,11 +60,13 @@ export class MetadataCache {
     pool: ConnectionPool,
     runtime: ClientRuntime,
     settings: ClientSettings,
+    retries: Retries,
     { mayCreateTopics }: { readonly mayCreateTopics: boolean },
   ) {
     this.#pool = pool;
     this.#runtime = runtime;
     this.#settings = settings;
+    this.#retries = retries;
     this.#mayCreateTopics = mayCreateTopics;
     this.#pace = new RefreshPace(settings);
   }
@@ -113,13 +117,29 @@ export class MetadataCache {
     signal?: AbortSignal,
     { sinceMs = this.#runtime.clock.monotonicMs() } = {},
   ): Promise<TopicMetadata> {
-    const { clock, random } = this.#runtime;
     if (name.length > topicNameMax)
       throw new KafkaProtocolError(
         "INVALID_TOPIC_EXCEPTION",
         `topic ${name.slice(0, 50)}…`,
         `${name.length} characters, at most ${topicNameMax}`,
       );
+    try {
+      const topic = await this.#untilKnown(name, { deadlineMs, sinceMs }, signal);
+      this.#retries.worked(topicSubject(name));
+      return topic;
+    } catch (error) {
+      this.#retries.gaveUp(topicSubject(name));
+      throw error;
+    }
+  }
+
+  async #untilKnown(
+    name: string,
+    times: { readonly deadlineMs: number; readonly sinceMs: number },
+    signal: AbortSignal | undefined,
+  ): Promise<TopicMetadata> {
+    const { clock, random } = this.#runtime;
+    const { deadlineMs, sinceMs } = times;
     for (let failures = 1; ; failures++) {
       const known = this.topic(name);
       if (known !== undefined) return known;
@@ -134,6 +154,7 @@ export class MetadataCache {
       if (failure === null) continue;
       const pauseMs = backoffMs(failures, this.#settings, random);
       if (!isRetriableFailure(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
+      this.#retries.failed(topicSubject(name), failure, times);
       await sleep(clock, pauseMs, signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]));
     }
   }
