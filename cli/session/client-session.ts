@@ -64,7 +64,8 @@ export function forPeople(error: unknown, bootstrap: readonly string[]): unknown
 const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
   UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or make it with `ottla topic create`",
   TOPIC_ALREADY_EXISTS: "choose another name, or add --if-not-exists",
-  INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
+  INVALID_REPLICATION_FACTOR:
+    "see `ottla cluster describe` for how many brokers live, or make it with `ottla topic create --replication-factor`",
   NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
   LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
   LOG_DIR_NOT_FOUND: "see `ottla cluster log-dirs` for the directories that the broker has",

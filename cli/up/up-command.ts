@@ -6,8 +6,10 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/terminal-text.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
+import { copiesIn } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
 import { KeptBroker } from "./kept-broker.ts";
+import { LiveBrokers } from "./live-brokers.ts";
 import { checkPortsFree } from "./preflight.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
@@ -38,12 +40,14 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
+  const living = new LiveBrokers({ clock: nodeClock, tell, size: options.brokers, copies: copiesIn(options.brokers) });
   let someoneWaits = false;
   const waits = (message: string) => {
     someoneWaits = true;
     tell(`${message} (ZooKeeper is at ${options.zookeeper ?? zookeeper?.connect})`);
   };
   const stopAll = async () => {
+    living.end();
     await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
     await zookeeper?.process.stop(zookeeperStopGraceMs);
   };
@@ -63,7 +67,7 @@ export async function up(options: UpOptions, output: Output, stopRequested: Prom
       brokers.push(
         new KeptBroker({
           id: broker.id,
-          start: () => new BrokerProcess({ id: broker.id, configFile, logFile, waits }),
+          start: () => living.watched(new BrokerProcess({ id: broker.id, configFile, logFile, waits })),
           policy: options.restarts,
           clock: nodeClock,
           tell,

@@ -151,7 +151,7 @@ export class Admin implements EventSource, AsyncDisposable {
         const { topics, topicErrors } = mergeMetadata(emptySnapshot, await this.#metadata(open));
         return open.map((name) => {
           const value = topics.get(name);
-          const errorCode = value === undefined ? (topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION") : "NONE";
+          const errorCode = value === undefined ? (topicErrors.get(name)?.code ?? "UNKNOWN_TOPIC_OR_PARTITION") : "NONE";
           // an unknown topic is retriable for a producer, whose topic may be on its way; here it is the answer
           return { key: name, errorCode, errorMessage: null, value, isFinal: errorCode === "UNKNOWN_TOPIC_OR_PARTITION" };
         });
@@ -301,7 +301,7 @@ export class Admin implements EventSource, AsyncDisposable {
   }
 
   async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
-    const build = (version: number) => metadataRequest(names, version, { withOfflineReasons: true });
+    const build = (version: number) => metadataRequest(names, version, { withReasons: true });
     return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal })));
   }
 

@@ -153,7 +153,7 @@ export class MetadataCache {
       signal?.throwIfAborted();
       if (failure === null) continue;
       const pauseMs = backoffMs(failures, this.#settings, random);
-      if (!isRetriableFailure(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
+      if (!mayBecomeKnown(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
       this.#retries.failed(topicSubject(name), failure, times);
       await sleep(clock, pauseMs, signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]));
     }
@@ -166,8 +166,8 @@ export class MetadataCache {
 
   #whyUnknown(name: string): Error | null {
     if (this.#snapshot.topics.has(name)) return null;
-    const code = this.#snapshot.topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION";
-    return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`);
+    const { code = "NONE", detail = null } = this.#snapshot.topicErrors.get(name) ?? {};
+    return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`, detail);
   }
 
   /**
@@ -235,7 +235,8 @@ export class MetadataCache {
     this.#forgetUnused();
     this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
     const asked = this.#askedTopics;
-    const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics: this.#mayCreateTopics });
+    const mayCreateTopics = this.#mayCreateTopics;
+    const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics, withReasons: mayCreateTopics });
     try {
       const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, { build, inTurns });
       this.#failures = 0;
@@ -273,6 +274,14 @@ export class MetadataCache {
     this.#pool.setBrokers(snapshot.brokers);
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/**
+ * Waiting may mend why a topic is not known. So it does where it cannot be created for want of live brokers: elsewhere that is final, but
+ * here nobody asked for so many copies, and in a rolling restart the next broker is back in a moment.
+ */
+export function mayBecomeKnown(failure: unknown): boolean {
+  return isRetriableFailure(failure) || (failure instanceof KafkaProtocolError && failure.code === "INVALID_REPLICATION_FACTOR");
 }
 
 /** The first good answer of any broker. Rejects with RequestTimedOut when no broker answers, ConnectionLost when none can be reached. */

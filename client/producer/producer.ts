@@ -1,9 +1,10 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
 import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
 import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
-import { BufferExhausted, ClientClosed, InvalidArgument, isRetriableFailure, RecordTooLarge } from "../base/errors.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
+import { mayBecomeKnown } from "../metadata/metadata-cache.ts";
 import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";
 import { Accumulator } from "./accumulator.ts";
 import { BufferSpace } from "./buffer-space.ts";
@@ -281,7 +282,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     try {
       await this.#cluster.metadata.awaitTopic(topic, deadlineMs, signal, { sinceMs });
     } catch (error) {
-      if (!isRetriableFailure(error) && !signal?.aborted) lane.failAll(error);
+      if (!mayBecomeKnown(error) && !signal?.aborted) lane.failAll(error);
       throw error;
     }
   }

@@ -66,6 +66,10 @@ test("no leader: consumers and administrators are told who could lead", async ()
   for (const topic of ["lonely", "alone"]) await succeeds(`topic create ${topic} --replica-assignment 3`);
   await succeeds("produce lonely", "kept\n");
   await cluster.kill(3);
+  for (const topic of ["lonely", "alone"]) {
+    const leader = async () => JSON.parse((await succeeds(`topic describe ${topic} --json`)).stdout)[0].partitions[0].leader;
+    await waitUntil(`${topic} to have no leader`, async () => (await leader()) === -1);
+  }
   const consumer = ottla("consume lonely --from beginning --max 1");
   const administrator = ottla("topic delete-records alone --all");
   const why = "has no leader: broker 3 is not there";
@@ -75,4 +79,27 @@ test("no leader: consumers and administrators are told who could lead", async ()
   expect(consumed).toMatchObject({ code: 0, stderr: expect.stringMatching(`^ottla: lonely-0 ${why}; trying on\n`) });
   expect(administered).toMatchObject({ code: 0, stderr: expect.stringMatching(`^ottla: alone-0 ${why}; ${inTime}\n`) });
   expect(consumed.stderr).toContain("lonely-0 goes on after");
+});
+
+test("a new topic that needs more brokers than live: the command is told why, and goes on when they do", async () => {
+  await cluster.kill(3);
+  await waitUntil(
+    "two brokers to be known",
+    async () => JSON.parse((await succeeds("cluster describe --json")).stdout).brokers.length === 2,
+  );
+  const command = ottla("produce fresh", "first\n");
+  await new Promise((resolve) => setTimeout(resolve, 7_000));
+  await cluster.startBroker(3);
+  const { code, stderr } = await command.result;
+  const why = "a replication factor of 3 \\(default.replication.factor\\) needs as many live brokers; there are 2";
+  expect(stderr).toMatch(
+    new RegExp(
+      `^ottla: topic fresh cannot be created now: ${why}; ${inTime}\n(ottla: topic fresh is being created; ${inTime}\n)?ottla: topic fresh goes on after `,
+    ),
+  );
+  expect(code).toBe(0);
+  const told = (await Promise.all(cluster.ids.map((id) => cluster.logTail(id))))
+    .join("\n")
+    .match(/first mention.*fresh|fresh.*first mention/g);
+  expect(told?.length, "not once a second").toBeLessThan(12);
 });

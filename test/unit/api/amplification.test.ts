@@ -71,7 +71,13 @@ beforeAll(async () => {
       partitions,
       images,
       coordinators: (topicMaker) =>
-        groupFinder({ images, topicMaker, log: silentLogger, config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 } }),
+        groupFinder({
+          images,
+          topicMaker,
+          log: silentLogger,
+          clock: nodeClock,
+          config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
+        }),
     }),
     { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },
   );

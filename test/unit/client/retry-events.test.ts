@@ -4,6 +4,7 @@ import { ClientEvents } from "../../../client/base/client-events.ts";
 import { partitionSubject, Retries } from "../../../client/base/retries.ts";
 import { Admin, Consumer, Producer } from "../../../client/index.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
+import type { MetadataRequest } from "../../../protocol/messages/metadata.ts";
 import { FakeCluster } from "./fake-cluster.ts";
 import { ManualClock } from "./manual-clock.ts";
 
@@ -85,6 +86,29 @@ describe("a producer tells what it waits for", () => {
     expect(retries.at(-1)?.reason).toMatch(/^topic new: no broker can be reached: /);
     await cluster.clock.until(producer.close());
   });
+});
+
+test("a topic that cannot be created for want of brokers is waited for, and told of in the broker's words", async () => {
+  const cluster = new FakeCluster([1, 2]);
+  let arePlenty = false;
+  const detail = "it cannot be created now: a replication factor of 3 needs as many live brokers; there are 2.";
+  cluster.intercept = ({ api, request }) => {
+    if (api !== "Metadata" || arePlenty) return undefined;
+    const answer = cluster.metadata(request as MetadataRequest);
+    const topics = answer.topics.map((topic) => ({ ...topic, errorCode: "INVALID_REPLICATION_FACTOR", errorMessage: detail }));
+    return { ...answer, topics };
+  };
+  const producer = new Producer({ ...cluster, maxBlockMs: 10_000 });
+  const { retries } = heardFrom(producer);
+  const failure = await cluster.clock.until(producer.send({ topic: "new", value: "x" }).catch((error) => error));
+  expect(failure).toMatchObject({ code: "INVALID_REPLICATION_FACTOR", message: expect.stringContaining(detail) });
+  expect(retries[0]?.reason).toBe(`topic new ${detail.slice("it ".length)}`);
+  const sent = producer.send({ topic: "new", value: "y" });
+  await cluster.clock.advance(5_000);
+  arePlenty = true;
+  cluster.topic("new", [1]);
+  expect(await cluster.clock.until(sent)).toMatchObject({ offset: 0 });
+  await cluster.clock.until(producer.close());
 });
 
 test("a consumer tells what it waits for, without an end, and that it goes on", async () => {
