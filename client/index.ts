@@ -26,7 +26,7 @@ export type { KafkaError } from "../protocol/errors/kafka-errors.ts";
 export type { CompressionCodec } from "../protocol/records/batch-header.ts";
 export type { RecordHeader } from "../protocol/records/record.ts";
 export { Admin, type AdminOptions } from "./admin/admin.ts";
-export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/admin-groups.ts";
+export type { GroupDescription, GroupListing, GroupMemberDescription, GroupRebalance, GroupType } from "./admin/admin-groups.ts";
 export type {
   ClusterDescription,
   ConfigChange,

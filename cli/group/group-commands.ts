@@ -1,10 +1,11 @@
-import type { Admin, GroupDescription, GroupLag, GroupMemberDescription } from "../../client/index.ts";
+import type { Admin, GroupDescription, GroupLag, GroupMemberDescription, GroupRebalance } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import { type Cell, table } from "../output/table.ts";
 import { printable } from "../output/terminal-text.ts";
 import { formatAge, formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
+import { lagText, rebalanceText, type TotalLag, totalLag } from "./group-facts.ts";
 
 export async function listGroups(admin: Admin, { output, json }: Shown): Promise<void> {
   const groups = await admin.listGroups();
@@ -29,13 +30,15 @@ interface GroupPartition extends Omit<GroupLag, "startOffset" | "endOffset"> {
   readonly end: number | null;
 }
 
-interface DescribedGroup {
+interface DescribedGroup extends TotalLag {
   readonly group: string;
   readonly type: string;
   readonly state: string;
   readonly assignor: string;
   readonly members: readonly GroupMemberDescription[];
   readonly partitions: readonly GroupPartition[];
+  /** Null: the members have what they are to have. */
+  readonly rebalance: GroupRebalance | null;
 }
 
 export async function describeGroups(admin: Admin, names: readonly string[], { output, json }: Shown): Promise<void> {
@@ -48,7 +51,7 @@ export async function describeGroups(admin: Admin, names: readonly string[], { o
   failForErrors(results);
 }
 
-async function describe(admin: Admin, { groupId, type, state, assignor, members }: GroupDescription): Promise<DescribedGroup> {
+async function describe(admin: Admin, { groupId, type, state, assignor, members, rebalance }: GroupDescription): Promise<DescribedGroup> {
   const owners = new Map(
     members.flatMap((member) => member.partitions.map((each) => [partitionKey(each.topic, each.partition), member] as const)),
   );
@@ -60,18 +63,18 @@ async function describe(admin: Admin, { groupId, type, state, assignor, members 
     const { memberId = null, host = null, clientId = null } = owners.get(partitionKey(lag.topic, lag.partition)) ?? {};
     return { ...lag, member: memberId, host, clientId, start: startOffset, end: endOffset };
   });
-  return { group: groupId, type, state, assignor, members, partitions };
+  return { group: groupId, type, state, assignor, ...totalLag(lags), members, partitions, rebalance };
 }
 
-function asText({ group, type, state, assignor, members, partitions }: DescribedGroup): string {
-  const lag = partitions.reduce((sum, each) => sum + Math.max(each.lag ?? 0, 0), 0);
+function asText(described: DescribedGroup): string {
+  const { group, type, state, assignor, members, partitions, rebalance } = described;
   const facts = [
     shownName(group),
     type,
     state,
     ...(assignor === "" ? [] : [printable(assignor)]),
     formatCount(members.length, "member"),
-    `lag ${lag.toLocaleString("en")}`,
+    lagText(described, partitions.length, rebalance !== null),
   ];
   const rows = partitions.map((each): Cell[] => [
     each.topic,
@@ -87,7 +90,8 @@ function asText({ group, type, state, assignor, members, partitions }: Described
   const idle = members.filter((member) => member.partitions.length === 0);
   const idleRows = idle.map((member): Cell[] => ["-", "-", "-", "-", "-", "-", member.memberId, member.host, member.clientId]);
   const head = ["topic", "partition", "position", "end", "lag", "behind", "member", "host", "client"];
-  return `${facts.join("  ")}\n${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows])}`;
+  const waiting = rebalance === null ? "" : `${rebalanceText(rebalance, described, Date.now())}\n`;
+  return `${facts.join("  ")}\n${waiting}${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows])}`;
 }
 
 function positionText({ position, outOfRange, start, end }: GroupPartition): string {
