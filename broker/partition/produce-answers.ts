@@ -14,7 +14,7 @@ export function replicaShortage(
 ): string | null {
   const required = Math.min(minInsyncReplicas, replicas.length);
   if (isr.size >= required) return null;
-  const missing = replicas.filter((id) => !isr.has(id));
+  const missing = replicas.filter((id) => !isr.has(id)).toSorted((a, b) => a - b);
   const who = missing.length === 1 ? `broker ${missing[0]} is` : `brokers ${missing.join(", ")} are`;
   return `it has ${isr.size} of ${required} required in-sync replicas: ${who} missing`;
 }

@@ -1,12 +1,13 @@
 import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { type Logger, silentLogger } from "../../protocol/base/logger.ts";
+import { besideBar } from "./beside-bar.ts";
 import { explain } from "./command-failed.ts";
 import { printable } from "./terminal-text.ts";
 
 /** A line for people on standard error. */
 export function complain(text: string): void {
-  process.stderr.write(`ottla: ${printable(text)}\n`);
+  process.stderr.write(besideBar(`ottla: ${printable(text)}\n`));
 }
 
 const tellingLogger: Logger = {
