@@ -53,6 +53,7 @@ test("too few in-sync replicas: the client tells it at once, the command after t
   const { code, stderr } = await given.result;
   expect(code).toBe(1);
   expect(stderr).toMatch(new RegExp(`^ottla: ${reason}; ${inTime}\n`));
+  expect(stderr).toContain("see `ottla topic describe` for which replicas are missing");
   await cluster.startBroker(2);
   await sent;
   expect(settled.at(-1)).toMatchObject({ what: "orders-0", outcome: "worked" });
