@@ -28,7 +28,7 @@ export type { KafkaError } from "../protocol/errors/kafka-errors.ts";
 export type { CompressionCodec } from "../protocol/records/batch-header.ts";
 export type { RecordHeader } from "../protocol/records/record.ts";
 export { Admin, type AdminOptions } from "./admin/admin.ts";
-export type { GroupDescription, GroupListing, GroupMemberDescription, GroupType } from "./admin/admin-groups.ts";
+export type { GroupDescription, GroupListing, GroupMemberDescription, GroupRebalance, GroupType } from "./admin/admin-groups.ts";
 export type {
   ClusterDescription,
   ConfigChange,
@@ -51,6 +51,7 @@ export { orThrow } from "./admin/admin-types.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
+export type { ClientEventMap, ClientEventName, ClientListener, EventSource, RetryEvent, SettledEvent } from "./base/client-events.ts";
 export type { ClientOptions } from "./base/client-options.ts";
 export type { ClientRuntime } from "./base/client-runtime.ts";
 export {

@@ -1,3 +1,4 @@
+import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import { offsetsTopic } from "../group/group-records.ts";
@@ -19,6 +20,7 @@ export interface GroupFinderParts {
   readonly images: Pick<ImageSource, "current">;
   readonly topicMaker: TopicMaker;
   readonly log: Logger;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly config: OffsetsTopicConfig;
 }
 
@@ -28,8 +30,8 @@ const words = { made: "created the topic that groups are kept in", notMade: "cou
  * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is created when the first client asks. There are no
  * transaction coordinators yet.
  */
-export function groupFinder({ images, topicMaker, log, config }: GroupFinderParts): CoordinatorFinder {
-  const making = new PendingTopics(topicMaker, log, words, 1);
+export function groupFinder({ images, topicMaker, log, clock, config }: GroupFinderParts): CoordinatorFinder {
+  const making = new PendingTopics({ maker: topicMaker, log, clock, images, words, max: 1 });
   return {
     async find(kind, key, listener) {
       // librdkafka takes this error and one other as final, and repeats all the others without end; the Java client shows the sentence
@@ -39,8 +41,9 @@ export function groupFinder({ images, topicMaker, log, config }: GroupFinderPart
       const image = images.current;
       const partitions = image.topics.get(offsetsTopic)?.partitions.length ?? 0;
       if (partitions === 0) {
-        making.begin(newOffsetsTopic(image, config));
-        return { error: "COORDINATOR_NOT_AVAILABLE", message: "the topic that groups are kept in is being created" };
+        const begun = making.begin(newOffsetsTopic(image, config));
+        const why = typeof begun === "string" ? "is being created" : `cannot be created: ${begun.message ?? begun.error}`;
+        return { error: "COORDINATOR_NOT_AVAILABLE", message: `the topic that groups are kept in ${why}` };
       }
       const record = partitionRecord(image, { topic: offsetsTopic, partition: partitionOfKey(key, partitions) });
       const leader = record === undefined ? undefined : image.brokers.get(record.leader);

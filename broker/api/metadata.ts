@@ -8,6 +8,7 @@ import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./
 import { nodesOn } from "./leader-hints.ts";
 import { type ListingRules, listPartition, offlineReasons } from "./partition-listing.ts";
 import { answerEach } from "./request-meter.ts";
+import type { Beginning, Refusal } from "./topic-maker.ts";
 
 type TopicResponse = MetadataResponse["topics"][number];
 
@@ -15,14 +16,15 @@ type TopicResponse = MetadataResponse["topics"][number];
 export interface TopicAutoCreation {
   /** The value of `auto.create.topics.enable`. */
   readonly isEnabled: boolean;
-  /** Starts to create the topic, unless that is in progress; does not wait. False: too many creations are in progress, not started. */
-  begin(name: string): boolean;
+  /** Starts to create the topic, unless that is in progress; does not wait. */
+  begin(name: string): Beginning;
 }
 
 /**
  * Behavior: the live brokers at the addresses of the request's listener, the controller, and the requested topics (by name, by id, or all),
  * with each partition's leader, replicas and ISR. If broker and request allow it, the creation of a topic that does not exist is started;
- * it is LEADER_NOT_AVAILABLE meanwhile, so that the client retries.
+ * it is LEADER_NOT_AVAILABLE meanwhile, so that the client retries. Once the controller has refused, it is the controller's error, as in
+ * Kafka with ZooKeeper (INVALID_REPLICATION_FACTOR where too few brokers live): Kafka's clients name it and retry.
  * Version notes: all topics are an empty list in 0, null from 1 on. 0 lists only reachable replicas. LISTENER_NOT_FOUND since 6, topic ids
  * in the response since 10, in the request since 12 (10 and 11 have the field and refuse it). Authorized operations (8 on; the cluster's
  * until 10) are all of them when requested: there are no access control lists.
@@ -42,7 +44,9 @@ export function metadataApi(images: Pick<ImageSource, "current">, autoCreation: 
       };
       const byName = (name: string) => {
         const topic = image.topics.get(name);
-        return topic === undefined ? absentTopic(absence(name, mayCreate ? autoCreation : null), name) : describe(topic);
+        if (topic !== undefined) return describe(topic);
+        const { error, message } = absence(name, mayCreate ? autoCreation : null);
+        return { ...absentTopic(error, name), errorMessage: request.includeReasons ? message : null };
       };
       const { meter } = context;
       let topics: readonly TopicResponse[] = [];
@@ -84,7 +88,7 @@ export function wantedTopics({ topics }: Pick<MetadataRequest, "topics">, versio
 function topicDescriber(
   image: ClusterImage,
   { apiVersion, listener }: RequestContext,
-  { includeTopicAuthorizedOperations, includeOfflineReasons }: MetadataRequest,
+  { includeTopicAuthorizedOperations, includeReasons }: MetadataRequest,
 ): (topic: TopicImage) => TopicResponse {
   const rules: ListingRules = { onlyReachable: apiVersion === 0, listenerErrors: apiVersion >= 6 };
   return ({ name, id, partitions }) => ({
@@ -94,8 +98,9 @@ function topicDescriber(
     isInternal: isInternalTopic(name),
     partitions: partitions.map((record) => ({
       ...listPartition(image, listener, id, record, rules),
-      offlineReasons: includeOfflineReasons ? offlineReasons(image, id, record) : [],
+      offlineReasons: includeReasons ? offlineReasons(image, id, record) : [],
     })),
+    errorMessage: null,
     topicAuthorizedOperations: includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked,
   });
 }
@@ -106,9 +111,17 @@ function topicById(image: ClusterImage, id: TopicId): TopicImage | undefined {
 }
 
 /** The answer for a name that no topic has; starts to create it when `creation` is given. */
-function absence(name: string, creation: TopicAutoCreation | null): KafkaErrorCode {
-  if (topicNameFault(name) !== null) return "INVALID_TOPIC_EXCEPTION";
-  return creation?.begin(name) ? "LEADER_NOT_AVAILABLE" : "UNKNOWN_TOPIC_OR_PARTITION";
+function absence(name: string, creation: TopicAutoCreation | null): Refusal {
+  if (topicNameFault(name) !== null) return { error: "INVALID_TOPIC_EXCEPTION", message: null };
+  const begun = creation?.begin(name) ?? "not-begun";
+  if (begun === "begun") return { error: "LEADER_NOT_AVAILABLE", message: "it is being created" };
+  if (begun === "not-begun") return { error: "UNKNOWN_TOPIC_OR_PARTITION", message: null };
+  return { error: begun.error, message: begun.message === null ? null : `it cannot be created now: ${asClause(begun.message)}` };
+}
+
+/** A sentence of the controller's as the end of another. */
+function asClause(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
 }
 
 function absentTopic(errorCode: KafkaErrorCode, name: string | null, topicId: TopicId = zeroTopicId): TopicResponse {
@@ -118,6 +131,7 @@ function absentTopic(errorCode: KafkaErrorCode, name: string | null, topicId: To
     topicId,
     isInternal: name !== null && isInternalTopic(name),
     partitions: [],
+    errorMessage: null,
     topicAuthorizedOperations: operationsNotAsked,
   };
 }

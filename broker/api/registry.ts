@@ -85,7 +85,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const controllerApis = controllerApisOf(parts);
   const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
   const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
-  const autoCreation = autoTopicCreation({ isEnabled: () => config.autoCreateTopics, topicMaker: maker, log: parts.log });
+  const autoCreation = autoTopicCreation({ ...parts, isEnabled: () => config.autoCreateTopics, topicMaker: maker });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const served: ApisNamed<ApiName> = {

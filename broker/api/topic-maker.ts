@@ -1,9 +1,12 @@
+import type { Clock } from "../../protocol/base/clock.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
+import { isRetriable, type KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { createTopicsRequest, createTopicsResponse } from "../../protocol/messages/create-topics.ts";
 import { encodeWhole } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
+import type { ImageSource } from "../cluster/cluster-image.ts";
 import type { ControllerService, TopicCreation, Verdict } from "../controller/controller-service.ts";
 import type { Forwarder } from "./forwarding.ts";
 
@@ -62,6 +65,8 @@ type PlacedAnywhere = NewTopic & { readonly assignments: readonly [] };
 
 /** Topics of which the failures are counted. */
 const failuresMax = 1_000;
+/** After this long without an attempt, why the last one failed may not hold any more. */
+const refusalKeptMs = 10_000;
 
 /** How the broker's log tells what became of a topic. */
 export interface MakingWords {
@@ -69,56 +74,92 @@ export interface MakingWords {
   readonly notMade: string;
 }
 
+/** Why the controller did not make a topic, where asking it again would not help unless something changes. */
+export interface Refusal {
+  readonly error: KafkaError;
+  readonly message: string | null;
+}
+
+/** Another attempt is under way after a refusal too: what was missing may be there by now. `not-begun`: too much is under way. */
+export type Beginning = "begun" | "not-begun" | Refusal;
+
+interface Failing {
+  readonly failures: number;
+  readonly refusal: Refusal | null;
+  /** Monotonic. */
+  readonly atMs: number;
+  /** Brokers that could get replicas then. */
+  readonly live: number;
+}
+
+export interface PendingTopicsParts {
+  readonly maker: TopicMaker;
+  readonly log: Logger;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly images: Pick<ImageSource, "current">;
+  readonly words: MakingWords;
+  /** Topics at a time; beyond it a name waits for the next time that somebody asks for it. */
+  readonly max: number;
+}
+
 /** Topics being made while nobody waits for it: each once at a time, with a line in the log when it is over. */
 export class PendingTopics {
-  readonly #maker: TopicMaker;
-  readonly #log: Logger;
-  readonly #words: MakingWords;
-  readonly #max: number;
+  readonly #parts: PendingTopicsParts;
   readonly #names = new Set<string>();
-  /** How often each could not be made, in a row; the oldest are forgotten. */
-  readonly #failures = new Map<string, number>();
+  /** Those that could not be made, and how often in a row; the oldest are forgotten. */
+  readonly #failing = new Map<string, Failing>();
 
-  /** `max`: topics at a time; beyond it a name waits for the next time that somebody asks for it. */
-  constructor(maker: TopicMaker, log: Logger, words: MakingWords, max: number) {
-    this.#maker = maker;
-    this.#log = log;
-    this.#words = words;
-    this.#max = max;
+  constructor(parts: PendingTopicsParts) {
+    this.#parts = parts;
   }
 
-  /** Begins to make the topic, unless that is under way. False: too much is under way, not begun. */
-  begin(topic: NewTopic): boolean {
+  /** Begins to make the topic, unless that is under way. Whoever asks again is told why the attempt before failed. */
+  begin(topic: NewTopic): Beginning {
     const { name } = topic;
-    if (this.#names.has(name)) return true;
-    if (this.#names.size >= this.#max) return false;
-    this.#names.add(name);
-    void this.#make(topic)
-      .catch((error: unknown) => {
-        if (error instanceof InvariantViolation) throw error;
-        this.#failed(name, { err: error });
-      })
-      .finally(() => this.#names.delete(name));
-    return true;
+    if (!this.#names.has(name)) {
+      if (this.#names.size >= this.#parts.max) return "not-begun";
+      this.#names.add(name);
+      void this.#make(topic)
+        .catch((error: unknown) => {
+          if (error instanceof InvariantViolation) throw error;
+          this.#failed(name, null, { err: error });
+        })
+        .finally(() => this.#names.delete(name));
+    }
+    return this.#recentRefusal(name) ?? "begun";
+  }
+
+  /** To some clients it is final: it must not be told of brokers that are back. */
+  #recentRefusal(name: string): Refusal | null {
+    const failing = this.#failing.get(name);
+    if (failing === undefined || failing.live !== this.#live) return null;
+    return this.#parts.clock.monotonicMs() - failing.atMs > refusalKeptMs ? null : failing.refusal;
+  }
+
+  get #live(): number {
+    const { brokers, leavingBrokers } = this.#parts.images.current;
+    return brokers.size - leavingBrokers.size;
   }
 
   async #make(topic: NewTopic): Promise<void> {
+    const { maker, log, words } = this.#parts;
     const { name, replicationFactor } = topic;
     const copies = replicationFactor > 0 ? { copies: replicationFactor } : {};
-    for (const { error, message } of await this.#maker.make([topic])) {
-      if (error === "NONE" || error === "TOPIC_ALREADY_EXISTS") this.#failures.delete(name);
-      else this.#failed(name, { error, reason: message });
-      if (error === "NONE") this.#log.info({ topic: name, ...copies }, this.#words.made);
+    for (const { error, message } of await maker.make([topic])) {
+      if (error === "NONE" || error === "TOPIC_ALREADY_EXISTS") this.#failing.delete(name);
+      else this.#failed(name, isRetriable(error) ? null : { error, message }, { error, reason: message });
+      if (error === "NONE") log.info({ topic: name, ...copies }, words.made);
     }
   }
 
   /** A client that waits for a topic asks for it several times a second, for as long as it cannot be made. */
-  #failed(topic: string, why: object): void {
-    const failures = (this.#failures.get(topic) ?? 0) + 1;
-    this.#failures.delete(topic);
-    this.#failures.set(topic, failures);
-    const [oldest] = this.#failures.keys();
-    if (this.#failures.size > failuresMax && oldest !== undefined) this.#failures.delete(oldest);
-    if (isWorthTelling(failures)) this.#log.warn({ topic, ...why, failures }, this.#words.notMade);
+  #failed(topic: string, refusal: Refusal | null, why: object): void {
+    const { clock, log, words } = this.#parts;
+    const failures = (this.#failing.get(topic)?.failures ?? 0) + 1;
+    this.#failing.delete(topic);
+    this.#failing.set(topic, { failures, refusal, atMs: clock.monotonicMs(), live: this.#live });
+    const [oldest] = this.#failing.keys();
+    if (this.#failing.size > failuresMax && oldest !== undefined) this.#failing.delete(oldest);
+    if (isWorthTelling(failures)) log.warn({ topic, ...why, failures }, words.notMade);
   }
 }

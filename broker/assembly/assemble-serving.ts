@@ -96,7 +96,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
       images,
       controller,
       coordinators: (topicMaker) =>
-        groupFinder({ images, topicMaker, log: log.child({ part: "group" }), config: offsetsTopicConfig(settings) }),
+        groupFinder({ images, topicMaker, log: log.child({ part: "group" }), clock, config: offsetsTopicConfig(settings) }),
       producerIds,
       peers,
       clock,

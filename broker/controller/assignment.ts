@@ -52,7 +52,7 @@ export function planTopic(creation: TopicCreation, { places, limits, random }: P
   const replicationFactor = creation.replicationFactor === -1 ? limits.defaultReplicationFactor : creation.replicationFactor;
   if (count < 1) return refused("INVALID_PARTITIONS", `A topic needs at least 1 partition, not ${count}.`);
   if (count > limits.partitionsPerTopicMax) return tooManyPartitions(count, limits);
-  const fault = replicationFault(replicationFactor, places.length);
+  const fault = replicationFault(replicationFactor, places.length, creation.replicationFactor === -1);
   if (fault !== null) return refused("INVALID_REPLICATION_FACTOR", fault);
   return { error: null, assignment: assign(places, { count, replicationFactor }, randomStart(random, places.length)) };
 }
@@ -82,9 +82,11 @@ export function planPartitions(creation: PartitionsCreation, existing: readonly 
   return { error: null, assignment: assign(places, { count: added, replicationFactor }, continuingStart(places, existing)) };
 }
 
-function replicationFault(replicationFactor: number, live: number): string | null {
+function replicationFault(replicationFactor: number, live: number, isDefault = false): string | null {
   if (replicationFactor < 1) return `The replication factor must be at least 1, not ${replicationFactor}.`;
-  if (replicationFactor > live) return `A replication factor of ${replicationFactor} needs as many live brokers; there are ${live}.`;
+  const source = isDefault ? " (default.replication.factor)" : "";
+  if (replicationFactor > live)
+    return `A replication factor of ${replicationFactor}${source} needs as many live brokers; there are ${live}.`;
   return null;
 }
 

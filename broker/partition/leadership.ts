@@ -22,7 +22,7 @@ import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./le
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { consumerPositionIn } from "./log-position.ts";
 import { Members } from "./members.ts";
-import { acknowledgement, lacksReplicas } from "./produce-answers.ts";
+import { acknowledgement, replicaShortage } from "./produce-answers.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -209,18 +209,16 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   #appendRefusal(acks: -1 | 0 | 1, deadlineMs: number): { readonly error: KafkaError; readonly message?: string } | null {
     if (this.#hasEnded || !this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (this.#nowMs > deadlineMs) return { error: "REQUEST_TIMED_OUT", message: "the batch waited too long to be looked at" };
-    if (acks === -1 && this.#lacksReplicas()) return { error: "NOT_ENOUGH_REPLICAS" };
+    const shortage = acks === -1 ? replicaShortage(this.#state, this.#parts.replica.settings) : null;
+    if (shortage !== null) return { error: "NOT_ENOUGH_REPLICAS", message: shortage };
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
   #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, appended: Appended): Outcome<AppendedRecords> {
-    const [isSessionProved, hasEnded, isShort] = [this.#isSessionProved(), this.#hasEnded, this.#lacksReplicas()];
-    const { startOffset: logStartOffset } = this.#parts.replica.log;
-    return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, lacksReplicas: isShort, logStartOffset });
-  }
-
-  #lacksReplicas(): boolean {
-    return lacksReplicas(this.#state, this.#parts.replica.settings.minInsyncReplicas);
+    const { log, settings } = this.#parts.replica;
+    const [isSessionProved, hasEnded, logStartOffset] = [this.#isSessionProved(), this.#hasEnded, log.startOffset];
+    const shortage = replicaShortage(this.#state, settings);
+    return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, replicaShortage: shortage, logStartOffset });
   }
 
   async read({

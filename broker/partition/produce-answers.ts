@@ -4,9 +4,19 @@ import type { AppendedRecords } from "./client-contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import type { WaitEnd } from "./waiters.ts";
 
-/** As Kafka from 3.7 on: no more replicas are required than there are, or a topic with few copies could never be written. */
-export function lacksReplicas({ isr, replicas }: Pick<LeaderState, "isr" | "replicas">, minInsyncReplicas: number): boolean {
-  return isr.size < Math.min(minInsyncReplicas, replicas.length);
+/**
+ * What a producer with acks=all is told of a partition that too few brokers have in full; null: there are enough. As in Kafka from 3.7 on
+ * no more replicas are required than there are, or a topic with few copies could never be written.
+ */
+export function replicaShortage(
+  { isr, replicas }: Pick<LeaderState, "isr" | "replicas">,
+  { minInsyncReplicas }: { readonly minInsyncReplicas: number },
+): string | null {
+  const required = Math.min(minInsyncReplicas, replicas.length);
+  if (isr.size >= required) return null;
+  const missing = replicas.filter((id) => !isr.has(id)).toSorted((a, b) => a - b);
+  const who = missing.length === 1 ? `broker ${missing[0]} is` : `brokers ${missing.join(", ")} are`;
+  return `it has ${isr.size} of ${required} required in-sync replicas: ${who} missing`;
 }
 
 /** Of the leader, when the wait is over: leadership, session and in-sync set may have changed since the append. */
@@ -14,7 +24,8 @@ export interface AfterAppend {
   /** Of the coordinator's session. */
   readonly isSessionProved: boolean;
   readonly hasEnded: boolean;
-  readonly lacksReplicas: boolean;
+  /** Null: enough replicas are in sync. */
+  readonly replicaShortage: string | null;
   readonly logStartOffset: number;
 }
 
@@ -39,7 +50,8 @@ export function acknowledgement(
       if (!leader.isSessionProved) return { error: "NOT_LEADER_OR_FOLLOWER" };
       // committed records stay committed under any leader; those that only we wrote may be lost
       if (acks !== -1 && leader.hasEnded) return { error: "NOT_LEADER_OR_FOLLOWER" };
-      if (acks === -1 && leader.lacksReplicas) return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND" };
+      if (acks === -1 && leader.replicaShortage !== null)
+        return { error: "NOT_ENOUGH_REPLICAS_AFTER_APPEND", message: leader.replicaShortage };
       return { error: null, baseOffset, logAppendTimeMs, logStartOffset: leader.logStartOffset };
   }
 }

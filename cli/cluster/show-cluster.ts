@@ -2,6 +2,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { noBroker } from "../../protocol/base/ids.ts";
 import { paint } from "../output/look.ts";
 import { table } from "../output/table.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { formatCount } from "../output/units.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { healthOf } from "../topic/topic-health.ts";
@@ -28,6 +29,7 @@ export async function describeCluster(
     requestTimeoutMs: timeoutMs,
     connectTimeoutMs: Math.min(timeoutMs, 5000),
   });
+  tellWaits(admin);
   const { clusterId, controllerId, brokers } = await admin.describeCluster();
   const all = await admin.listTopics();
   const health = healthOf(all);

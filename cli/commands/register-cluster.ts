@@ -4,6 +4,7 @@ import { alterCluster } from "../cluster/cluster-configs.ts";
 import { describeCluster } from "../cluster/show-cluster.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
@@ -64,7 +65,9 @@ function registerAlter(cluster: Command): void {
     .option("--delete-config <name>", "go back to what the broker was started with; may be repeated", collect, []);
   withCommonOptions(alter).action(({ bootstrap, json, broker, config, deleteConfig }: AlterOptions) =>
     withCluster(bootstrap, async (signal) => {
-      await using admin = new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal, runtime: tellingRuntime });
+      await using admin = tellWaits(
+        new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal, runtime: tellingRuntime }),
+      );
       await alterCluster(admin, broker ?? null, { set: config, delete: deleteConfig }, { json, output: new Output(process.stdout) });
     }),
   );

@@ -13,6 +13,7 @@ import {
 } from "../group/reset-target.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
@@ -42,7 +43,7 @@ export function register(program: Command): void {
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
   const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime }));
     await onceOrWatched(options, signal, (shown) => work(admin, shown));
   });
 }

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
 import { tellingRuntime } from "../output/complaints.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
@@ -52,7 +53,9 @@ export function registerLogDirectories(cluster: Command): void {
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
   const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await using admin = tellWaits(
+      new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime }),
+    );
     await onceOrWatched(options, signal, (shown) => work(admin, shown, signal));
   });
 }

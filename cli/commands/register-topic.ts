@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
@@ -28,7 +29,7 @@ export function register(program: Command): void {
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
   const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
-    await using admin = new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime });
+    await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime }));
     await onceOrWatched(options, signal, (shown) => work(admin, shown));
   });
 }

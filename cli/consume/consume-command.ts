@@ -4,6 +4,7 @@ import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import type { RecordFormat } from "../output/record-format.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { printingConsumer, printRecords } from "./print-records.ts";
 
 export interface ConsumeOptions {
@@ -31,6 +32,7 @@ export async function consume(options: ConsumeOptions, output: Output, stop: Abo
     stopAtEnd: untilEnd,
     signal: ended,
   });
+  tellWaits(consumer);
   let left = options.recordsMax ?? Number.POSITIVE_INFINITY;
   try {
     await consumer.assign(partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })));

@@ -4,6 +4,7 @@ import type { AssignorName } from "../../client/group/assignors.ts";
 import { CommandFailed, explain } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import type { RecordFormat } from "../output/record-format.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { printingConsumer, printRecords } from "./print-records.ts";
 
 export interface ConsumeGroupOptions {
@@ -39,6 +40,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
     ...(instanceId === null ? {} : { groupInstanceId: instanceId }),
     ...(sessionTimeoutMs === null ? {} : withSession(sessionTimeoutMs)),
   });
+  tellWaits(consumer);
   let isPrinting = false;
   // leaving includes a last commit; what is being printed is to be in it
   const end = () => {

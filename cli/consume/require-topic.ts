@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin } from "../../client/admin/admin.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 
 /** Brokers learn of a new topic a moment after it was created. */
 const knownMaxMs = 2000;
@@ -7,7 +8,7 @@ const pauseMs = 100;
 
 /** Rejects when there is no such topic. A consumer would wait for it as long as for a broker that does not answer. */
 export async function requireTopic(bootstrap: readonly string[], topic: string, stop: AbortSignal): Promise<void> {
-  await using admin = new Admin({ bootstrap, clientId: "ottla-consume", signal: stop });
+  await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-consume", signal: stop }));
   for (let waitedMs = 0; ; waitedMs += pauseMs) {
     const [described] = await admin.describeTopics([topic]);
     const error = described?.error ?? null;

@@ -1,4 +1,4 @@
-import type { Admin, GroupDescription, GroupLag, GroupMemberDescription } from "../../client/index.ts";
+import type { Admin, GroupDescription, GroupLag, GroupMemberDescription, GroupRebalance } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import type { Look } from "../output/look.ts";
 import { type Cell, table } from "../output/table.ts";
@@ -6,6 +6,7 @@ import { printable } from "../output/terminal-text.ts";
 import { formatAge, formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
+import { lagText, rebalanceText, type TotalLag, totalLag } from "./group-facts.ts";
 
 /** A partition in which the group has a position, that a member owns, or both. */
 interface GroupPartition extends Omit<GroupLag, "startOffset" | "endOffset"> {
@@ -18,13 +19,15 @@ interface GroupPartition extends Omit<GroupLag, "startOffset" | "endOffset"> {
   readonly end: number | null;
 }
 
-interface DescribedGroup {
+interface DescribedGroup extends TotalLag {
   readonly group: string;
   readonly type: string;
   readonly state: string;
   readonly assignor: string;
   readonly members: readonly GroupMemberDescription[];
   readonly partitions: readonly GroupPartition[];
+  /** Null: the members have what they are to have. */
+  readonly rebalance: GroupRebalance | null;
 }
 
 export async function describeGroups(admin: Admin, names: readonly string[], { output, json }: Shown): Promise<void> {
@@ -37,7 +40,7 @@ export async function describeGroups(admin: Admin, names: readonly string[], { o
   failForErrors(results);
 }
 
-async function describe(admin: Admin, { groupId, type, state, assignor, members }: GroupDescription): Promise<DescribedGroup> {
+async function describe(admin: Admin, { groupId, type, state, assignor, members, rebalance }: GroupDescription): Promise<DescribedGroup> {
   const owners = new Map(
     members.flatMap((member) => member.partitions.map((each) => [partitionKey(each.topic, each.partition), member] as const)),
   );
@@ -49,18 +52,18 @@ async function describe(admin: Admin, { groupId, type, state, assignor, members 
     const { memberId = null, host = null, clientId = null } = owners.get(partitionKey(lag.topic, lag.partition)) ?? {};
     return { ...lag, member: memberId, host, clientId, start: startOffset, end: endOffset };
   });
-  return { group: groupId, type, state, assignor, members, partitions };
+  return { group: groupId, type, state, assignor, ...totalLag(lags), members, partitions, rebalance };
 }
 
-function asText({ group, type, state, assignor, members, partitions }: DescribedGroup, look: Look): string {
-  const lag = partitions.reduce((sum, each) => sum + Math.max(each.lag ?? 0, 0), 0);
+function asText(described: DescribedGroup, look: Look): string {
+  const { group, type, state, assignor, members, partitions, rebalance } = described;
   const facts = [
     shownName(group),
     type,
     state,
     ...(assignor === "" ? [] : [printable(assignor)]),
     formatCount(members.length, "member"),
-    `lag ${lag.toLocaleString("en")}`,
+    lagText(described, partitions.length, rebalance !== null),
   ];
   const rows = partitions.map((each): Cell[] => [
     each.topic,
@@ -76,7 +79,8 @@ function asText({ group, type, state, assignor, members, partitions }: Described
   const idle = members.filter((member) => member.partitions.length === 0);
   const idleRows = idle.map((member): Cell[] => ["-", "-", "-", "-", "-", "-", member.memberId, member.host, member.clientId]);
   const head = ["topic", "partition", "position", "end", "lag", "behind", "member", "host", "client"];
-  return `${facts.join("  ")}\n${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows], look)}`;
+  const waiting = rebalance === null ? "" : `${rebalanceText(rebalance, described, Date.now())}\n`;
+  return `${facts.join("  ")}\n${waiting}${rows.length + idleRows.length === 0 ? "" : table(head, [...rows, ...idleRows], look)}`;
 }
 
 function positionText({ position, outOfRange, start, end }: GroupPartition): string {

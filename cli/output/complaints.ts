@@ -1,12 +1,13 @@
 import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { type Logger, silentLogger } from "../../protocol/base/logger.ts";
+import { besideBar } from "./beside-bar.ts";
 import { explain } from "./command-failed.ts";
 import { printable } from "./terminal-text.ts";
 
 type Complain = (text: string) => void;
 
-const toStandardError: Complain = (text) => process.stderr.write(`ottla: ${printable(text)}\n`);
+const toStandardError: Complain = (text) => process.stderr.write(besideBar(`ottla: ${printable(text)}\n`));
 /** The process has one standard error, whoever complains. */
 let heardBy: Complain = toStandardError;
 

@@ -1,4 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
+import { barIsDrawn } from "./beside-bar.ts";
 
 export interface Progress {
   /** `done`: of `total`, in the same unit; `note` is shown next to it. */
@@ -14,5 +15,10 @@ export function progress(what: string, total: number | null): Progress {
   const format = total === null ? `${what} {note}` : `${what} {bar} {percentage}% {note}`;
   const bar = new SingleBar({ format, stream: process.stderr, clearOnComplete: true, hideCursor: false, fps: 5 }, Presets.shades_classic);
   bar.start(total ?? 1, 0, { note: "" });
-  return { show: (done, note) => bar.update(done, { note }), end: () => bar.stop() };
+  barIsDrawn(true);
+  const end = () => {
+    bar.stop();
+    barIsDrawn(false);
+  };
+  return { show: (done, note) => bar.update(done, { note }), end };
 }

@@ -40,3 +40,9 @@ export function formatSeconds(ms: number): string {
 export function formatRate(perSecond: number): string {
   return perSecond > 0 && perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString("en");
 }
+
+/** The time of day on this machine: `12:03:20`. */
+export function formatTime(timestampMs: number): string {
+  const time = new Date(timestampMs);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}

@@ -6,6 +6,7 @@ import { CommandFailed, explain, UsageError } from "../output/command-failed.ts"
 import { complain, tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { progress } from "../output/progress.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
 import { forPeople } from "../session/client-session.ts";
 import { FileFollower, followLimits } from "./file-follower.ts";
@@ -59,6 +60,7 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
     maxBlockMs: topicKnownMaxMs,
     deliveryTimeoutMs: options.deliveryTimeoutMs,
   });
+  tellWaits(producer);
   const { partitions } = await producer.partitionsOf(options.topic, { signal: stop }).catch((error) => {
     throw stop.aborted ? new CommandFailed("stopped before any broker answered; nothing was sent") : error;
   });

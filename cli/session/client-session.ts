@@ -1,5 +1,12 @@
 import { reachTimeoutDefaultMs } from "../../client/base/client-options.ts";
-import { ClientClosed, ConnectionLost, InvalidArgument, KafkaProtocolError, RequestTimedOut } from "../../client/base/errors.ts";
+import {
+  ClientClosed,
+  ConnectionLost,
+  DeliveryTimedOut,
+  InvalidArgument,
+  KafkaProtocolError,
+  RequestTimedOut,
+} from "../../client/base/errors.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import { bootstrapText } from "./bootstrap-origin.ts";
@@ -59,15 +66,19 @@ export function forPeople(error: unknown, bootstrap: readonly string[]): unknown
       { cause: error },
     );
   if (error instanceof InvalidArgument) return new UsageError(explain(error));
-  const hint = error instanceof KafkaProtocolError ? hints[error.code] : undefined;
+  // a record that was given up has the last refusal as its cause
+  const refusal = error instanceof DeliveryTimedOut ? error.cause : error;
+  const hint = refusal instanceof KafkaProtocolError ? hints[refusal.code] : undefined;
   return hint === undefined ? error : new CommandFailed(`${explain(error)}; ${hint}`, { cause: error });
 }
 
 const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
   UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or make it with `ottla topic create`",
   TOPIC_ALREADY_EXISTS: "choose another name, or add --if-not-exists",
-  INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers there are",
+  INVALID_REPLICATION_FACTOR:
+    "see `ottla cluster describe` for how many brokers live, or make it with `ottla topic create --replication-factor`",
   NOT_ENOUGH_REPLICAS: "see `ottla topic describe` for which replicas are missing",
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: "see `ottla topic describe` for which replicas are missing",
   LEADER_NOT_AVAILABLE: "see `ottla topic describe` for which replicas are missing",
   LOG_DIR_NOT_FOUND: "see `ottla cluster log-dirs` for the directories that the broker has",
   REPLICA_NOT_AVAILABLE:

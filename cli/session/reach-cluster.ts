@@ -4,6 +4,7 @@ import { clientSettings } from "../../client/base/client-options.ts";
 import { ConnectionLost, RequestTimedOut } from "../../client/base/errors.ts";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { ConnectionPool } from "../../client/network/connection-pool.ts";
+import { formatTime } from "../output/units.ts";
 import { bootstrapText } from "./bootstrap-origin.ts";
 
 export interface ReachOptions {
@@ -27,11 +28,9 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));
   const late = AbortSignal.timeout(giveUpAfterMs);
   const ended = AbortSignal.any([stop, late]);
-  const lateLine = setTimeout(
-    () => onLate(`no broker answers at ${bootstrapText(bootstrap)}; trying for ${giveUpAfterMs / 1000} s`),
-    giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30,
-  );
+  const untilMs = Date.now() + giveUpAfterMs;
   let failure: unknown = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);
+  const lateLine = setTimeout(() => onLate(lateText(bootstrap, failure, untilMs)), giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30);
   try {
     while (!ended.aborted) {
       try {
@@ -50,4 +49,9 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
     clearTimeout(lateLine);
     pool.close();
   }
+}
+
+function lateText(bootstrap: readonly string[], failure: unknown, untilMs: number): string {
+  const why = failure instanceof ConnectionLost ? ` (${failure.message})` : "";
+  return `no broker answers at ${bootstrapText(bootstrap)}${why}; trying until ${formatTime(untilMs)}`;
 }

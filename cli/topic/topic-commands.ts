@@ -6,6 +6,7 @@ import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
 import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
+import { warnOfInsyncReplicas } from "./replica-warning.ts";
 
 export interface Shown {
   readonly output: Output;
@@ -29,6 +30,7 @@ export async function createTopic(admin: Admin, topic: NewTopic, ifNotExists: bo
   if (json) await output.json({ name, created: true, topicId, partitions, replicationFactor });
   else
     await output.line(`created ${name}: ${formatCount(partitions, "partition")}, ${formatCount(replicationFactor, "copy", "copies")} each`);
+  await warnOfInsyncReplicas(admin, { topic: name, set: topic.configs ?? {}, copies: replicationFactor });
 }
 
 async function untilKnown(admin: Admin, name: string): Promise<void> {
@@ -53,9 +55,13 @@ export async function alterTopic(admin: Admin, topic: string, changes: TopicChan
     if (changes.partitions !== null) failForErrors(await admin.createPartitions([{ topic, count: changes.partitions }]));
   });
   const changed = [...before, ...settings];
-  if (json) return output.json({ name: topic, ...changes, changed });
-  await output.line(`altered ${topic}`);
-  await output.write(changesAsText(changed, output.look));
+  if (json) await output.json({ name: topic, ...changes, changed });
+  else {
+    await output.line(`altered ${topic}`);
+    await output.write(changesAsText(changed, output.look));
+  }
+  if (configs.some(({ name }) => name === "min.insync.replicas"))
+    await warnOfInsyncReplicas(admin, { topic, set: changes.set, copies: null });
 }
 
 async function partitionsToChange(admin: Admin, topic: string, { partitions }: TopicChanges): Promise<ChangedSetting[]> {

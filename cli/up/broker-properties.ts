@@ -8,9 +8,14 @@ export interface UpBroker {
   readonly clusterSize: number;
 }
 
+/** Of a topic whose creator did not say how many. */
+export function copiesIn(clusterSize: number): number {
+  return Math.min(3, clusterSize);
+}
+
 /** The server.properties of one of `up`'s brokers. It can be restarted by hand from this file with `ottla broker --config`. */
 export function brokerProperties(broker: UpBroker): string {
-  const copies = Math.min(3, broker.clusterSize);
+  const copies = copiesIn(broker.clusterSize);
   const settings: Record<string, string | number> = {
     "broker.id": broker.id,
     listeners: `PLAINTEXT://${broker.host}:${broker.port}`,

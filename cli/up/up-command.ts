@@ -6,9 +6,10 @@ import type { Output } from "../output/output.ts";
 import { printable } from "../output/terminal-text.ts";
 import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
-import type { UpBroker } from "./broker-properties.ts";
+import { copiesIn, type UpBroker } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
 import { KeptBroker } from "./kept-broker.ts";
+import { LiveBrokers } from "./live-brokers.ts";
 import { checkPortsFree } from "./preflight.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
@@ -55,12 +56,14 @@ async function runCluster(
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
+  const living = new LiveBrokers({ clock: nodeClock, tell, size: options.brokers, copies: copiesIn(options.brokers) });
   let someoneWaits = false;
   const waits = (message: string) => {
     someoneWaits = true;
     tell(`${message} (ZooKeeper is at ${options.zookeeper ?? zookeeper?.connect})`);
   };
   const stopAll = async () => {
+    living.end();
     await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
     await zookeeper?.process.stop(zookeeperStopGraceMs);
   };
@@ -70,7 +73,7 @@ async function runCluster(
     for (const [index, port] of ports.entries()) {
       const id = index + 1;
       const settings = { id, host, port, dataDirectory: directory.brokerData(id), zookeeperConnect: connect, clusterSize: options.brokers };
-      brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits }));
+      brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living }));
     }
     const stoppedEarly = await Promise.race([
       allReady(brokers, directory, () => someoneWaits).then(() => false),
@@ -91,16 +94,17 @@ interface Told {
   readonly policy: RestartPolicy | null;
   readonly tell: (line: string) => void;
   readonly waits: (message: string) => void;
+  readonly living: LiveBrokers;
 }
 
-async function keptBroker(settings: UpBroker, directory: ClusterDirectory, { policy, tell, waits }: Told): Promise<KeptBroker> {
+async function keptBroker(settings: UpBroker, directory: ClusterDirectory, { policy, tell, waits, living }: Told): Promise<KeptBroker> {
   const { id, port } = settings;
   const configFile = await directory.writeBrokerConfig(settings);
   const logFile = directory.brokerLog(id);
   const start = () => {
     const started = new BrokerProcess({ id, configFile, logFile, waits });
     directory.note.brokerStarted(id, `${host}:${port}`, started.pid);
-    return started;
+    return living.watched(started);
   };
   return new KeptBroker({ id, start, policy, clock: nodeClock, tell, logFile, startCommand: `bin/ottla broker --config ${configFile}` });
 }

@@ -1,6 +1,7 @@
 import { type BrokerId, noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
+import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
@@ -58,7 +59,7 @@ export interface AdminOptions extends ClientOptions {
  * orThrow(await admin.createTopics([{ name: "orders", partitions: 6, replicationFactor: 3 }]));
  * ```
  */
-export class Admin implements AsyncDisposable {
+export class Admin implements EventSource, AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #operationTimeoutMs: number;
   /** The broker to ask, after one refused to forward; null: any. */
@@ -69,6 +70,11 @@ export class Admin implements AsyncDisposable {
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 60_000;
     options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#cluster.close();
+  }
+
+  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
+    return this.#cluster.events.on(event, listener);
   }
 
   async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<readonly ItemResult<CreatedTopic>[]> {
@@ -145,7 +151,7 @@ export class Admin implements AsyncDisposable {
         const { topics, topicErrors } = mergeMetadata(emptySnapshot, await this.#metadata(open));
         return open.map((name) => {
           const value = topics.get(name);
-          const errorCode = value === undefined ? (topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION") : "NONE";
+          const errorCode = value === undefined ? (topicErrors.get(name)?.code ?? "UNKNOWN_TOPIC_OR_PARTITION") : "NONE";
           // an unknown topic is retriable for a producer, whose topic may be on its way; here it is the answer
           return { key: name, errorCode, errorMessage: null, value, isFinal: errorCode === "UNKNOWN_TOPIC_OR_PARTITION" };
         });
@@ -301,7 +307,7 @@ export class Admin implements AsyncDisposable {
   }
 
   async #metadata(names: readonly string[] | null): Promise<MetadataResponse> {
-    const build = (version: number) => metadataRequest(names, version, { withOfflineReasons: true });
+    const build = (version: number) => metadataRequest(names, version, { withReasons: true });
     return this.#retrying(() => this.#cluster.pool.askAny((connection, signal) => connection.request(apis.metadata, build, { signal })));
   }
 

@@ -26,6 +26,8 @@ export interface RetryParts {
   readonly signal: AbortSignal;
   /** Instead of pauses that double: how long the next one is. */
   readonly pauseMs?: () => number;
+  /** Before a pause: it will be tried again. */
+  readonly onFailure?: (error: unknown) => void;
   /** After a pause, before the next attempt. */
   readonly beforeNext?: () => Promise<void>;
 }
@@ -33,7 +35,7 @@ export interface RetryParts {
 /** Runs `attempt` until it succeeds, fails for good or the deadline is reached, with growing pauses. */
 export async function retryUntil<T>(
   attempt: () => Promise<T>,
-  { clock, random, limits, deadlineMs, signal, pauseMs: nextPauseMs, beforeNext }: RetryParts,
+  { clock, random, limits, deadlineMs, signal, pauseMs: nextPauseMs, onFailure, beforeNext }: RetryParts,
 ): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
@@ -41,6 +43,7 @@ export async function retryUntil<T>(
     } catch (error) {
       const pauseMs = nextPauseMs?.() ?? backoffMs(failures, limits, random);
       if (!isRetriableFailure(error) || clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+      onFailure?.(error);
       await sleep(clock, pauseMs, signal);
       await beforeNext?.();
     }

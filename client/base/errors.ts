@@ -13,11 +13,18 @@ export class KafkaProtocolError extends ClientError {
   override readonly name = "KafkaProtocolError";
   override readonly retriable: boolean;
   readonly code: KafkaError;
+  /** What was requested, or whom it was about. */
+  readonly about: string;
+  /** The broker's own sentence; null: it sent none. */
+  readonly detail: string | null;
 
   /** `about`: what was requested; `detail`: the broker's own message, if it sent one. */
   constructor(code: KafkaError, about: string, detail?: string | null) {
-    super(`${about}: ${detail === undefined || detail === null || detail === "" ? explain(code) : printable(detail)} (${code})`);
+    const text = detail === undefined || detail === null || detail === "" ? null : printable(detail);
+    super(`${about}: ${text ?? explain(code)} (${code})`);
     this.code = code;
+    this.about = about;
+    this.detail = text;
     this.retriable = isRetriable(code);
   }
 }

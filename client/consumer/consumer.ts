@@ -1,4 +1,5 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
 import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../base/errors.ts";
 import { AssignedPartition, type StartPosition } from "../fetch/assigned-partition.ts";
 import { ConsumerFetcher } from "../fetch/consumer-fetcher.ts";
@@ -45,7 +46,7 @@ import { RecordTaker } from "./record-taker.ts";
  * from the same position.
  * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
  */
-export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
+export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, EventSource, AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #settings: ConsumerSettings;
   readonly #buffer = new FetchBuffer();
@@ -77,6 +78,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     this.#group = this.#groupSession(options);
     options.signal?.addEventListener("abort", () => this.#end(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#end();
+  }
+
+  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
+    return this.#cluster.events.on(event, listener);
   }
 
   /**

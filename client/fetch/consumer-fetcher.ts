@@ -4,9 +4,11 @@ import { apis } from "../../protocol/messages/apis.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
+import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
+import { noLeader } from "../metadata/no-leader.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import { type AssignedPartition, type EpochEnd, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
 import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
@@ -80,7 +82,7 @@ export class ConsumerFetcher {
   #step(nowMs: number): number {
     const { cluster, partitions } = this.#parts;
     let nextCheckMs = Number.POSITIVE_INFINITY;
-    let leaderUnknown = false;
+    const leaderless: AssignedPartition[] = [];
     const toLocate: AssignedPartition[] = [];
     const toValidate: AssignedPartition[] = [];
     const toFetch = new Map<BrokerId, Wanted[]>();
@@ -92,14 +94,14 @@ export class ConsumerFetcher {
         continue;
       }
       if (known === undefined || known.leader === noBroker) {
-        leaderUnknown = true;
+        leaderless.push(partition);
         continue;
       }
       const topicId = cluster.metadata.topic(partition.topic)?.topicId ?? zeroTopicId;
       const topic = partition.judgeTopicId(topicId, nowMs);
       if (topic !== "ours") {
         if (topic === "new") this.#topicMadeAnew(partition, topicId);
-        else leaderUnknown = true;
+        else leaderless.push(partition);
         continue;
       }
       partition.leaderEpochIs(known.leaderEpoch);
@@ -107,7 +109,7 @@ export class ConsumerFetcher {
       else if (partition.phase.kind === "validating") toValidate.push(partition);
       else this.#want(toFetch, partition, known);
     }
-    if (leaderUnknown) cluster.metadata.requestRefresh();
+    if (leaderless.length > 0) this.#awaitLeaders(leaderless);
     this.#finder.locate(toLocate);
     this.#finder.validate(toValidate);
     // the broker that waited longest is first, and none gets more than its share: fetches that merely wait at their brokers must not use up
@@ -117,6 +119,16 @@ export class ConsumerFetcher {
     for (const [broker, wanted] of longestWaiting)
       this.#beginFetch(broker, wanted, Math.ceil(this.#parts.settings.prefetchBytesMax / brokers));
     return nextCheckMs;
+  }
+
+  #awaitLeaders(leaderless: readonly AssignedPartition[]): void {
+    const { metadata, retries } = this.#parts.cluster;
+    metadata.requestRefresh();
+    if (!retries.areWatched) return;
+    for (const { topic, partition } of leaderless) {
+      const reason = noLeader(metadata.snapshot, topic, partition);
+      if (reason !== null) retries.failed(partitionSubject(topic, partition), reason);
+    }
   }
 
   #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {
@@ -211,8 +223,11 @@ export class ConsumerFetcher {
         const found = answers.get(partitionKey(topic, partition));
         if (generation !== one.generation) continue;
         if (found !== undefined) this.#onAnswer(one, found);
-        // nothing new: in a session it is not mentioned
-        else one.partition.failures = 0;
+        else {
+          // nothing new: in a session it is not mentioned
+          one.partition.failures = 0;
+          cluster.retries.partitionWorked(topic, partition);
+        }
       }
     } catch (error) {
       session.failed();
@@ -246,7 +261,7 @@ export class ConsumerFetcher {
   }
 
   #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
-    const { settings, buffer } = this.#parts;
+    const { cluster, settings, buffer } = this.#parts;
     const { errorCode, divergingEpoch } = answer;
     if (errorCode !== "NONE") {
       const verdict = judgeFetchError(errorCode, settings.offsetReset);
@@ -279,6 +294,7 @@ export class ConsumerFetcher {
     partition.highWatermark = answer.highWatermark;
     partition.logStartOffset = answer.logStartOffset;
     partition.foundInLog();
+    cluster.retries.partitionWorked(target.topic, target.partition);
     if (partition.isStopped) return buffer.notify();
     this.#onRecords(partition, answer.records ?? []);
   }
@@ -337,7 +353,10 @@ export class ConsumerFetcher {
 
   #failed(partitions: readonly AssignedPartition[], error: Error): void {
     if (isRetriableFailure(error)) return this.#pause(partitions, error, true);
-    for (const partition of partitions) partition.block();
+    for (const partition of partitions) {
+      partition.block();
+      this.#parts.cluster.retries.gaveUp(partitionSubject(partition.topic, partition.partition));
+    }
     this.#parts.buffer.pushError(error, null);
   }
 
@@ -346,6 +365,7 @@ export class ConsumerFetcher {
     const nowMs = cluster.runtime.clock.monotonicMs();
     for (const partition of partitions) {
       partition.pauseUntil(nowMs + backoffMs(partition.failures + 1, cluster.settings, cluster.runtime.random));
+      if (cluster.retries.areWatched) cluster.retries.failed(partitionSubject(partition.topic, partition.partition), error);
       if (refreshMetadata) cluster.search.successorOf(partition, partition.notBeforeMs);
     }
     cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");

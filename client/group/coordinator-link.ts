@@ -4,9 +4,11 @@ import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { retryUntil } from "../base/backoff.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
+import { groupSubject, type RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
 import type { ConnectionPurpose } from "../network/connection-pool.ts";
+import { isOfCoordinator } from "./failure.ts";
 
 const groupKeyType = 0;
 /** From this version on several groups are requested at once. */
@@ -28,12 +30,14 @@ export interface CoordinatorRequest<Res> {
 export class CoordinatorLink {
   readonly #cluster: Cluster;
   readonly #groupId: string;
+  readonly #subject: RetrySubject;
   #node: BrokerId | null = null;
   #finding: Promise<BrokerId> | null = null;
 
   constructor(cluster: Cluster, groupId: string) {
     this.#cluster = cluster;
     this.#groupId = groupId;
+    this.#subject = groupSubject(groupId);
   }
 
   /**
@@ -53,6 +57,7 @@ export class CoordinatorLink {
         return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either, versionMax });
       });
       const code = errorOf(answer);
+      if (!isOfCoordinator(code)) this.#cluster.retries.worked(this.#subject);
       if (code !== "NONE") throw new KafkaProtocolError(code, `group ${this.#groupId}`);
       return answer;
     } catch (error) {
@@ -69,7 +74,7 @@ export class CoordinatorLink {
     deadlineMs: number,
   ): Promise<Res> {
     await this.#cluster.reach(deadlineMs);
-    const { runtime, settings, signal: closed } = this.#cluster;
+    const { runtime, settings, retries, signal: closed } = this.#cluster;
     const { clock, random } = runtime;
     const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
     // another broker may coordinate at any moment
@@ -79,7 +84,15 @@ export class CoordinatorLink {
       pace.begins(clock.monotonicMs());
       return this.request(api, build, options);
     };
-    return retryUntil(attempt, { clock, random, limits: settings, deadlineMs, signal, pauseMs });
+    const onFailure = (error: unknown) => retries.failed(this.#subject, error, { deadlineMs });
+    try {
+      const answer = await retryUntil(attempt, { clock, random, limits: settings, deadlineMs, signal, pauseMs, onFailure });
+      retries.worked(this.#subject);
+      return answer;
+    } catch (error) {
+      retries.gaveUp(this.#subject);
+      throw error;
+    }
   }
 
   /** An answer named another coordinator, or none. */

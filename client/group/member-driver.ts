@@ -1,8 +1,9 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
+import { groupSubject, type RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, isOfCoordinator } from "./failure.ts";
 import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import type { MemberAction, MemberEvent, Step } from "./member-step.ts";
@@ -48,11 +49,13 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
   readonly #parts: MemberParts;
   readonly #protocol: MemberProtocol<State, Event, Action>;
   #state: State;
+  readonly #subject: RetrySubject;
   #timer: Timer | null = null;
   #lastFailure: Error | null = null;
 
   constructor(parts: MemberParts, protocol: MemberProtocol<State, Event, Action>, initial: State) {
     this.#parts = parts;
+    this.#subject = groupSubject(parts.settings.groupId);
     this.#protocol = protocol;
     this.#state = initial;
   }
@@ -107,7 +110,10 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
   failed(error: unknown, eventFor: (failure: ReturnType<typeof failureOf>) => Event): void {
     if (this.#parts.cluster.isClosed) return;
     this.#lastFailure = error instanceof Error ? error : new Error(String(error));
-    this.dispatch(eventFor(failureOf(error)));
+    const failure = failureOf(error);
+    const { cluster } = this.#parts;
+    if (isOfCoordinator(failure)) cluster.retries.failed(this.#subject, error);
+    this.dispatch(eventFor(failure));
   }
 
   /** Resolves in any case: when the leave request gets lost, the session ends by itself. */
@@ -157,6 +163,7 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
         host.take(action.partitions);
         return null;
       case "fail":
+        this.#parts.cluster.retries.gaveUp(this.#subject);
         host.fail(this.#lastFailure ?? new KafkaProtocolError(action.code, `group ${settings.groupId}`));
         return null;
     }

@@ -3,6 +3,7 @@ import { KafkaProtocolError } from "../base/errors.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Cluster } from "./cluster.ts";
 import { whileLeading } from "./leader-watch.ts";
+import { noLeader } from "./no-leader.ts";
 
 export interface LeaderRequest<Q extends TopicPartition, A> {
   /** How long a broker may legitimately take. Milliseconds. */
@@ -46,7 +47,10 @@ export async function askLeaders<Q extends TopicPartition, A>(
           members.map(({ query }) => query),
           request,
         );
-        for (const [i, { index }] of members.entries()) answers.set(index, found[i] as A | KafkaProtocolError);
+        for (const [i, { index, query }] of members.entries()) {
+          answers.set(index, found[i] as A | KafkaProtocolError);
+          cluster.retries.partitionWorked(query.topic, query.partition);
+        }
       }),
     );
     const failed = outcomes.find((outcome) => outcome.status === "rejected");
@@ -96,9 +100,9 @@ function groupByRequest<Q extends TopicPartition>(cluster: Cluster, open: readon
 
 function leaderOf(cluster: Cluster, { topic, partition }: TopicPartition): BrokerId {
   const known = cluster.metadata.partition(topic, partition);
-  if (known === undefined) throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
-  if (known.leader === noBroker) throw new KafkaProtocolError("LEADER_NOT_AVAILABLE", `${topic}-${partition}`);
-  return known.leader;
+  const reason = noLeader(cluster.metadata.snapshot, topic, partition);
+  if (reason !== null) throw reason;
+  return known?.leader ?? noBroker;
 }
 
 function askLeader<Q extends TopicPartition, A>(

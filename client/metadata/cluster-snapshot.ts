@@ -30,6 +30,13 @@ export interface TopicMetadata {
   readonly partitions: readonly PartitionMetadata[];
 }
 
+/** Why nothing is known of a topic. */
+export interface TopicError {
+  readonly code: KafkaErrorCode;
+  /** A sentence; only from Ottla's brokers, of a topic that could not be created when it was first mentioned. */
+  readonly detail: string | null;
+}
+
 /** The cluster by the latest metadata. Never changed, only replaced. */
 export interface ClusterSnapshot {
   readonly clusterId: string | null;
@@ -37,7 +44,7 @@ export interface ClusterSnapshot {
   readonly brokers: ReadonlyMap<BrokerId, BrokerMetadata>;
   readonly topics: ReadonlyMap<string, TopicMetadata>;
   /** Of requested topics, why there is nothing about them in `topics`. */
-  readonly topicErrors: ReadonlyMap<string, KafkaErrorCode>;
+  readonly topicErrors: ReadonlyMap<string, TopicError>;
 }
 
 export const emptySnapshot: ClusterSnapshot = {
@@ -56,11 +63,11 @@ export const emptySnapshot: ClusterSnapshot = {
 export function mergeMetadata(previous: ClusterSnapshot, answer: MetadataResponse): ClusterSnapshot {
   const topics = new Map(previous.topics);
   const topicErrors = new Map(previous.topicErrors);
-  for (const { name, topicId, isInternal, errorCode, partitions } of answer.topics) {
+  for (const { name, topicId, isInternal, errorCode, errorMessage, partitions } of answer.topics) {
     if (name === null) continue;
     const known = previous.topics.get(name);
     if (errorCode !== "NONE" && partitions.length === 0) {
-      topicErrors.set(name, errorCode);
+      topicErrors.set(name, { code: errorCode, detail: errorMessage });
       // a broker that just started may know nothing yet, or one that just lost its leader: what we knew is still the best guess
       if (errorCode === "UNKNOWN_TOPIC_OR_PARTITION" || known === undefined) topics.delete(name);
       continue;

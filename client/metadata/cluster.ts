@@ -1,9 +1,11 @@
 import { abortable } from "../base/abort.ts";
 import { type RetryParts, retryUntil } from "../base/backoff.ts";
+import { ClientEvents } from "../base/client-events.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { ClientClosed, RequestTimedOut } from "../base/errors.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
+import { Retries, wholeCluster } from "../base/retries.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import { ConnectionPool } from "../network/connection-pool.ts";
 import { LeaderSearch } from "./leader-search.ts";
@@ -16,6 +18,8 @@ export class Cluster {
   readonly pool: ConnectionPool;
   readonly metadata: MetadataCache;
   readonly search: LeaderSearch;
+  readonly events: ClientEvents;
+  readonly retries: Retries;
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
@@ -25,7 +29,9 @@ export class Cluster {
     this.runtime = options.runtime ?? nodeRuntime;
     this.settings = clientSettings(options);
     this.pool = new ConnectionPool(this.runtime, this.settings);
-    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, { mayCreateTopics });
+    this.events = new ClientEvents(this.runtime.log);
+    this.retries = new Retries(this.runtime.clock, this.events);
+    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, this.retries, { mayCreateTopics });
     this.search = new LeaderSearch(this.metadata, this.runtime.clock);
   }
 
@@ -62,13 +68,19 @@ export class Cluster {
     const over = new AbortController();
     const timer = clock.schedule(leftMs, () => over.abort(new RequestTimedOut(`no broker answered within ${Math.round(leftMs)} ms`)));
     const signal = AbortSignal.any([this.signal, over.signal]);
-    const limits = { clock, random, limits: this.settings, deadlineMs: clock.monotonicMs() + leftMs, signal };
+    const untilMs = clock.monotonicMs() + leftMs;
+    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs: untilMs });
+    const limits = { clock, random, limits: this.settings, deadlineMs: untilMs, signal, onFailure };
     try {
       await abortable(
         retryUntil(() => this.pool.toAny(), limits),
         signal,
       );
       this.#hasReached = true;
+      this.retries.worked(wholeCluster);
+    } catch (error) {
+      this.retries.gaveUp(wholeCluster);
+      throw error;
     } finally {
       timer.cancel();
     }
@@ -77,8 +89,17 @@ export class Cluster {
   async #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
     await this.reach(deadlineMs);
     const { clock, random } = this.runtime;
+    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs });
     const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
-    return retryUntil(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });
+    const parts = { clock, random, limits: this.settings, deadlineMs, signal: this.signal, onFailure, beforeNext, ...pauses };
+    try {
+      const result = await retryUntil(attempt, parts);
+      this.retries.worked(wholeCluster);
+      return result;
+    } catch (error) {
+      this.retries.gaveUp(wholeCluster);
+      throw error;
+    }
   }
 
   /** A connection to the broker with this id if it is known, else to any. */
@@ -89,6 +110,7 @@ export class Cluster {
   close(reason: Error = new ClientClosed("the client was closed")): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.retries.gaveUpAll();
     this.#closing.abort(reason);
     this.metadata.close(reason);
     this.pool.close();

@@ -5,6 +5,8 @@ import type { MetadataCache } from "./metadata-cache.ts";
 /** A partition, and the leader epoch under which it was last asked for something. */
 export interface SentPartition extends TopicPartition {
   readonly sentToEpoch: number;
+  /** When what was asked for is given up. Monotonic; absent: it is not known. */
+  readonly deadlineMs?: number;
 }
 
 interface Sought {

@@ -1,8 +1,13 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import { RequestTimedOut } from "../base/errors.ts";
+import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "./cluster.ts";
 import type { SentPartition } from "./leader-search.ts";
+import { brokersAre } from "./no-leader.ts";
+
+/** How often it is told that a broker has not answered yet. */
+const tellAgainMs = 1_000;
 
 export interface SentRequest<P extends SentPartition> {
   readonly broker: BrokerId;
@@ -18,7 +23,8 @@ export interface SentRequest<P extends SentPartition> {
  *    request continues: it may be slow for good reasons.
  * 2. `onMoved` is called once for each partition that another broker leads by then, under a higher epoch.
  * 3. Requests that are not late yet are left behind as well when an earlier one over the same connection is: a broker answers in order.
- * 4. Where the metadata names another leader for other reasons, the request is given a moment before it counts as late: a broker that is
+ * 4. Who listens to the client's events is told of what is late.
+ * 5. Where the metadata names another leader for other reasons, the request is given a moment before it counts as late: a broker that is
  *    well hears of the change at about the same time, and says so.
  *
  * Returns a function that ends the watch.
@@ -48,11 +54,19 @@ export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: Se
       leave();
     });
   };
-  const timer = clock.schedule(sent.waitMs + slowAfterMs, () => {
+  const sentAtMs = clock.monotonicMs();
+  let timer = clock.schedule(sent.waitMs + slowAfterMs, () => {
     isLate = true;
     leave();
-    if (open.size > 0) cluster.search.until(() => open.size === 0);
+    if (open.size === 0) return;
+    cluster.search.until(() => open.size === 0);
+    tell();
   });
+  const tell = () => {
+    if (open.size === 0) return;
+    tellLate(cluster, sent.broker, open, sentAtMs);
+    timer = clock.schedule(tellAgainMs, tell);
+  };
   const unsubscribe = cluster.metadata.onChange(check);
   return () => {
     open.clear();
@@ -60,6 +74,19 @@ export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: Se
     moment?.cancel();
     unsubscribe();
   };
+}
+
+function tellLate({ retries, metadata }: Cluster, broker: BrokerId, late: Iterable<SentPartition>, sinceMs: number): void {
+  if (!retries.areWatched) return;
+  const { brokers } = metadata.snapshot;
+  for (const { topic, partition, deadlineMs } of late) {
+    const { isr = [] } = metadata.snapshot.topics.get(topic)?.partitions[partition] ?? {};
+    // a leader does not acknowledge before every in-sync replica has it, or has left the set
+    const gone = isr.filter((id) => id !== broker && !brokers.has(id));
+    const why = gone.length === 0 ? "" : `; of its in-sync replicas, ${brokersAre(gone, "not there")}`;
+    const error = new RequestTimedOut(`broker ${broker} does not answer${why}`);
+    retries.failed(partitionSubject(topic, partition), error, { sinceMs, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+  }
 }
 
 /**

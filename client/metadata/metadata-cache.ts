@@ -6,6 +6,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
+import { type Retries, topicSubject } from "../base/retries.ts";
 import type { AskOne, ConnectionPool } from "../network/connection-pool.ts";
 import {
   type ClusterSnapshot,
@@ -31,6 +32,7 @@ export class MetadataCache {
   readonly #pool: ConnectionPool;
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
+  readonly #retries: Retries;
   readonly #mayCreateTopics: boolean;
   readonly #pace: RefreshPace;
   readonly #listeners = new Set<() => void>();
@@ -58,11 +60,13 @@ export class MetadataCache {
     pool: ConnectionPool,
     runtime: ClientRuntime,
     settings: ClientSettings,
+    retries: Retries,
     { mayCreateTopics }: { readonly mayCreateTopics: boolean },
   ) {
     this.#pool = pool;
     this.#runtime = runtime;
     this.#settings = settings;
+    this.#retries = retries;
     this.#mayCreateTopics = mayCreateTopics;
     this.#pace = new RefreshPace(settings);
   }
@@ -113,13 +117,29 @@ export class MetadataCache {
     signal?: AbortSignal,
     { sinceMs = this.#runtime.clock.monotonicMs() } = {},
   ): Promise<TopicMetadata> {
-    const { clock, random } = this.#runtime;
     if (name.length > topicNameMax)
       throw new KafkaProtocolError(
         "INVALID_TOPIC_EXCEPTION",
         `topic ${name.slice(0, 50)}…`,
         `${name.length} characters, at most ${topicNameMax}`,
       );
+    try {
+      const topic = await this.#untilKnown(name, { deadlineMs, sinceMs }, signal);
+      this.#retries.worked(topicSubject(name));
+      return topic;
+    } catch (error) {
+      this.#retries.gaveUp(topicSubject(name));
+      throw error;
+    }
+  }
+
+  async #untilKnown(
+    name: string,
+    times: { readonly deadlineMs: number; readonly sinceMs: number },
+    signal: AbortSignal | undefined,
+  ): Promise<TopicMetadata> {
+    const { clock, random } = this.#runtime;
+    const { deadlineMs, sinceMs } = times;
     for (let failures = 1; ; failures++) {
       const known = this.topic(name);
       if (known !== undefined) return known;
@@ -133,7 +153,8 @@ export class MetadataCache {
       signal?.throwIfAborted();
       if (failure === null) continue;
       const pauseMs = backoffMs(failures, this.#settings, random);
-      if (!isRetriableFailure(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
+      if (!mayBecomeKnown(failure) || clock.monotonicMs() + pauseMs > deadlineMs) throw failure;
+      this.#retries.failed(topicSubject(name), failure, times);
       await sleep(clock, pauseMs, signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]));
     }
   }
@@ -145,8 +166,8 @@ export class MetadataCache {
 
   #whyUnknown(name: string): Error | null {
     if (this.#snapshot.topics.has(name)) return null;
-    const code = this.#snapshot.topicErrors.get(name) ?? "UNKNOWN_TOPIC_OR_PARTITION";
-    return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`);
+    const { code = "NONE", detail = null } = this.#snapshot.topicErrors.get(name) ?? {};
+    return new KafkaProtocolError(code === "NONE" ? "UNKNOWN_TOPIC_OR_PARTITION" : code, `topic ${name}`, detail);
   }
 
   /**
@@ -214,7 +235,8 @@ export class MetadataCache {
     this.#forgetUnused();
     this.#askedTopics = new Set(this.#topicsUsedAtMs.keys());
     const asked = this.#askedTopics;
-    const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics: this.#mayCreateTopics });
+    const mayCreateTopics = this.#mayCreateTopics;
+    const build = (version: number) => metadataRequest(asked, version, { mayCreateTopics, withReasons: mayCreateTopics });
     try {
       const answer = await askMetadata(this.#pool, this.#runtime.clock, this.#settings, { build, inTurns });
       this.#failures = 0;
@@ -252,6 +274,14 @@ export class MetadataCache {
     this.#pool.setBrokers(snapshot.brokers);
     for (const listener of [...this.#listeners]) listener();
   }
+}
+
+/**
+ * Waiting may mend why a topic is not known. So it does where it cannot be created for want of live brokers: elsewhere that is final, but
+ * here nobody asked for so many copies, and in a rolling restart the next broker is back in a moment.
+ */
+export function mayBecomeKnown(failure: unknown): boolean {
+  return isRetriableFailure(failure) || (failure instanceof KafkaProtocolError && failure.code === "INVALID_REPLICATION_FACTOR");
 }
 
 /** The first good answer of any broker. Rejects with RequestTimedOut when no broker answers, ConnectionLost when none can be reached. */

@@ -4,8 +4,8 @@ import type { MetadataRequest } from "../../protocol/messages/metadata.ts";
 export interface MetadataWishes {
   /** Brokers may create named topics that do not exist. Default false. */
   readonly mayCreateTopics?: boolean;
-  /** Includes why each offline replica is offline. Default false. */
-  readonly withOfflineReasons?: boolean;
+  /** Includes why each offline replica is offline, and why a topic cannot be created. Default false. */
+  readonly withReasons?: boolean;
 }
 
 /** `names`: null for all topics, which version 0 of the request expresses by naming none. */
@@ -15,7 +15,7 @@ export function metadataRequest(names: Iterable<string> | null, version: number,
     allowAutoTopicCreation: wishes.mayCreateTopics ?? false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
-    includeOfflineReasons: wishes.withOfflineReasons ?? false,
+    includeReasons: wishes.withReasons ?? false,
   };
 }
 

@@ -32,8 +32,8 @@ export interface KnownLeader {
 export interface Ready {
   /** By leader, partitions with a batch to send now. */
   readonly byBroker: ReadonlyMap<BrokerId, readonly TopicPartitionKey[]>;
-  /** Some partition with records to send has no known leader. */
-  readonly leaderUnknown: boolean;
+  /** Batches that could be sent, had their partitions a known leader: the first of each partition. */
+  readonly leaderless: readonly ProducerBatch[];
   /** Something waits for another `identity`. */
   readonly identityNeeded: boolean;
   /** When to check again if nothing happens before (monotonic); null: no need. */
@@ -103,7 +103,7 @@ export class Accumulator {
   ready(nowMs: number, leaderOf: (topic: string, partition: number) => KnownLeader | undefined, hurry: boolean): Ready {
     const byBroker = new Map<BrokerId, TopicPartitionKey[]>();
     const lingering = new Map<BrokerId, TopicPartitionKey[]>();
-    let leaderUnknown = false;
+    const leaderless: ProducerBatch[] = [];
     let identityNeeded = false;
     let nextCheckMs: number | null = null;
     const checkAt = (atMs: number) => {
@@ -128,14 +128,14 @@ export class Accumulator {
         continue;
       }
       if (known === undefined || known.leader === noBroker) {
-        leaderUnknown = true;
+        leaderless.push(head);
         continue;
       }
       add(byBroker, known.leader, key);
     }
     // a request that is sent anyway includes batches that only linger: more in one request, and fewer requests
     for (const [leader, keys] of byBroker) keys.push(...(lingering.get(leader) ?? []));
-    return { byBroker, leaderUnknown, identityNeeded, nextCheckMs };
+    return { byBroker, leaderless, identityNeeded, nextCheckMs };
   }
 
   #sendAtMs(queue: PartitionQueue, head: ProducerBatch, known: KnownLeader | undefined, hurry: boolean): number {

@@ -3,8 +3,11 @@ import { apis } from "../../protocol/messages/apis.ts";
 import { noProducerId } from "../../protocol/records/batch-header.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { isRetriableFailure, KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
+import type { RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ProducerIdentity } from "./numbering.ts";
+
+const subject: RetrySubject = { what: "a producer id" };
 
 export type FetchedIdentity =
   | { readonly error: null; readonly identity: ProducerIdentity }
@@ -33,18 +36,20 @@ export class IdentitySource {
   async fetch(): Promise<FetchedIdentity | null> {
     if (this.#isFetching) return null;
     this.#isFetching = true;
-    const { runtime, settings, signal } = this.#cluster;
+    const { runtime, settings, signal, retries } = this.#cluster;
     try {
       for (let failures = 1; ; failures++) {
         try {
           const identity = await this.#ask();
           this.#lastError = null;
+          retries.worked(subject);
           return { error: null, identity };
         } catch (error) {
           if (signal.aborted) return null;
           if (error instanceof UnsupportedApi) return { error: tooOld(error) };
           if (!isRetriableFailure(error)) return { error: error as Error };
           this.#lastError = error as Error;
+          retries.failed(subject, error);
           runtime.log.debug({ err: error }, "no producer id yet");
         }
         await sleep(runtime.clock, backoffMs(failures, settings, runtime.random), signal).catch(() => undefined);

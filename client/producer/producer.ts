@@ -1,8 +1,10 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
 import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
-import { BufferExhausted, ClientClosed, InvalidArgument, isRetriableFailure, RecordTooLarge } from "../base/errors.ts";
+import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
+import { mayBecomeKnown } from "../metadata/metadata-cache.ts";
 import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";
 import { Accumulator } from "./accumulator.ts";
 import { BufferSpace } from "./buffer-space.ts";
@@ -76,7 +78,7 @@ interface Wait {
  * `send` resolves when the record is acknowledged. For throughput do not await each: start many, then await them together, or `flush`.
  * Leaving the `await using` block waits until everything was acknowledged or failed.
  */
-export class Producer<K = Uint8Array | string, V = Uint8Array | string> implements AsyncDisposable {
+export class Producer<K = Uint8Array | string, V = Uint8Array | string> implements EventSource, AsyncDisposable {
   readonly #cluster: Cluster;
   readonly #settings: ProducerSettings;
   readonly #space: BufferSpace;
@@ -123,6 +125,11 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       signal: this.#cluster.signal,
     });
     if (options.signal?.aborted) this.#end(new ClientClosed("the producer was aborted"));
+  }
+
+  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
+    return this.#cluster.events.on(event, listener);
   }
 
   /**
@@ -275,7 +282,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     try {
       await this.#cluster.metadata.awaitTopic(topic, deadlineMs, signal, { sinceMs });
     } catch (error) {
-      if (!isRetriableFailure(error) && !signal?.aborted) lane.failAll(error);
+      if (!mayBecomeKnown(error) && !signal?.aborted) lane.failAll(error);
       throw error;
     }
   }

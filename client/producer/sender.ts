@@ -6,8 +6,10 @@ import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
 import { type BackoffLimits, backoffMs } from "../base/backoff.ts";
 import { DeliveryTimedOut } from "../base/errors.ts";
+import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
+import { noLeader } from "../metadata/no-leader.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Accumulator } from "./accumulator.ts";
@@ -59,12 +61,12 @@ export class Sender {
   #step(nowMs: number): number {
     const { cluster, accumulator, settings, identities, isHurried } = this.#parts;
     for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError ?? identities.lastError));
-    const { byBroker, leaderUnknown, identityNeeded, nextCheckMs } = accumulator.ready(
+    const { byBroker, leaderless, identityNeeded, nextCheckMs } = accumulator.ready(
       nowMs,
       (topic, partition) => cluster.metadata.partition(topic, partition),
       isHurried(),
     );
-    if (leaderUnknown) cluster.metadata.requestRefresh();
+    if (leaderless.length > 0) this.#awaitLeaders(leaderless);
     if (identityNeeded) void this.#fetchIdentity();
     for (const [brokerId, keys] of byBroker) {
       while ((this.#inFlight.get(brokerId) ?? 0) < settings.maxInFlightPerBroker) {
@@ -75,6 +77,16 @@ export class Sender {
       }
     }
     return nextCheckMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  #awaitLeaders(leaderless: readonly ProducerBatch[]): void {
+    const { metadata, retries } = this.#parts.cluster;
+    metadata.requestRefresh();
+    if (!retries.areWatched) return;
+    for (const { topic, partition, deadlineMs } of leaderless) {
+      const reason = noLeader(metadata.snapshot, topic, partition);
+      if (reason !== null) retries.failed(partitionSubject(topic, partition), reason, { deadlineMs });
+    }
   }
 
   /** Batches wait meanwhile, and expire. An error that waiting cannot fix fails everything that waits. */
@@ -183,6 +195,7 @@ export class Sender {
     switch (verdict.kind) {
       case "acknowledge":
         accumulator.finished(batch, "acknowledged");
+        cluster.retries.partitionWorked(topic, partition);
         batch.acknowledge(verdict);
         return this.#parts.onSettled(batch);
       case "retry":
@@ -193,6 +206,7 @@ export class Sender {
           return this.#fail(batch, error);
         }
         batch.lastError = error;
+        if (isNext && cluster.retries.areWatched) cluster.retries.failed(partitionSubject(topic, partition), error, { deadlineMs });
         // a batch that was only out of order waits for those before it, not for its own pause
         const notBeforeMs = isNext ? nowMs + backoffMs(attempts, pausesAfter(outcome, cluster.settings), random) : nowMs;
         accumulator.putBack(batch, notBeforeMs);
@@ -214,15 +228,18 @@ export class Sender {
   }
 
   #fail(batch: ProducerBatch, error: Error): void {
+    this.#parts.cluster.retries.gaveUp(partitionSubject(batch.topic, batch.partition));
     batch.fail(error);
     this.#parts.onSettled(batch);
   }
 
   #timedOut(batch: ProducerBatch, cause: Error | null): DeliveryTimedOut {
     const where = `${batch.topic}-${batch.partition}`;
-    const why = cause === null ? "its leader could not be reached or is unknown" : cause.message;
-    const { deliveryTimeoutMs } = this.#parts.settings;
-    return new DeliveryTimedOut(`not acknowledged by ${where} within ${deliveryTimeoutMs} ms: ${why}`, batch.attempts, cause);
+    const { cluster, settings } = this.#parts;
+    const reason = cause ?? noLeader(cluster.metadata.snapshot, batch.topic, batch.partition);
+    const why = reason === null ? "its leader could not be reached or is unknown" : reason.message;
+    const { deliveryTimeoutMs } = settings;
+    return new DeliveryTimedOut(`not acknowledged by ${where} within ${deliveryTimeoutMs} ms: ${why}`, batch.attempts, reason);
   }
 }
 

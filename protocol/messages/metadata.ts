@@ -1,7 +1,7 @@
 import { zeroTopicId } from "../base/ids.ts";
 import { array, nullableArray, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
-import { bool, errorCode, int32, nullableString, string, uuid } from "../schema/primitives.ts";
+import { bool, errorCode, int32, nullableErrorMessage, nullableString, string, uuid } from "../schema/primitives.ts";
 import { ottlaTagsFrom } from "./ottla-tags.ts";
 
 const api = { apiKey: 3, versions: [0, 12], flexibleSince: 9 } as const;
@@ -22,8 +22,8 @@ export const metadataRequest = message(
     /** Moved to DescribeCluster from version 11 on (KIP-700). */
     includeClusterAuthorizedOperations: bool({ since: 8, until: 10, absent: false }),
     includeTopicAuthorizedOperations: bool({ since: 8, absent: false }),
-    /** Ottla's own: the answer has `offlineReasons`. */
-    includeOfflineReasons: bool({ since: 9, tag: ottlaTagsFrom, absent: false }),
+    /** Ottla's own: the answer has `offlineReasons`, and topics an `errorMessage`. */
+    includeReasons: bool({ since: 9, tag: ottlaTagsFrom, absent: false }),
   },
 );
 export type MetadataRequest = MessageType<typeof metadataRequest>;
@@ -57,6 +57,8 @@ export const metadataResponse = message(
             offlineReasons: array(struct({ brokerId: int32(), reason: string() }), { since: 9, tag: ottlaTagsFrom, absent: [] }),
           }),
         ),
+        /** Ottla's own: why the topic could not be created when it was first mentioned. */
+        errorMessage: nullableErrorMessage({ since: 9, tag: ottlaTagsFrom, absent: null }),
         /** One bit per operation; the default means that they were not requested. */
         topicAuthorizedOperations: int32({ since: 8, absent: -(2 ** 31) }),
       }),

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Consumer } from "../../client/index.ts";
 import { MemberCommand, numbers, sorted } from "../support/group/consuming-members.ts";
 import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
@@ -93,6 +94,37 @@ test.each([["classic"], ["consumer"]])(
   },
   400_000,
 ); // some thirty processes, on a machine that may be busy
+
+test("a lag that nobody knows is not shown as none, and a rebalance says whom it waits for", async () => {
+  const topic = await on.newTopic(2);
+  const group = `cli-${topic}`;
+  await on.producer.send({ topic, partition: 0, value: "1" });
+  const summary = async () => lines(`group describe ${group}`);
+  {
+    await using uncommitted = new Consumer({ bootstrap: on.bootstrap, group, offsetReset: "earliest", autoCommit: false });
+    await uncommitted.subscribe([topic]);
+    await uncommitted[Symbol.asyncIterator]().next();
+    expect((await summary())[0]).toMatch(/ 1 member {2}lag unknown$/);
+    await uncommitted.commit([{ topic, partition: 0, offset: 0 }]);
+    expect((await summary())[0]).toMatch(/ lag 1 \(unknown in 1 of 2 partitions\)$/);
+  }
+  const asleep = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers });
+  await waitUntil("a member with both partitions", async () => (await summary())[0]?.includes("  Stable  ") ?? false);
+  asleep.signal("SIGSTOP");
+  const awake = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers });
+  const since = "\\d\\d:\\d\\d:\\d\\d \\(\\d+s\\)";
+  const waiting = new RegExp(`^rebalancing since ${since}, waiting for 1 of 2 members: ottla-consume-\\S+ \\(/127\\.0\\.0\\.1\\)$`);
+  await waitUntil("the rebalance to wait for the one that sleeps", async () => waiting.test((await summary())[1] ?? ""));
+  expect((await summary())[0]).toMatch(/ {2}PreparingRebalance {2}2 members {2}lag \d+ \(.+\)$/);
+  const [described] = await json(`group describe ${group}`);
+  expect(described.rebalance).toMatchObject({ sinceMs: expect.any(Number), newcomers: 0, awaited: [described.members[0].memberId] });
+  asleep.signal("SIGCONT");
+  await waitUntil("it to be over", async () => (await json(`group describe ${group}`))[0].rebalance === null);
+  for (const member of [asleep, awake]) {
+    member.signal("SIGTERM");
+    expect(await member.exited).toBe(0);
+  }
+}, 200_000);
 
 test("wrong use ends with 2", async () => {
   const topic = await on.newTopic(1);

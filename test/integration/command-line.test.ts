@@ -93,7 +93,7 @@ test("a broker is missing: that is told after two seconds, and given up in time"
     expect(await program.exitCode).toBe(1);
     expect(performance.now() - toldAtMs).toBeLessThan(15_000);
     expect(program.err.split("\n")).toEqual([
-      expect.stringMatching(`^ottla: no broker answers at ${bootstrap}; trying for (3|10) s$`),
+      expect.stringMatching(`^ottla: no broker answers at ${bootstrap} \\(.*refuses connections\\); trying until \\d\\d:\\d\\d:\\d\\d$`),
       expect.stringMatching(`^ottla: no answer from ${bootstrap} \\(.*; start a cluster with .*$`),
       "",
     ]);
@@ -104,7 +104,7 @@ test("who is told to stop while no broker answers ends at once and says what cam
   const bootstrap = await nobody();
   const waiting = async (...args: string[]) => {
     const program = ottla(...args, "--bootstrap", bootstrap);
-    await waitUntil("the wait to be told", () => program.err.includes("trying for"));
+    await waitUntil("the wait to be told", () => program.err.includes("trying until"));
     program.err = "";
     program.signal("SIGTERM");
     return { code: await program.exitCode, err: program.err };
@@ -134,7 +134,7 @@ test("a program that runs in a wrapper's place has its output and exit code, and
   expect(short.err).toBe("ottla: missing required argument 'topic' (add --help for the options)\n");
 
   const wrapper = inOurPlace("produce", "t", "--timeout", "600", "--bootstrap", await nobody());
-  await waitUntil("the program to be at work", () => wrapper.err.includes("trying for"));
+  await waitUntil("the program to be at work", () => wrapper.err.includes("trying until"));
   const [child = 0] = (await readFile(`/proc/${wrapper.pid}/task/${wrapper.pid}/children`, "utf8")).trim().split(" ").map(Number);
   expect(await isAlive(child)).toBe(true);
   wrapper.signal("SIGKILL");

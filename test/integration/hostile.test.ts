@@ -91,7 +91,7 @@ const noTopics = {
   allowAutoTopicCreation: false,
   includeClusterAuthorizedOperations: false,
   includeTopicAuthorizedOperations: false,
-  includeOfflineReasons: false,
+  includeReasons: false,
 };
 
 const bad: readonly (readonly [name: string, bytes: Buffer, reason: RegExp])[] = [

@@ -54,7 +54,7 @@ test("a leader that metadata names serves, also of a partition made this moment"
   const found = new Set<string>();
   const refused: string[] = [];
   const look = async (connection: RawConnection) => {
-    const { topics: listed } = await connection.request(metadata, 12, { ...ask, includeOfflineReasons: false });
+    const { topics: listed } = await connection.request(metadata, 12, { ...ask, includeReasons: false });
     for (const { name, partitions } of listed)
       for (const { partitionIndex, leaderId, errorCode } of partitions) {
         if (name === null || !name.startsWith("fresh-") || leaderId < 0 || found.has(`${name}-${partitionIndex}`)) continue;

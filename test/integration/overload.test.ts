@@ -130,7 +130,7 @@ test("2,000 idle connections, and 10,000 that are opened and dropped", async () 
   const idle = sockets.splice(0);
   const ask = requestFrame(metadataRequest, 9, {
     ...{ topics: [], allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false },
-    ...{ includeTopicAuthorizedOperations: false, includeOfflineReasons: false },
+    ...{ includeTopicAuthorizedOperations: false, includeReasons: false },
   });
   await each(10_000, 100, async (index) => {
     const socket = await opened();
@@ -148,7 +148,7 @@ test("a client that sends requests for ever and reads no answer is not read any 
   const socket = (await opened()).pause();
   const ask = requestFrame(metadataRequest, 9, {
     ...{ topics: null, allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false },
-    ...{ includeTopicAuthorizedOperations: false, includeOfflineReasons: false },
+    ...{ includeTopicAuthorizedOperations: false, includeReasons: false },
   });
   const many = Buffer.concat(Array.from({ length: 10_000 }, () => ask));
   for (let i = 0; i < 100; i++) socket.write(many);

@@ -7,7 +7,8 @@ import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
 import type { MemberMemory } from "../member-memory.ts";
 import { ClassicGroup } from "./classic-group.ts";
-import { type JoinAnswer, joinRefusal, type Member, metadataOf, noBytes, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
+import { type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
+import { type DescribedGroup, deadGroup, describeClassicGroup } from "./describe-classic-group.ts";
 import { type JoinConfig, Joining, type JoinRequest, joinFault } from "./join.ts";
 import { memberTimer, type RebalanceConfig, Rebalances, withSettled } from "./rebalances.ts";
 import { type SyncRequest, sync } from "./sync.ts";
@@ -35,25 +36,8 @@ export interface Left extends Leaver {
   readonly errorCode: KafkaErrorCode;
 }
 
-export interface DescribedGroup {
-  readonly groupState: string;
-  readonly protocolType: string;
-  readonly protocolData: string;
-  readonly members: readonly {
-    readonly memberId: string;
-    readonly groupInstanceId: string | null;
-    readonly clientId: string;
-    readonly clientHost: string;
-    readonly memberMetadata: Buffer;
-    readonly memberAssignment: Buffer;
-  }[];
-}
-
 /** Groups of one shard beyond which no new ones can be created by joining: a name costs memory before anything is in the log. */
 const groupsMax = 200_000;
-
-/** The description of a group that does not exist. */
-const deadGroup: DescribedGroup = { groupState: "Dead", protocolType: "", protocolData: "", members: [] };
 
 /** The classic groups of a shard: JoinGroup, SyncGroup, Heartbeat, LeaveGroup, DescribeGroups. */
 export class ClassicGroups implements GroupKind {
@@ -120,11 +104,7 @@ export class ClassicGroups implements GroupKind {
 
   describe(groupId: string): DescribedGroup {
     const group = this.find(groupId);
-    if (group === null) return deadGroup;
-    const { stateName: groupState, protocolType, protocolName } = group;
-    const isStable = group.state === "Stable" && protocolName !== null;
-    const members = [...group.members.values()].map((member) => describeMember(member, isStable ? protocolName : null));
-    return { groupState, protocolType, protocolData: isStable ? protocolName : "", members };
+    return group === null ? deadGroup : describeClassicGroup(group);
   }
 
   find(groupId: string): ClassicGroup | null {
@@ -227,12 +207,6 @@ export class ClassicGroups implements GroupKind {
   #forgetIfUnused(group: ClassicGroup): void {
     if (group.isSimple && group.members.size === 0 && !this.#parts.hasOffsets(group.groupId)) this.#drop(group);
   }
-}
-
-function describeMember(member: Member, protocolName: string | null): DescribedGroup["members"][number] {
-  const { memberId, groupInstanceId, clientId, clientHost, assignment } = member;
-  const memberMetadata = protocolName === null ? noBytes : metadataOf(member, protocolName);
-  return { memberId, groupInstanceId, clientId, clientHost, memberMetadata, memberAssignment: assignment };
 }
 
 /** Null: no member with that id, or that instance. A fenced member is found by its id, not by its instance. */

@@ -71,7 +71,13 @@ beforeAll(async () => {
       partitions,
       images,
       coordinators: (topicMaker) =>
-        groupFinder({ images, topicMaker, log: silentLogger, config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 } }),
+        groupFinder({
+          images,
+          topicMaker,
+          log: silentLogger,
+          clock: nodeClock,
+          config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
+        }),
     }),
     { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },
   );
@@ -182,13 +188,13 @@ describe("what one request may cost", () => {
   test("a request that names very many things is not even read", () => {
     const endpoint = served.get("DescribeGroups")!;
     const { request } = messagesByKey.get(endpoint.apiKey)!;
-    const body = encodeWhole(request, { groups: times(200_001, ""), includeAuthorizedOperations: false }, 5);
+    const body = encodeWhole(request, { groups: times(200_001, ""), includeAuthorizedOperations: false, includeRebalance: false }, 5);
     expect(() => endpoint.serve(body, context(5))).toThrow(MalformedFrame);
     let decodedBytes = 0;
     const decoded = (bytes: number) => {
       decodedBytes += bytes;
     };
-    const allowed = encodeWhole(request, { groups: times(1000, ""), includeAuthorizedOperations: false }, 5);
+    const allowed = encodeWhole(request, { groups: times(1000, ""), includeAuthorizedOperations: false, includeRebalance: false }, 5);
     void endpoint.serve(allowed, context(5, { meter: { ...uncounted, decoded } }));
     expect(decodedBytes, "counted by what it takes in memory").toBeGreaterThanOrEqual(100_000);
   });
@@ -227,7 +233,7 @@ describe("what one request may cost", () => {
   test("a long request lets others have their turns", async () => {
     const turns = new Turns(nodeClock);
     const groups = Array.from({ length: 100_000 }, (_, i) => `${i}`);
-    const body = encodeWhole(describeGroupsRequest, { groups, includeAuthorizedOperations: false }, 5);
+    const body = encodeWhole(describeGroupsRequest, { groups, includeAuthorizedOperations: false, includeRebalance: false }, 5);
     let turnsOfOthers = 0;
     let isDone = false;
     const other = () => {

@@ -284,12 +284,25 @@ describe("auto creation", () => {
     const lines: unknown[] = [];
     const say = (fields: object, message: string) => void lines.push([fields, message]);
     const log = { ...silentLogger, info: say, warn: say };
-    return { here, asked, lines, release, fail, creation: autoTopicCreation({ isEnabled: () => true, topicMaker: gated, log }) };
+    return {
+      here,
+      asked,
+      lines,
+      release,
+      fail,
+      creation: autoTopicCreation({
+        isEnabled: () => true,
+        topicMaker: gated,
+        log,
+        clock: new ManualClock(),
+        images: new Images(image([])),
+      }),
+    };
   };
 
   test("creates with the broker's defaults, and once however often the topic is mentioned meanwhile", async () => {
     const { asked, here, lines, release, creation } = creating();
-    expect([creation.begin("a"), creation.begin("a")]).toEqual([true, true]);
+    expect([creation.begin("a"), creation.begin("a")]).toEqual(["begun", "begun"]);
     release();
     await settle();
     expect(asked).toEqual([{ name: "a", numPartitions: -1, replicationFactor: -1, configs: [] }]);
@@ -318,8 +331,8 @@ describe("auto creation", () => {
 
   test("leaves the brokers' own topics alone, and takes on no more than its bound", () => {
     const { creation } = creating();
-    expect(creation.begin("__consumer_offsets")).toBe(false);
-    for (let i = 0; i < 1000; i++) expect(creation.begin(`t${i}`)).toBe(true);
-    expect([creation.begin("one-more"), creation.begin("t5")]).toEqual([false, true]);
+    expect(creation.begin("__consumer_offsets")).toBe("not-begun");
+    for (let i = 0; i < 1000; i++) expect(creation.begin(`t${i}`)).toBe("begun");
+    expect([creation.begin("one-more"), creation.begin("t5")]).toEqual(["not-begun", "begun"]);
   });
 });

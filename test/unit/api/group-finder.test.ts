@@ -4,7 +4,7 @@ import type { NewTopic, TopicMaker } from "../../../broker/api/topic-maker.ts";
 import type { ClusterImage } from "../../../broker/cluster/cluster-image.ts";
 import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
-import { broker, image, partition, topic, topicId } from "./fixtures.ts";
+import { broker, image, ManualClock, partition, topic, topicId } from "./fixtures.ts";
 
 const config = { partitions: 50, replicationFactor: 3, segmentBytes: 104_857_600 };
 
@@ -21,7 +21,7 @@ function setUp(current: ClusterImage) {
     },
   };
   const images = { current };
-  const finder = groupFinder({ images, topicMaker, log: silentLogger, config });
+  const finder = groupFinder({ images, topicMaker, log: silentLogger, clock: new ManualClock(), config });
   return { finder, images, created, answer: () => answer() };
 }
 

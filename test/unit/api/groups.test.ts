@@ -49,6 +49,7 @@ const joining = {
   protocols: [{ name: "range", metadata: subscription("t") }],
   reason: null,
 };
+const describing = (...groups: string[]) => ({ groups, includeAuthorizedOperations: true, includeRebalance: false });
 
 describe("joining and syncing through the API", () => {
   test("requests let their bytes go while their members wait", async () => {
@@ -85,7 +86,7 @@ describe("joining and syncing through the API", () => {
       const synced = await answerOf(syncGroupApi(groups), { ...syncing, assignments }, Math.min(version, 5));
       expect([synced.errorCode, String(synced.assignment)]).toEqual(["NONE", "all"]);
       expect(world.machine.classic.find("g")!.members.get(memberId)!.rebalanceTimeoutMs).toBe(version === 0 ? 10_000 : 20_000);
-      const described = await answerOf(describeGroupsApi(groups), { groups: ["g", "none"], includeAuthorizedOperations: true }, 5);
+      const described = await answerOf(describeGroupsApi(groups), describing("g", "none"), 5);
       expect(described.groups).toMatchObject([
         {
           ...{ errorCode: "NONE", groupState: "Stable", protocolType: "consumer", protocolData: "range" },
@@ -371,7 +372,7 @@ describe("listing and deleting through the API", () => {
     expect((await answerOf(consumerGroupDescribeApi(groups), asked, 0)).groups).toMatchObject([
       { groupId, errorCode: "GROUP_ID_NOT_FOUND" },
     ]);
-    const described = await answerOf(describeGroupsApi(groups), { groups: [groupId], includeAuthorizedOperations: false }, 5);
+    const described = await answerOf(describeGroupsApi(groups), describing(groupId), 5);
     expect(described.groups).toMatchObject([{ groupId, errorCode: "NONE", groupState: "Empty", members: [] }]);
     const wanted = { groupId, topics: null, groups: [{ groupId, memberId: null, memberEpoch: -1, topics: null }], requireStable: false };
     expect((await answerOf(offsetFetchApi(groups), wanted, 9)).groups).toMatchObject([

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { describeTopicPartitionsApi } from "../../../broker/api/describe-topic-partitions.ts";
 import { metadataApi, type TopicAutoCreation } from "../../../broker/api/metadata.ts";
+import type { Beginning } from "../../../broker/api/topic-maker.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import type { MetadataRequest } from "../../../protocol/messages/metadata.ts";
 import { answerOf, broker, Images, image, partition, topic, topicId } from "./fixtures.ts";
@@ -13,9 +14,13 @@ const images = new Images(
   ]),
 );
 
-function creation(isEnabled: boolean, begins = true): TopicAutoCreation & { readonly begun: string[] } {
+function creation(isEnabled: boolean, beginning: Beginning = "begun"): TopicAutoCreation & { readonly begun: string[] } {
   const begun: string[] = [];
-  return { isEnabled, begun, begin: (name) => begun.push(name) > 0 && begins };
+  const begin = (name: string) => {
+    begun.push(name);
+    return beginning;
+  };
+  return { isEnabled, begun, begin };
 }
 
 function request(topics: readonly (string | { readonly id: string })[] | null, more: Partial<MetadataRequest> = {}): MetadataRequest {
@@ -24,7 +29,7 @@ function request(topics: readonly (string | { readonly id: string })[] | null, m
     allowAutoTopicCreation: false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
-    includeOfflineReasons: false,
+    includeReasons: false,
     ...more,
   };
 }
@@ -83,10 +88,21 @@ describe("Metadata", () => {
     expect(await codes(both, false, "old-client", 3)).toBe("LEADER_NOT_AVAILABLE"); // versions before 4 always allow it
     expect(await codes(both, true, "bad name")).toBe("INVALID_TOPIC_EXCEPTION");
     expect(both.begun).toEqual(["new", "old-client"]);
-    expect(await codes(creation(true, false), true)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+    expect(await codes(creation(true, "not-begun"), true)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
     const disabled = creation(false);
     expect(await codes(disabled, true)).toBe("UNKNOWN_TOPIC_OR_PARTITION");
     expect(disabled.begun).toEqual([]);
+  });
+
+  test("says why a topic could not be created, in words to those who ask for them", async () => {
+    const refusal = { error: "INVALID_REPLICATION_FACTOR", message: "A replication factor of 3 needs 3 live brokers." } as const;
+    const some = metadataApi(images, creation(true, refusal));
+    const told = async (version: number, includeReasons: boolean) =>
+      (await answerOf(some, request(["new"], { allowAutoTopicCreation: true, includeReasons }), version)).topics[0];
+    for (const version of [4, 9, 12])
+      expect(await told(version, false)).toMatchObject({ errorCode: "INVALID_REPLICATION_FACTOR", errorMessage: null, partitions: [] });
+    expect((await told(12, true))?.errorMessage).toBe("it cannot be created now: a replication factor of 3 needs 3 live brokers");
+    expect((await told(4, true))?.errorMessage, "before tags").toBe(null);
   });
 
   test("names no leader of a partition just made before it serves", async () => {
@@ -135,7 +151,7 @@ describe("Metadata", () => {
       ["NONE", [2]],
     ]);
     expect(listed.flatMap((one) => one.offlineReasons)).toEqual([]);
-    const asked = request(["orders"], { includeOfflineReasons: true });
+    const asked = request(["orders"], { includeReasons: true });
     const explained = (await answerOf(some, asked, 12)).topics[0]?.partitions ?? [];
     expect(explained.map((one) => one.offlineReasons)).toEqual([[], [{ brokerId: 2, reason: "a disk" }]]);
   });

@@ -29,7 +29,7 @@ describe("the accumulator", () => {
   test("holds a batch for the linger, unless it is full, another is behind it, or there is hurry", () => {
     const accumulator = new Accumulator(limits);
     append(accumulator, 0, "x", 100);
-    expect(accumulator.ready(105, leader, false)).toMatchObject({ nextCheckMs: 110, leaderUnknown: false });
+    expect(accumulator.ready(105, leader, false)).toMatchObject({ nextCheckMs: 110, leaderless: [] });
     expect(readyKeys(accumulator, 105)).toEqual([]);
     expect(readyKeys(accumulator, 105, true)).toEqual(["t-0"]);
     expect(readyKeys(accumulator, 110)).toEqual(["t-0"]);
@@ -143,13 +143,16 @@ describe("the accumulator", () => {
     const accumulator = new Accumulator(limits);
     append(accumulator, 0, "old", 0);
     append(accumulator, 1, "young", 700);
-    expect(accumulator.ready(800, () => undefined, false)).toMatchObject({ leaderUnknown: true, nextCheckMs: 1_000 });
+    expect(accumulator.ready(800, () => undefined, false)).toMatchObject({
+      leaderless: [{ partition: 0 }, { partition: 1 }],
+      nextCheckMs: 1_000,
+    });
     expect(accumulator.takeExpired(1_000).map(({ partition }) => partition)).toEqual([0]);
     expect(accumulator.unsettled.length).toBe(1);
     expect(accumulator.takeExpired(Number.POSITIVE_INFINITY).map(({ partition }) => partition)).toEqual([1]);
     expect(accumulator.ready(2_000, leader, true)).toEqual({
       byBroker: new Map(),
-      leaderUnknown: false,
+      leaderless: [],
       identityNeeded: false,
       nextCheckMs: null,
     });

@@ -198,6 +198,7 @@ export class FakeCluster {
           name,
           topicId: topic?.topicId ?? zeroTopicId,
           isInternal: false,
+          errorMessage: null,
           topicAuthorizedOperations: 0,
           partitions: (topic?.partitions ?? []).map(({ leader, leaderEpoch }, partitionIndex) => ({
             errorCode: "NONE",

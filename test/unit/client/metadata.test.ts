@@ -13,7 +13,7 @@ function answer(cluster: FakeCluster, names: readonly string[] | null = null): M
     allowAutoTopicCreation: false,
     includeClusterAuthorizedOperations: false,
     includeTopicAuthorizedOperations: false,
-    includeOfflineReasons: false,
+    includeReasons: false,
   });
 }
 
@@ -49,7 +49,7 @@ describe("what is known of a cluster", () => {
     expect([...mergeMetadata(both, answer(cluster, ["a"])).topics.keys()]).toEqual(["a", "b"]);
     const without = mergeMetadata(both, answer(cluster, ["b"]));
     expect([...without.topics.keys()]).toEqual(["a"]);
-    expect(without.topicErrors.get("b")).toBe("UNKNOWN_TOPIC_OR_PARTITION");
+    expect(without.topicErrors.get("b")?.code).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   });
 
   test("a leader told in passing counts when its epoch is newer and its broker known, or its address told as well", () => {

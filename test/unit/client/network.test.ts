@@ -15,7 +15,7 @@ const noTopics = () => ({
   allowAutoTopicCreation: false,
   includeClusterAuthorizedOperations: false,
   includeTopicAuthorizedOperations: false,
-  includeOfflineReasons: false,
+  includeReasons: false,
 });
 
 test("versions: the highest that both sides speak, or none", () => {

@@ -63,6 +63,29 @@ describe("SyncGroup", () => {
     expect(waiting.value.errorCode).toBe("REBALANCE_IN_PROGRESS");
   });
 
+  test("a description says whom the rebalance waits for, and since when", async () => {
+    const world = await World.loaded();
+    const joins = [await world.join({ clientId: "a" }), await world.join({ clientId: "b" })];
+    expect(world.describe()).toMatchObject({ groupState: "PreparingRebalance", members: [{ isAwaited: false }, { isAwaited: false }] });
+    await world.clock.advance(6_000);
+    const awaited = () => world.describe().members.flatMap(({ memberId, isAwaited }) => (isAwaited ? [memberId] : []));
+    const [a = "", b = ""] = joins.map(({ value }) => value.memberId);
+    expect(awaited(), "to ask for their parts").toEqual([a, b]);
+    const sinceMs = world.describe().rebalanceSinceMs;
+    expect(sinceMs).toBeGreaterThan(0);
+    await world.clock.advance(1_000);
+    await world.sync(b, 1);
+    expect(awaited()).toEqual([a]);
+    expect(world.describe().rebalanceSinceMs).toBe(sinceMs);
+    await world.sync(a, 1, { [a]: "one", [b]: "two" });
+    expect(world.describe()).toMatchObject({ groupState: "Stable", rebalanceSinceMs: -1, newcomers: 0 });
+    expect(awaited()).toEqual([]);
+    await world.join({ memberId: a, clientId: "a", rebalanceTimeoutMs: 60_000 });
+    await world.join({ clientId: "c" });
+    expect(awaited(), "to join again").toEqual([b]);
+    expect(world.describe().rebalanceSinceMs).toBeGreaterThan(sinceMs);
+  });
+
   test("members that joined and never ask for their part are thrown out with the rebalance timeout", async () => {
     const world = await World.loaded();
     const timeouts = { rebalanceTimeoutMs: 20_000, sessionTimeoutMs: 120_000 };

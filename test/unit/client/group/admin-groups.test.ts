@@ -29,6 +29,8 @@ const describedClassic = {
   protocolType: "consumer",
   protocolData: "range",
   authorizedOperations: 0,
+  rebalanceSinceMs: -1,
+  newcomers: 0,
   members: [
     {
       memberId: "m",
@@ -37,6 +39,7 @@ const describedClassic = {
       clientHost: "/1.2.3.4",
       memberMetadata: Buffer.alloc(0),
       memberAssignment: encodeAssignment({ assignedPartitions: [{ topic: "t", partitions: [1] }], userData: null }),
+      isAwaited: false,
     },
   ],
 };
@@ -86,10 +89,42 @@ test("a classic group is described, from its coordinator, with what its members 
       protocolType: "consumer",
       assignor: "range",
       members: [member],
+      rebalance: null,
       error: null,
     });
     expect(cluster.requests).toContain("DescribeGroups@2");
   }
+});
+
+test("whom a rebalance waits for is told where the brokers tell it", async () => {
+  const sinceMs = 1_700_000_000_000;
+  const [first] = describedClassic.members;
+  const members = [first, { ...first, memberId: "late", isAwaited: true }];
+  const rebalanceOf = async (classic: object, consumer: object = describedConsumer) => {
+    const { cluster, admin } = adminFor({
+      ConsumerGroupDescribe: () => ({ throttleTimeMs: 0, groups: [consumer] }),
+      DescribeGroups: ({ includeRebalance }: { includeRebalance: boolean }) => {
+        expect(includeRebalance).toBe(true);
+        return { throttleTimeMs: 0, groups: [classic] };
+      },
+    });
+    return (await cluster.clock.until(admin.describeGroups(["g"])))[0]?.rebalance;
+  };
+  const rebalancing = { ...describedClassic, groupState: "PreparingRebalance", members };
+  expect(await rebalanceOf({ ...rebalancing, rebalanceSinceMs: sinceMs, newcomers: 2 })).toEqual({
+    sinceMs,
+    awaited: ["late"],
+    newcomers: 2,
+  });
+  expect(await rebalanceOf(rebalancing), "of Kafka's brokers").toEqual({ sinceMs: null, awaited: null, newcomers: 0 });
+  const nothing = { topicPartitions: [] };
+  const member = (memberId: string, memberEpoch: number) => ({
+    ...{ memberId, memberEpoch, instanceId: null, rackId: null, clientId: "c", clientHost: "h" },
+    ...{ subscribedTopicNames: ["t"], subscribedTopicRegex: null, assignment: nothing, targetAssignment: nothing, memberType: 1 },
+  });
+  const consumer = { ...describedConsumer, errorCode: "NONE", groupState: "Reconciling", assignmentEpoch: 3 };
+  const reconciling = { ...consumer, members: [member("late", 2), member("quick", 3)] };
+  expect(await rebalanceOf(describedClassic, reconciling)).toEqual({ sinceMs: null, awaited: ["late"], newcomers: 0 });
 });
 
 test("a group of the new protocol, and one that does not exist", async () => {
