@@ -222,7 +222,7 @@ export const manyCollaborators: Readonly<Record<string, number>> = {
   "cli/offline/verify/finding.ts FaultsOfFile": 7,
   "cli/offline/verify/verify-log.ts LogRun": 15,
   "cli/produce/file-follower.ts FileFollower": 8,
-  "cli/produce/ship-lines.ts Shipment": 8,
+  "cli/produce/ship-lines.ts Shipment": 7,
   "cli/up/kept-broker.ts KeptBroker": 7,
   "client/group/member-driver.ts MemberDriver": 14,
   "coordinator-client/memory-coordinator.ts MemoryCoordinator": 8,
