@@ -91,7 +91,7 @@ export const mayImportPackages: Readonly<Record<string, readonly string[]>> = {
   "cli/output": ["cli-progress", "commander"],
   "cli/topic": ["commander"],
   "cli/group": ["commander"],
-  "cli/consume": ["commander"],
+  "cli/consume": ["commander", "quickjs-emscripten-core", "@jitl/quickjs-wasmfile-release-sync"],
   "cli/produce": ["@node-rs/crc32"],
   "cli/bench": ["hdr-histogram-js"],
   "cli/offline": ["@node-rs/crc32"],
