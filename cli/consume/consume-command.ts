@@ -4,9 +4,10 @@ import { Consumer } from "../../client/consumer/consumer.ts";
 import type { Assignment } from "../../client/consumer/consumer-options.ts";
 import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { tellingRuntime } from "../output/complaints.ts";
-import { type LogRange, logRanges, requireInRange } from "./log-ranges.ts";
+import { type LogRange, logRanges } from "../session/log-ranges.ts";
 import { printingConsumer } from "./print-records.ts";
 import type { RecordPrinter } from "./record-printer.ts";
+import { requireInRange } from "./require-in-range.ts";
 import { sortedBatches } from "./sorted-batches.ts";
 import { TailWindow } from "./tail-window.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Consumer } from "../../client/consumer/consumer.ts";
 import type { AssignmentState, ConsumerRecord } from "../../client/consumer/consumer-options.ts";
-import type { LogRange } from "./log-ranges.ts";
+import type { LogRange } from "../session/log-ranges.ts";
 import { TimeMerge } from "./time-merge.ts";
 
 /** All partitions together. */

@@ -1,10 +1,10 @@
 import type { Admin } from "../../client/admin/admin.ts";
 import { orThrow, type TopicDescription } from "../../client/admin/admin-types.ts";
 import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
-import { logRanges } from "../consume/log-ranges.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import { formatCount } from "../output/units.ts";
+import { logRanges } from "../session/log-ranges.ts";
 import type { TopicIdentity } from "./copy-position.ts";
 
 /** One end of a copy: a topic as it is now. */

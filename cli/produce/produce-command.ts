@@ -165,12 +165,12 @@ interface RunFacts extends ProduceOptions {
 
 async function summarize(report: ShipReport, options: RunFacts, output: Output): Promise<void> {
   const { topic, json, acks, bootstrap, wasStopped } = options;
-  const { acknowledged, failed, skipped, retried, bytes, durationMs, failure } = report;
+  const { acknowledged, failed, inDoubt, skipped, retried, bytes, durationMs, failure } = report;
   const goOn = failure !== null || wasStopped ? await howToGoOn(report, options) : null;
   const reason = failure === null ? null : explain(forPeople(failure.error, bootstrap));
   if (json) {
     const seconds = Math.round(durationMs) / 1000;
-    const counts = { lines: report.lines, acknowledged, failed, skipped, retried, bytes, seconds };
+    const counts = { lines: report.lines, acknowledged, failed, inDoubt, skipped, retried, bytes, seconds };
     const stoppedAt = failure === null ? { failure: null } : { failure: reason, line: failure.line };
     await output.json({ topic, ...counts, ...stoppedAt, resume: goOn?.kind === "lines" ? goOn.text : null });
   } else {
@@ -182,7 +182,9 @@ async function summarize(report: ShipReport, options: RunFacts, output: Output):
     if (failure === null && goOn?.kind === "lines" && !isTyped) complain(`stopped; if there is more, go on with --resume ${goOn.text}`);
   }
   if (failure === null || reason === null || goOn === null) return;
-  throw new CommandFailed(whyStopped({ input: inputName(options), failure, reason, acknowledged, failed, goOn }), { cause: failure.error });
+  throw new CommandFailed(whyStopped({ input: inputName(options), failure, reason, acknowledged, failed, inDoubt, goOn }), {
+    cause: failure.error,
+  });
 }
 
 async function howToGoOn({ lastLine, failedLines }: ShipReport, { follow, positionFile, lines }: RunFacts): Promise<GoOn> {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { BadLine, isOfTheLine } from "./bad-line.ts";
+import { BadLine, isInDoubt, isOfTheLine } from "./bad-line.ts";
 import { type LineRanges, LineSelector } from "./line-selection.ts";
 import type { LineSource } from "./line-source.ts";
 import type { SplitLine } from "./line-splitter.ts";
@@ -33,6 +33,8 @@ export interface ShipReport {
   readonly lines: number;
   readonly acknowledged: number;
   readonly failed: number;
+  /** Of those that failed: sent, and it is not known what came of it. */
+  readonly inDoubt: number;
   /** Left out for what is wrong with them. */
   readonly skipped: number;
   /** Of the acknowledged lines, those that were sent more than once: without idempotence each of them may be in the log twice. */
@@ -87,7 +89,7 @@ class Shipment {
   readonly #clock: Clock;
   readonly #startedAtMs: number;
   readonly #underWay = new UnderWay(underWayMax);
-  readonly #figures = { lines: 0, acknowledged: 0, failed: 0, skipped: 0, retried: 0, bytes: 0, lastLine: 0 };
+  readonly #figures = { lines: 0, acknowledged: 0, failed: 0, inDoubt: 0, skipped: 0, retried: 0, bytes: 0, lastLine: 0 };
   readonly #failures: LineFailure[] = [];
   #whenSettled: (() => void) | null = null;
 
@@ -176,6 +178,7 @@ class Shipment {
       return;
     }
     this.#figures.failed++;
+    if (isInDoubt(error)) this.#figures.inDoubt++;
     this.#failures.push({ line, error });
     if (this.#failures.length === 1) onFailure();
   }

@@ -1,4 +1,3 @@
-import { DeliveryTimedOut, KafkaProtocolError } from "../../client/base/errors.ts";
 import { explain } from "../output/command-failed.ts";
 import { formatCount } from "../output/units.ts";
 import { BadLine, isOfItsBatch, isOfTheLine } from "./bad-line.ts";
@@ -12,6 +11,8 @@ export interface StopFacts {
   readonly reason: string;
   readonly acknowledged: number;
   readonly failed: number;
+  /** Of those that failed: sent, and it is not known what came of it. */
+  readonly inDoubt: number;
   readonly goOn: GoOn;
 }
 
@@ -24,22 +25,24 @@ export type GoOn =
   | { readonly kind: "unknown" };
 
 /** Which line, why, how many are stored, and how to go on. One line for people. */
-export function whyStopped({ input, failure: { line, error }, reason, acknowledged, failed, goOn }: StopFacts): string {
+export function whyStopped({ input, failure: { line, error }, reason, acknowledged, failed, inDoubt, goOn }: StopFacts): string {
   const which = `line ${line.toLocaleString("en")} of ${input}`;
   const together = isOfItsBatch(error) ? `, or a line that was sent together with it,` : "";
   const what = error instanceof BadLine ? `${which} ${error.message}` : `${which}${together} was not stored: ${reason}`;
   const more = failed > 1 ? ` (nor were ${formatCount(failed - 1, "more line")})` : "";
-  const doubt = isInDoubt(error) ? "; what was sent and not answered may be stored all the same, and sent again it may be there twice" : "";
-  return `${what}${more}; ${formatCount(acknowledged, "line")} of this run ${acknowledged === 1 ? "is" : "are"} stored${doubt}; ${howToGoOn(goOn, isOfTheLine(error))}`;
+  const stored = `${formatCount(acknowledged, "line")} of this run ${acknowledged === 1 ? "is" : "are"} stored`;
+  const doubt =
+    inDoubt === 0 ? "" : `; ${formatCount(inDoubt, "line")} of the others had been sent, and may be there twice once sent again`;
+  return `${what}${more}; ${stored}${doubt}; ${howToGoOn(goOn, isOfTheLine(error), inDoubt > 0)}`;
 }
 
-function howToGoOn(goOn: GoOn, isSkippable: boolean): string {
+function howToGoOn(goOn: GoOn, isSkippable: boolean, isInDoubt: boolean): string {
   switch (goOn.kind) {
     case "lines": {
       const resume = `--resume ${goOn.text}`;
       return isSkippable
         ? `to go on without duplicates, mend the line and add ${resume}, or leave it out with --skip-bad ${resume}`
-        : `to go on without duplicates, repeat the command with ${resume}`;
+        : `to go on${isInDoubt ? "" : " without duplicates"}, repeat the command with ${resume}`;
     }
     case "position-file":
       return isSkippable
@@ -48,12 +51,6 @@ function howToGoOn(goOn: GoOn, isSkippable: boolean): string {
     case "unknown":
       return `with --position-file, a later run would go on there${isSkippable ? "; --skip-bad leaves such lines out" : ""}`;
   }
-}
-
-/** It was sent, and it is not known what came of it. */
-function isInDoubt(error: Error): boolean {
-  if (error instanceof DeliveryTimedOut) return error.attempts > 0;
-  return !isOfTheLine(error) && !isOfItsBatch(error) && !(error instanceof KafkaProtocolError);
 }
 
 /** What `explain` gives, for a line that was left out. */

@@ -130,6 +130,9 @@ test("an offset out of range is refused with the range that there is", async () 
       "ottla: offset 26 is out of range: second-0 has 0 to 24 and goes on at 25, second-1 has 0 to 24 and goes on at 25; --from beginning and --from end are always within it\n",
   });
   expect(await numbers("second", "--from", "25")).toEqual([]);
+  const cut = await run(["topic", "delete-records", "second", "--offset", "1:26"]);
+  const reason = "ottla: the offset is out of range: second-1 has 0 to 24 and goes on at 25; nothing was deleted there\n";
+  expect(cut).toMatchObject({ code: 1, stderr: reason });
 });
 
 test("however it is ended by its user, its exit code is 0: signals once or twice at once, the count reached, nobody reading", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { requireInRange } from "../../../cli/consume/log-ranges.ts";
+import { requireInRange } from "../../../cli/consume/require-in-range.ts";
 import { TailWindow } from "../../../cli/consume/tail-window.ts";
 import { TimeMerge } from "../../../cli/consume/time-merge.ts";
 import { parseTopicPattern } from "../../../cli/consume/topic-patterns.ts";

@@ -1,6 +1,5 @@
 import type { Admin } from "../../client/admin/admin.ts";
 import { KafkaProtocolError } from "../../client/base/errors.ts";
-import { CommandFailed } from "../output/command-failed.ts";
 
 /** What there is in a partition: offsets from `start` up to `end`, which the next record will have. */
 export interface LogRange {
@@ -29,14 +28,10 @@ export async function logRanges(admin: Admin, topics: readonly string[], partiti
   return wanted.map((each, index) => ({ ...each, start: starts?.[index]?.offset ?? 0, end: ends?.[index]?.offset ?? 0 }));
 }
 
-/** Throws when the offset is in none of the ranges, or is not in one of them, with what there is. */
-export function requireInRange(offset: number, ranges: readonly LogRange[]): void {
-  const outside = ranges.filter(({ start, end }) => offset < start || offset > end);
-  if (outside.length === 0) return;
-  const listed = outside.slice(0, listedMax).map(rangeText).join(", ");
-  const more = outside.length > listedMax ? `, and ${outside.length - listedMax} more` : "";
-  const hint = outside.length < ranges.length ? "name others with --partition" : "--from beginning and --from end are always within it";
-  throw new CommandFailed(`offset ${offset} is out of range: ${listed}${more}; ${hint}`);
+/** What there is in each, the first few of them. */
+export function rangesText(ranges: readonly LogRange[]): string {
+  const listed = ranges.slice(0, listedMax).map(rangeText).join(", ");
+  return ranges.length > listedMax ? `${listed}, and ${ranges.length - listedMax} more` : listed;
 }
 
 function rangeText({ topic, partition, start, end }: LogRange): string {
