@@ -82,7 +82,7 @@ export function register(program: Command): void {
   withCommonOptions(command).action(async (topics: readonly TopicPattern[], options: Options) => {
     const run = options.group === undefined ? plainRun(topics, options) : groupRun(topics, options.group, options);
     using selection = await selectionFor(options);
-    const printer = printerFor(options, selection);
+    using printer = printerFor(options, selection);
     await withCluster(options.bootstrap, async (stop) => {
       const present = await topicsNow(options.bootstrap, topics, stop);
       await run(present, printer, stop);

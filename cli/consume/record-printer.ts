@@ -21,7 +21,7 @@ export interface PrinterOptions {
 const silent: Progress = { show: () => {}, end: () => {} };
 
 /** Prints the records that are wanted, and tells how many there were and how fast they came. */
-export class RecordPrinter {
+export class RecordPrinter implements Disposable {
   readonly #options: PrinterOptions;
   readonly #startedAtMs: number;
   readonly #progress: Progress;
@@ -69,6 +69,11 @@ export class RecordPrinter {
     const note = this.#options.selection.summary();
     if (note !== null) complain(note);
     process.stderr.write(`${this.#figures()}\n`);
+  }
+
+  /** Ends what is drawn on the terminal, whatever happened: it would keep the process alive. */
+  [Symbol.dispose](): void {
+    this.#progress.end();
   }
 
   #figures(): string {
