@@ -24,7 +24,8 @@ const silent: Progress = { show: () => {}, end: () => {} };
 export class RecordPrinter implements Disposable {
   readonly #options: PrinterOptions;
   readonly #startedAtMs: number;
-  readonly #progress: Progress;
+  /** Drawn from the first record on: before, there may be something to say. */
+  #progress: Progress | null = null;
   #read = 0;
   #printed = 0;
   #bytes = 0;
@@ -32,8 +33,6 @@ export class RecordPrinter implements Disposable {
   constructor(options: PrinterOptions) {
     this.#options = options;
     this.#startedAtMs = options.now();
-    // where the records themselves go to the terminal, a line in between would only be in the way
-    this.#progress = options.isQuiet || process.stdout.isTTY ? silent : progress("consumed", null);
   }
 
   /** As many as wanted were printed. */
@@ -58,13 +57,19 @@ export class RecordPrinter implements Disposable {
     await printRecords(printed, format, output);
     this.#printed += printed.length;
     for (const { key, value } of printed) this.#bytes += (key?.length ?? 0) + (value?.length ?? 0);
+    this.#progress ??= this.#startProgress();
     this.#progress.show(this.#printed, this.#figures());
     return printed;
   }
 
+  /** Where the records themselves go to the terminal, a line in between would only be in the way. */
+  #startProgress(): Progress {
+    return this.#options.isQuiet || process.stdout.isTTY ? silent : progress("consumed", null);
+  }
+
   /** The summary on standard error; none where nobody reads any more. */
   end(): void {
-    this.#progress.end();
+    this.#progress?.end();
     if (this.#options.isQuiet || this.output.closed.aborted) return;
     const note = this.#options.selection.summary();
     if (note !== null) complain(note);
@@ -73,7 +78,7 @@ export class RecordPrinter implements Disposable {
 
   /** Ends what is drawn on the terminal, whatever happened: it would keep the process alive. */
   [Symbol.dispose](): void {
-    this.#progress.end();
+    this.#progress?.end();
   }
 
   #figures(): string {
