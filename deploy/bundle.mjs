@@ -53,6 +53,21 @@ function bundle(name, contents) {
   });
 }
 
+/** What `consume` starts as a worker, beside the programs that do. */
+function bundleWorker(name) {
+  return build({
+    absWorkingDir: root,
+    entryPoints: [join(root, "cli/consume/filter/filter-worker.ts")],
+    outdir: join(folder, name),
+    bundle: true,
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    plugins: [packagesApart],
+    logLevel: "warning",
+  });
+}
+
 rmSync(folder, { recursive: true, force: true });
 await Promise.all([
   bundle(
@@ -62,6 +77,8 @@ await Promise.all([
      const args = process.argv.slice(2);
      await run(args, await commandsFor(args));`,
   ),
+  bundleWorker("all"),
+  bundleWorker("consume"),
   ...commandNames.map((name) =>
     bundle(
       name,

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   topic: () => import("./register-topic.ts"),
   produce: () => import("./register-produce.ts"),
   consume: () => import("./register-consume.ts"),
+  copy: () => import("./register-copy.ts"),
   group: () => import("./register-group.ts"),
   cluster: () => import("./register-cluster.ts"),
   profile: () => import("./register-profile.ts"),

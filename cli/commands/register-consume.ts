@@ -1,22 +1,33 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { type AssignorName, assignorNames } from "../../client/group/assignors.ts";
+import type { TopicPattern } from "../../client/group/topic-watch.ts";
+import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { consume } from "../consume/consume-command.ts";
 import { consumeInGroup } from "../consume/consume-group.ts";
-import { requireTopic } from "../consume/require-topic.ts";
+import { RecordPrinter } from "../consume/record-printer.ts";
+import { RecordSelection } from "../consume/record-selection.ts";
 import { parseStartPosition } from "../consume/start-position.ts";
+import { parseExpression, parseTopicPattern, topicsNow } from "../consume/topic-patterns.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { Output } from "../output/output.ts";
-import { parseRecordFormat, type RecordFormat } from "../output/record-format.ts";
+import { parseRecordFormat, type RecordFormat, type ValueFormat, valueFormats } from "../output/record-format.ts";
 import { StoppedEarly, withCluster } from "../session/client-session.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
 
 interface Options extends CommonOptions {
-  readonly from: StartPosition;
+  readonly from?: StartPosition;
+  readonly tail?: number;
   readonly partition: readonly number[];
   readonly max?: number;
   readonly untilEnd: boolean;
+  readonly sorted: boolean;
+  readonly key?: string;
+  readonly grep?: RegExp;
+  readonly filter?: string;
+  readonly decode?: ValueFormat;
   readonly format?: RecordFormat;
+  readonly quiet: boolean;
   readonly group?: string;
   readonly groupProtocol: "classic" | "consumer";
   readonly assignor?: readonly AssignorName[];
@@ -24,25 +35,37 @@ interface Options extends CommonOptions {
   readonly sessionTimeout?: number;
 }
 
+/** They are kept in memory. */
+const tailMax = 100_000;
+
 export function register(program: Command): void {
   const command = program
     .command("consume")
     .description("print records as they arrive, until Ctrl-C")
-    .argument("<topic>")
+    .argument("<topics...>", "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'", collectPattern)
     .option(
       "--from <where>",
-      "beginning, end, an offset, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones); with --group, where it begins when it has no position",
+      "beginning, end (default), an offset, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones); with --group, where it begins when it has no position",
       parseStartPosition,
-      "end" as StartPosition,
     )
-    .option("--partition <number>", "only this partition; may be repeated", collectPartition, [])
+    .option("--tail <count>", "begin with the latest so many records, by timestamp over all partitions", wholeNumber(1, tailMax))
+    .option("--partition <number>", "only this partition of each topic; may be repeated", collectPartition, [])
     .option("--max <count>", "end after so many records", wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .option("--until-end", "end where the partitions ended at the start", false)
+    .option("--sorted", "by timestamp over all partitions", false)
+    .option("--key <text>", "only records with exactly this key")
+    .option("--grep <expression>", "only records whose value matches this regular expression; '/…/i' for either case", parseExpression)
+    .option(
+      "--filter <expression>",
+      "only records for which this JavaScript expression holds: it sees topic, partition, offset, timestampMs, key, value, headers, header(name), json (docs/records.md)",
+    )
+    .addOption(new Option("--decode <format>", "what values are in: --json and --filter see what they mean").choices(valueFormats))
     .option(
       "--format <format>",
       "value (default), key-value, json, full, or a template: %k key, %v value, %t topic, %p partition, %o offset, %T time in ms, %h headers, \\n, \\t",
       (text: string) => parseRecordFormat(text, surroundings()),
     )
+    .option("--quiet", "do not say at the end how many records there were", false)
     .option("--group <name>", "share the topic with this group's other members, go on where the group is, and commit what was printed")
     .addOption(
       new Option("--group-protocol <protocol>", "the group's: classic, or consumer for the new one (KIP-848)")
@@ -56,13 +79,14 @@ export function register(program: Command): void {
     )
     .option("--instance-id <name>", "a name that stays over restarts: who is back within the session keeps its partitions")
     .option("--session-timeout <ms>", "silence after which a classic group goes on without us", wholeNumber(1, 2 ** 31 - 1));
-  withCommonOptions(command).action(async (topic: string, options: Options) => {
-    const { bootstrap, group } = options;
-    const output = new Output(process.stdout);
-    const run = group === undefined ? plainRun(topic, options) : groupRun(topic, group, options);
-    await withCluster(bootstrap, async (stop) => {
-      await requireTopic(bootstrap, topic, stop);
-      await run(output, stop);
+  withCommonOptions(command).action(async (topics: readonly TopicPattern[], options: Options) => {
+    const run = options.group === undefined ? plainRun(topics, options) : groupRun(topics, options.group, options);
+    using selection = await selectionFor(options);
+    using printer = printerFor(options, selection);
+    await withCluster(options.bootstrap, async (stop) => {
+      const present = await topicsNow(options.bootstrap, topics, stop);
+      await run(present, printer, stop);
+      printer.end();
     }).catch((error) => {
       // being stopped is how it ends
       if (!(error instanceof StoppedEarly)) throw error;
@@ -70,40 +94,53 @@ export function register(program: Command): void {
   });
 }
 
+function selectionFor(options: Options): Promise<RecordSelection> {
+  const { key = null, grep = null, filter = null, decode = null } = options;
+  return RecordSelection.open({ key, grep, filter, decode });
+}
+
+function printerFor({ json, max, format, quiet }: Options, selection: RecordSelection): RecordPrinter {
+  return new RecordPrinter({
+    output: new Output(process.stdout),
+    format: format ?? parseRecordFormat(json ? "json" : "value", surroundings()),
+    selection,
+    recordsMax: max ?? null,
+    now: () => nodeClock.monotonicMs(),
+    isQuiet: quiet,
+  });
+}
+
 function surroundings() {
   return { isTerminal: process.stdout.isTTY === true };
 }
 
-function commonOptions(topic: string, { bootstrap, json, max, untilEnd, format }: Options) {
-  return {
-    topic,
-    bootstrap,
-    recordsMax: max ?? null,
-    untilEnd,
-    format: format ?? parseRecordFormat(json ? "json" : "value", surroundings()),
-  };
-}
+/** `present`: the topics that the patterns mean now. */
+type Run = (present: readonly string[], printer: RecordPrinter, stop: AbortSignal) => Promise<void>;
 
-type Run = (output: Output, stop: AbortSignal) => Promise<void>;
-
-function plainRun(topic: string, options: Options): Run {
-  const { from, partition } = options;
-  const wanted = { ...commonOptions(topic, options), from, partitions: [...new Set(partition)] };
-  return (output, stop) => consume(wanted, output, stop);
+function plainRun(_topics: readonly TopicPattern[], { bootstrap, from, tail, partition, untilEnd, sorted }: Options): Run {
+  if (tail !== undefined && from !== undefined) throw new UsageError("--tail says where to begin: leave --from out");
+  const wanted = { bootstrap, from: from ?? "end", tail: tail ?? null, partitions: [...new Set(partition)], untilEnd, isSorted: sorted };
+  return (topics, printer, stop) => consume({ ...wanted, topics }, printer, stop);
 }
 
 /** Throws UsageError before waiting for anything. */
-function groupRun(topic: string, group: string, options: Options): Run {
-  const { from, partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
+function groupRun(topics: readonly TopicPattern[], group: string, options: Options): Run {
+  const { bootstrap, untilEnd, from = "end", partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
   if (group === "") throw new UsageError("--group needs a name");
   if (partition.length > 0) throw new UsageError("the group gives out the partitions: leave --partition out");
+  if (options.tail !== undefined || options.sorted)
+    throw new UsageError("a group begins where it was, in any order: leave --tail and --sorted out");
   if (typeof from === "object")
     throw new UsageError("--from says where a group without position begins: beginning or end; move one with `ottla group reset-offsets`");
   if (groupProtocol === "consumer" && assignor.length > 0)
     throw new UsageError("--assignor is for classic groups: here the brokers assign");
   const membership = { group, groupProtocol, assignors: assignor, instanceId, sessionTimeoutMs: sessionTimeout };
-  const wanted = { ...commonOptions(topic, options), ...membership, from };
-  return (output, stop) => consumeInGroup(wanted, output, stop);
+  const wanted = { bootstrap, topics, untilEnd, ...membership, from };
+  return (_present, printer, stop) => consumeInGroup(wanted, printer, stop);
+}
+
+function collectPattern(text: string, previous: readonly TopicPattern[] = []): TopicPattern[] {
+  return [...previous, parseTopicPattern(text)];
 }
 
 const partitionNumber = wholeNumber(0, 2 ** 31 - 1);

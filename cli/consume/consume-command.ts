@@ -1,53 +1,114 @@
+import { Admin } from "../../client/admin/admin.ts";
 import { OffsetOutOfRange } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
+import type { Assignment } from "../../client/consumer/consumer-options.ts";
 import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
-import { CommandFailed } from "../output/command-failed.ts";
-import type { Output } from "../output/output.ts";
-import type { RecordFormat } from "../output/record-format.ts";
+import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
-import { printingConsumer, printRecords } from "./print-records.ts";
+import { type LogRange, logRanges } from "../session/log-ranges.ts";
+import { printingConsumer } from "./print-records.ts";
+import type { RecordPrinter } from "./record-printer.ts";
+import { requireInRange } from "./require-in-range.ts";
+import { sortedBatches } from "./sorted-batches.ts";
+import { TailWindow } from "./tail-window.ts";
 
 export interface ConsumeOptions {
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly bootstrap: readonly string[];
   readonly from: StartPosition;
-  /** Empty: all. */
+  /** Of each topic. Empty: all. */
   readonly partitions: readonly number[];
-  /** How many records to print; null: no end. */
-  readonly recordsMax: number | null;
   /** End where the partitions ended at the start. */
   readonly untilEnd: boolean;
-  readonly format: RecordFormat;
+  /** By timestamp over the partitions. */
+  readonly isSorted: boolean;
+  /** Begin with so many records before the end, instead of at `from`. */
+  readonly tail: number | null;
 }
 
 /** Prints records as they arrive until one of the ends is reached, `stop` aborts or the output is closed. */
-export async function consume(options: ConsumeOptions, output: Output, stop: AbortSignal): Promise<void> {
-  const { topic, from, partitions, untilEnd, format } = options;
-  const ended = AbortSignal.any([stop, output.closed]);
-  await using consumer = new Consumer({
+export async function consume(options: ConsumeOptions, printer: RecordPrinter, stop: AbortSignal): Promise<void> {
+  const { bootstrap, topics, partitions, from, tail } = options;
+  const ended = AbortSignal.any([stop, printer.output.closed]);
+  await using admin = tellWaits(new Admin({ bootstrap, clientId: printingConsumer.clientId, runtime: tellingRuntime, signal: ended }));
+  const offset = typeof from === "object" && "offset" in from ? from.offset : null;
+  const knowsRanges = tail !== null || offset !== null || options.isSorted;
+  try {
+    const ranges = knowsRanges ? await logRanges(admin, topics, partitions) : null;
+    if (offset !== null) requireInRange(offset, ranges ?? []);
+    if (printer.isDone) return;
+    const start = assignments(options);
+    if (tail === null) await printFrom(start, ranges, options, printer, ended);
+    else await printTail(tail, ranges ?? [], options, printer, ended);
+  } catch (error) {
+    if (ended.aborted) return;
+    // records were deleted since
+    if (error instanceof OffsetOutOfRange) requireInRange(error.offset, await logRanges(admin, [error.topic], [error.partition]));
+    throw error;
+  }
+}
+
+function assignments({ topics, partitions, from }: ConsumeOptions): Assignment[] {
+  return topics.flatMap((topic) =>
+    partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })),
+  );
+}
+
+function consumerFor({ bootstrap, from, untilEnd }: ConsumeOptions, signal: AbortSignal): Consumer {
+  const consumer = new Consumer({
     ...printingConsumer,
-    bootstrap: options.bootstrap,
+    bootstrap,
     // an explicit offset is meant literally; everything else means the nearest existing record
     offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
     stopAtEnd: untilEnd,
-    signal: ended,
+    signal,
   });
-  tellWaits(consumer);
-  let left = options.recordsMax ?? Number.POSITIVE_INFINITY;
-  try {
-    await consumer.assign(partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })));
-    if (left <= 0) return;
-    for await (const { records } of consumer.batches()) {
-      await printRecords(records.slice(0, left), format, output);
-      left -= records.length;
-      if (left <= 0 || ended.aborted) return;
-    }
-  } catch (error) {
-    if (ended.aborted) return;
-    if (error instanceof OffsetOutOfRange)
-      throw new CommandFailed(`${error.message}; see \`ottla topic describe ${topic} --offsets\`, and name a --partition`, {
-        cause: error,
-      });
-    throw error;
+  return tellWaits(consumer);
+}
+
+/** `ranges` of the partitions, where they are needed. */
+async function printFrom(
+  start: readonly Assignment[],
+  ranges: readonly LogRange[] | null,
+  options: ConsumeOptions,
+  printer: RecordPrinter,
+  ended: AbortSignal,
+): Promise<void> {
+  await using consumer = consumerFor(options, ended);
+  await consumer.assign(start);
+  const batches = options.isSorted ? sortedBatches(consumer, options.untilEnd ? ranges : null) : batchesOf(consumer);
+  for await (const records of batches) {
+    await printer.print(records);
+    if (printer.isDone || ended.aborted) return;
   }
+}
+
+async function* batchesOf(consumer: Consumer) {
+  for await (const { records } of consumer.batches()) yield records;
+}
+
+/** The latest records of all partitions together, by timestamp; then, unless that was all, what comes. */
+async function printTail(
+  tail: number,
+  ranges: readonly LogRange[],
+  options: ConsumeOptions,
+  printer: RecordPrinter,
+  ended: AbortSignal,
+): Promise<void> {
+  const window = new TailWindow<Parameters<RecordPrinter["print"]>[0][number]>(tail);
+  const goOn: Assignment[] = [];
+  {
+    await using consumer = consumerFor({ ...options, from: "beginning", untilEnd: true }, ended);
+    await consumer.assign(
+      ranges.map(({ topic, partition, start, end }) => ({ topic, partition, from: { offset: Math.max(start, end - tail) } })),
+    );
+    for await (const records of batchesOf(consumer)) {
+      window.add(records);
+      if (ended.aborted) return;
+    }
+    for (const { topic, partition, position } of consumer.assignment()) goOn.push({ topic, partition, from: { offset: position } });
+  }
+  await printer.print(window.records());
+  if (printer.isDone || options.untilEnd || ended.aborted) return;
+  await printFrom(goOn, null, options, printer, ended);
 }

@@ -1,14 +1,14 @@
 import { KafkaProtocolError } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
 import type { AssignorName } from "../../client/group/assignors.ts";
+import type { TopicPattern } from "../../client/group/topic-watch.ts";
 import { CommandFailed, explain } from "../output/command-failed.ts";
-import type { Output } from "../output/output.ts";
-import type { RecordFormat } from "../output/record-format.ts";
 import { tellWaits } from "../output/tell-waits.ts";
-import { printingConsumer, printRecords } from "./print-records.ts";
+import { printingConsumer } from "./print-records.ts";
+import type { RecordPrinter } from "./record-printer.ts";
 
 export interface ConsumeGroupOptions {
-  readonly topic: string;
+  readonly topics: readonly TopicPattern[];
   readonly bootstrap: readonly string[];
   readonly group: string;
   /** Where to begin in partitions in which the group has no position. */
@@ -19,16 +19,14 @@ export interface ConsumeGroupOptions {
   readonly instanceId: string | null;
   /** Milliseconds; null: the client's default. */
   readonly sessionTimeoutMs: number | null;
-  /** How many records to print; null: no end. */
-  readonly recordsMax: number | null;
   /** End where the partitions ended when they were assigned. */
   readonly untilEnd: boolean;
-  readonly format: RecordFormat;
 }
 
 /** Prints records of the partitions that the group assigns to us, and commits what was printed, until one of the ends is reached. */
-export async function consumeInGroup(options: ConsumeGroupOptions, output: Output, stop: AbortSignal): Promise<void> {
-  const { topic, group, assignors, instanceId, sessionTimeoutMs, format } = options;
+export async function consumeInGroup(options: ConsumeGroupOptions, printer: RecordPrinter, stop: AbortSignal): Promise<void> {
+  const { topics, group, assignors, instanceId, sessionTimeoutMs } = options;
+  const { output } = printer;
   await using consumer = new Consumer({
     ...printingConsumer,
     bootstrap: options.bootstrap,
@@ -47,19 +45,17 @@ export async function consumeInGroup(options: ConsumeGroupOptions, output: Outpu
     if (!isPrinting || output.closed.aborted) void consumer.close();
   };
   for (const signal of [stop, output.closed]) signal.addEventListener("abort", end, { once: true });
-  let left = options.recordsMax ?? Number.POSITIVE_INFINITY;
   try {
-    await consumer.subscribe([topic]);
-    if (left <= 0) return;
-    for await (const { partition, records } of consumer.batches()) {
-      const printed = records.slice(0, left);
+    await consumer.subscribe(topics);
+    if (printer.isDone) return;
+    for await (const { topic, partition, records } of consumer.batches()) {
       isPrinting = true;
-      await printRecords(printed, format, output);
+      const printed = await printer.print(records);
       isPrinting = false;
       if (output.closed.aborted) return; // these may not have been read: they are not committed
-      left -= printed.length;
-      const last = printed.at(-1);
-      if ((left > 0 && !stop.aborted) || last === undefined) continue;
+      // what was looked at and left out counts as read, except after the last that was wanted
+      const last = printer.isDone ? printed.at(-1) : records.at(-1);
+      if ((!printer.isDone && !stop.aborted) || last === undefined) continue;
       consumer.seek({ topic, partition }, { offset: last.offset + 1 });
       await consumer.commit();
       return;

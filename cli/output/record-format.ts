@@ -9,7 +9,12 @@ export interface RecordToFormat {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: readonly { readonly key: string; readonly value: Buffer | null }[];
+  /** What the value means in this format; `value` is then its text. */
+  readonly decoded?: { readonly format: ValueFormat; readonly value: unknown };
 }
+
+export const valueFormats = ["json", "msgpack"] as const;
+export type ValueFormat = (typeof valueFormats)[number];
 
 /** Appends the pieces of one record's output, including its line feed. Keys and values are passed on as the bytes they are. */
 export type RecordFormat = (record: RecordToFormat, output: (Buffer | string)[]) => void;
@@ -106,14 +111,15 @@ export function bytesAsJson(bytes: Buffer | null): unknown {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-export function recordAsJson({ topic, partition, offset, timestampMs, key, value, headers }: RecordToFormat): unknown {
+/** docs/records.md tells of each field; what `produce --input json` takes is the same. */
+export function recordAsJson({ topic, partition, offset, timestampMs, key, value, headers, decoded }: RecordToFormat): unknown {
   return {
     topic,
     partition,
     offset,
     timestampMs,
     key: bytesAsJson(key),
-    value: bytesAsJson(value),
+    ...(decoded === undefined ? { value: bytesAsJson(value) } : { value: decoded.value, valueFormat: decoded.format }),
     headers: headers.map((header) => ({ key: header.key, value: bytesAsJson(header.value) })),
   };
 }

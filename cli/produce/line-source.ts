@@ -13,7 +13,9 @@ export interface LineSource {
   batches(): AsyncIterable<LineBatch>;
 }
 
-/** The lines of a stream to its end, or until `stop` aborts. The last one may lack its line feed. */
+/**
+ * The lines of a stream to its end, or until `stop` aborts. The last one may lack its line feed, unless the stream was left before its end.
+ */
 export function streamSource(input: Readable, { lineBytesMax }: { readonly lineBytesMax: number }, stop: AbortSignal): LineSource {
   return {
     async *batches() {
@@ -26,8 +28,10 @@ export function streamSource(input: Readable, { lineBytesMax }: { readonly lineB
           const lines = splitter.push(chunk as Buffer);
           if (lines.length > 0) yield { lines, stored: null };
         }
+        if (stop.aborted) return;
       } catch (error) {
         if (!stop.aborted) throw error;
+        return;
       } finally {
         stop.removeEventListener("abort", onStop);
       }

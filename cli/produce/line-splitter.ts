@@ -2,11 +2,8 @@
 export interface SplitLine {
   readonly bytes: Buffer;
   readonly endPosition: number;
-}
-
-/** A line is longer than what may be held in memory for it. */
-export class LineTooLong extends Error {
-  override readonly name = "LineTooLong";
+  /** It is longer than so many bytes, which is what may be held in memory: `bytes` is empty, and its end may not have been read yet. */
+  readonly longerThan?: number;
 }
 
 const lineFeed = 0x0a;
@@ -17,10 +14,12 @@ export class LineSplitter {
   /** The beginning of a line whose end has not arrived yet. */
   #held: Buffer[] = [];
   #heldBytes = 0;
+  /** A line that is too long was told of, and its end has not arrived yet. */
+  #isSkipping = false;
   /** Where the held bytes end in the stream. */
   #position: number;
 
-  /** `position`: where in its stream the first byte is. A longer line throws LineTooLong. */
+  /** `position`: where in its stream the first byte is. A longer line comes out as soon as it is too long. */
   constructor({ lineBytesMax, position = 0 }: { readonly lineBytesMax: number; readonly position?: number }) {
     this.#lineBytesMax = lineBytesMax;
     this.#position = position;
@@ -36,12 +35,20 @@ export class LineSplitter {
     const lines: SplitLine[] = [];
     let start = 0;
     for (let end = chunk.indexOf(lineFeed); end >= 0; end = chunk.indexOf(lineFeed, start)) {
-      const bytes = this.#join(chunk.subarray(start, end));
+      const line = this.#endedBy(chunk.subarray(start, end), this.#position + end + 1);
+      if (line !== null) lines.push(line);
       start = end + 1;
-      lines.push({ bytes, endPosition: this.#position + start });
     }
-    this.#hold(chunk.subarray(start));
+    const rest = chunk.subarray(start);
     this.#position += chunk.length;
+    if (this.#isSkipping || rest.length === 0) return lines;
+    if (this.#fits(rest)) {
+      this.#held.push(rest);
+      this.#heldBytes += rest.length;
+    } else {
+      lines.push(this.#tooLong(this.#position));
+      this.#isSkipping = true;
+    }
     return lines;
   }
 
@@ -50,23 +57,33 @@ export class LineSplitter {
     return this.#heldBytes === 0 ? null : { bytes: this.#join(Buffer.alloc(0)), endPosition: this.#position };
   }
 
-  #hold(rest: Buffer): void {
-    if (rest.length === 0) return;
-    this.#check(rest.length);
-    this.#held.push(rest);
-    this.#heldBytes += rest.length;
+  /** Null: the line was told of before. */
+  #endedBy(rest: Buffer, endPosition: number): SplitLine | null {
+    if (this.#isSkipping) {
+      this.#isSkipping = false;
+      return null;
+    }
+    return this.#fits(rest) ? { bytes: this.#join(rest), endPosition } : this.#tooLong(endPosition);
   }
 
   #join(rest: Buffer): Buffer {
-    this.#check(rest.length);
     if (this.#held.length === 0) return rest;
     const bytes = Buffer.concat([...this.#held, rest]);
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#drop();
     return bytes;
   }
 
-  #check(moreBytes: number): void {
-    if (this.#heldBytes + moreBytes > this.#lineBytesMax) throw new LineTooLong(`a line is longer than ${this.#lineBytesMax} bytes`);
+  #fits(more: Buffer): boolean {
+    return this.#heldBytes + more.length <= this.#lineBytesMax;
+  }
+
+  #tooLong(endPosition: number): SplitLine {
+    this.#drop();
+    return { bytes: Buffer.alloc(0), endPosition, longerThan: this.#lineBytesMax };
+  }
+
+  #drop(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
   }
 }

@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { Producer } from "../../client/producer/producer.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
+import type { RecordHeader } from "../../protocol/records/record.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import { complain, tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
@@ -11,21 +12,37 @@ import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
 import { forPeople } from "../session/client-session.ts";
 import { FileFollower, followLimits } from "./file-follower.ts";
 import { nodeFollowedFiles } from "./followed-files.ts";
+import { type LineRanges, linesLeft } from "./line-selection.ts";
 import { type LineSource, streamSource } from "./line-source.ts";
-import { LineTooLong } from "./line-splitter.ts";
 import { PositionFile } from "./position-file.ts";
+import { recordOfJson } from "./record-of-json.ts";
+import { type ReadRecord, recordOfLine, underRules } from "./record-of-line.ts";
+import { linesToResume, resumeText } from "./resume-file.ts";
+import { savePositions } from "./saved-positions.ts";
 import { type ShipReport, shipLines } from "./ship-lines.ts";
+import { type GoOn, whySkipped, whyStopped } from "./stop-report.ts";
+import { targetTopic } from "./target-topic.ts";
 
 export interface ProduceOptions {
   readonly topic: string;
   readonly bootstrap: readonly string[];
   readonly json: boolean;
+  readonly input: "lines" | "json";
+  /** Of every record that has none of its own. */
+  readonly key: string | null;
+  readonly headers: readonly RecordHeader[];
+  /** A value of exactly this text is null. */
+  readonly nullValue: string | null;
   readonly keySeparator: string | null;
   readonly keepKey: boolean;
+  readonly keepPartitions: boolean;
   /** Null: standard input. */
   readonly file: string | null;
   readonly follow: string | null;
   readonly positionFile: string | null;
+  /** The lines to send; null: all. */
+  readonly resume: string | null;
+  readonly skipBad: boolean;
   readonly acks: -1 | 0 | 1;
   readonly enableIdempotence: boolean;
   readonly codec: CompressionCodec;
@@ -38,19 +55,21 @@ export interface ProduceOptions {
 /** A line waits this long for others in the same batch. */
 const lingerMs = 5;
 const topicKnownMaxMs = 30_000;
-const positionSavedEveryMs = 1000;
 const readBytes = 256 * 1024;
+/** More of them are only counted. */
+const badLinesToldMax = 20;
+const clientId = "ottla-produce";
 
 /**
  * Sends lines until the input ends or `stop` aborts; then everything read is still sent. Prints the summary; rejects when a line was not
  * acknowledged.
  */
 export async function produce(options: ProduceOptions, output: Output, stop: AbortSignal): Promise<void> {
-  if (options.positionFile !== null && options.follow === null) throw new UsageError("--position-file goes with --follow only");
-  if (options.keepKey && options.keySeparator === null) throw new UsageError("--keep-key goes with --key-separator only");
+  refuseContradictions(options);
+  const lines = await linesToResume(options.resume);
   await using producer = new Producer({
     bootstrap: options.bootstrap,
-    clientId: "ottla-produce",
+    clientId,
     runtime: tellingRuntime,
     acks: options.acks,
     enableIdempotence: options.enableIdempotence,
@@ -61,31 +80,50 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
     deliveryTimeoutMs: options.deliveryTimeoutMs,
   });
   tellWaits(producer);
-  const { partitions } = await producer.partitionsOf(options.topic, { signal: stop }).catch((error) => {
-    throw stop.aborted ? new CommandFailed("stopped before any broker answered; nothing was sent") : error;
-  });
-  if (options.partition !== null && options.partition >= partitions.length)
-    throw new CommandFailed(`topic ${options.topic} has partitions 0 to ${partitions.length - 1}, there is no ${options.partition}`);
+  const { topic, bootstrap, partition } = options;
+  const { partitionsCount, needsKey } = await targetTopic({ topic, bootstrap, clientId }, producer, stop);
+  if (partition !== null && partition >= partitionsCount)
+    throw new CommandFailed(`topic ${topic} has partitions 0 to ${partitionsCount - 1}, there is no ${partition}`);
+  const read = underRules(readerFor(options), { headers: options.headers, partition, partitionsCount, needsKey });
   const positions = options.positionFile === null ? null : new PositionFile(options.positionFile);
   const failed = new AbortController();
   const source = await openSource(options, positions, AbortSignal.any([stop, failed.signal]));
   const saving = positions !== null && source instanceof FileFollower ? savePositions(positions, source) : null;
   const bar = progress("sent", null);
   try {
-    const format = { keySeparator: options.keySeparator === null ? null : Buffer.from(options.keySeparator), keepKey: options.keepKey };
-    const { topic, partition } = options;
     const onProgress = (report: ShipReport) => bar.show(report.acknowledged, figures(report));
     const onFailure = () => failed.abort();
-    const report = await shipLines(source, producer, { topic, partition, format, onProgress, onFailure }, nodeClock).catch((error) => {
+    const onBadLine = options.skipBad ? tellingBadLines(inputName(options)) : null;
+    const report = await shipLines(source, producer, { topic, read, lines, onBadLine, onProgress, onFailure }, nodeClock).catch((error) => {
       throw explainInput(error, options);
     });
     await saving?.end();
     bar.end();
-    await summarize(report, options, output);
+    await summarize(report, { ...options, lines, wasStopped: stop.aborted }, output);
   } finally {
     await saving?.end();
     bar.end();
   }
+}
+
+function refuseContradictions({ positionFile, follow, keepKey, keySeparator, input, nullValue, keepPartitions, resume }: ProduceOptions) {
+  if (positionFile !== null && follow === null) throw new UsageError("--position-file goes with --follow only");
+  if (resume !== null && follow !== null)
+    throw new UsageError("--resume is for an input that is read anew; --follow goes on with --position-file");
+  if (keepKey && keySeparator === null) throw new UsageError("--keep-key goes with --key-separator only");
+  if (input === "json" && (keySeparator !== null || nullValue !== null))
+    throw new UsageError('with --input json, a record says its key and null itself: {"key": …, "value": null}');
+  if (keepPartitions && input !== "json") throw new UsageError("--keep-partitions goes with --input json only");
+}
+
+function readerFor({ input, key, keySeparator, keepKey, nullValue, keepPartitions }: ProduceOptions): ReadRecord {
+  const bytes = (text: string | null) => (text === null ? null : Buffer.from(text));
+  const format = { keySeparator: bytes(keySeparator), keepKey, key: bytes(key), nullValue: bytes(nullValue) };
+  if (input === "lines") return (line) => recordOfLine(line, format);
+  return (line) => {
+    const record = recordOfJson(line, { keepsPartition: keepPartitions });
+    return record.key === null ? { ...record, key: format.key } : record;
+  };
 }
 
 async function openSource(options: ProduceOptions, positions: PositionFile | null, stop: AbortSignal): Promise<LineSource> {
@@ -99,58 +137,60 @@ async function openSource(options: ProduceOptions, positions: PositionFile | nul
   return new FileFollower(followed, nodeFollowedFiles, nodeClock, stop);
 }
 
-/** Writes now and then how far the lines are stored, and once more at the end. */
-function savePositions(file: PositionFile, follower: FileFollower): { end(): Promise<void> } {
-  let running = Promise.resolve();
-  let failure: unknown = null;
-  const save = () => {
-    running = running
-      .then(() => (failure === null ? file.write(follower.positions()) : undefined))
-      .catch((error) => {
-        failure = error;
-        complain(`positions are not saved any more: ${explain(error)}`);
-      });
-  };
-  const timer = setInterval(save, positionSavedEveryMs);
-  let ended: Promise<void> | null = null;
-  return {
-    end() {
-      clearInterval(timer);
-      if (ended === null) {
-        save();
-        ended = running.then(() => {
-          if (failure !== null) throw new CommandFailed(`positions could not be saved: ${explain(failure)}`);
-        });
-      }
-      return ended;
-    },
+function inputName({ follow, file }: ProduceOptions): string {
+  const path = follow ?? file;
+  return path === null || path === "-" ? "standard input" : path;
+}
+
+function tellingBadLines(input: string): (line: number, error: Error) => void {
+  let told = 0;
+  return (line, error) => {
+    told++;
+    if (told <= badLinesToldMax) complain(whySkipped(line, input, error));
+    if (told === badLinesToldMax) complain("more lines that are left out are only counted");
   };
 }
 
-function explainInput(error: unknown, { lineBytesMax, file, follow }: ProduceOptions): unknown {
-  if (error instanceof LineTooLong)
-    return new CommandFailed(`a line is longer than ${lineBytesMax} bytes; allow more with --line-bytes-max`);
+function explainInput(error: unknown, options: ProduceOptions): unknown {
   const isInput = error instanceof Error && "syscall" in error;
-  return isInput ? new CommandFailed(`${follow ?? file ?? "standard input"} cannot be read: ${explain(error)}`) : error;
+  return isInput ? new CommandFailed(`${inputName(options)} cannot be read: ${explain(error)}`) : error;
 }
 
 function figures({ lines, bytes, durationMs, retried }: ShipReport): string {
   return `${formatCount(lines, "line")} (${formatBytes(bytes)}) in ${formatSeconds(durationMs)}, ${formatCount(retried, "line")} sent more than once`;
 }
 
-async function summarize(report: ShipReport, { topic, json, acks, bootstrap }: ProduceOptions, output: Output): Promise<void> {
-  const { lines, acknowledged, failed, retried, bytes, durationMs, failure } = report;
+interface RunFacts extends ProduceOptions {
+  readonly lines: LineRanges;
+  readonly wasStopped: boolean;
+}
+
+async function summarize(report: ShipReport, options: RunFacts, output: Output): Promise<void> {
+  const { topic, json, acks, bootstrap, wasStopped } = options;
+  const { acknowledged, failed, inDoubt, skipped, retried, bytes, durationMs, failure } = report;
+  const goOn = failure !== null || wasStopped ? await howToGoOn(report, options) : null;
+  const reason = failure === null ? null : explain(forPeople(failure.error, bootstrap));
   if (json) {
-    const failureText = failure === null ? null : explain(failure);
-    await output.json({ topic, lines, acknowledged, failed, retried, bytes, seconds: Math.round(durationMs) / 1000, failure: failureText });
+    const seconds = Math.round(durationMs) / 1000;
+    const counts = { lines: report.lines, acknowledged, failed, inDoubt, skipped, retried, bytes, seconds };
+    const stoppedAt = failure === null ? { failure: null } : { failure: reason, line: failure.line };
+    await output.json({ topic, ...counts, ...stoppedAt, resume: goOn?.kind === "lines" ? goOn.text : null });
   } else {
-    const settled =
-      failed > 0 ? `${formatCount(acknowledged, "line")} acknowledged` : acks === 0 ? "not acknowledged, as asked" : "all acknowledged";
-    process.stderr.write(`${figures(report)}; ${settled}\n`);
+    const leftOut = skipped === 0 ? "" : `, ${formatCount(skipped, "bad line")} left out`;
+    const stored = acks === 0 ? "not acknowledged, as asked" : skipped === 0 ? "all acknowledged" : "all others acknowledged";
+    const settled = failed > 0 ? `${formatCount(acknowledged, "line")} acknowledged` : stored;
+    process.stderr.write(`${figures(report)}${leftOut}; ${settled}\n`);
+    const isTyped = inputName(options) === "standard input" && process.stdin.isTTY === true;
+    if (failure === null && goOn?.kind === "lines" && !isTyped) complain(`stopped; if there is more, go on with --resume ${goOn.text}`);
   }
-  if (failure === null) return;
-  const reason = explain(forPeople(failure, bootstrap));
-  throw new CommandFailed(`${formatCount(failed, "line")} of ${lines.toLocaleString("en")} may not be stored: ${reason}`, {
-    cause: failure,
+  if (failure === null || reason === null || goOn === null) return;
+  throw new CommandFailed(whyStopped({ input: inputName(options), failure, reason, acknowledged, failed, inDoubt, goOn }), {
+    cause: failure.error,
   });
+}
+
+async function howToGoOn({ lastLine, failedLines }: ShipReport, { follow, positionFile, lines }: RunFacts): Promise<GoOn> {
+  if (positionFile !== null) return { kind: "position-file", path: positionFile };
+  if (follow !== null) return { kind: "unknown" };
+  return { kind: "lines", text: await resumeText(linesLeft(lines, lastLine, failedLines), `ottla-resume-${process.pid}.txt`) };
 }

@@ -1,54 +1,80 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import { BadLine, isInDoubt, isOfTheLine } from "./bad-line.ts";
+import { type LineRanges, LineSelector } from "./line-selection.ts";
 import type { LineSource } from "./line-source.ts";
 import type { SplitLine } from "./line-splitter.ts";
-import { type KeyAndValue, type LineFormat, recordOfLine } from "./record-of-line.ts";
+import type { ReadRecord, RecordToSend } from "./record-of-line.ts";
 import { UnderWay } from "./under-way.ts";
 
 /** What shipping needs of a producer. */
 export interface LineProducer {
-  send(record: KeyAndValue & { readonly topic: string; readonly partition?: number }): Promise<{ readonly attempts: number }>;
+  send(record: RecordToSend & { readonly topic: string }): Promise<{ readonly attempts: number }>;
   flush(): Promise<void>;
 }
 
-export interface ShipOptions {
-  readonly topic: string;
-  /** Instead of the key's choice. */
-  readonly partition: number | null;
-  readonly format: LineFormat;
+export interface ShipOptions extends RecordHandling {
+  /** Lines of the input that are to be sent; the others are passed over. */
+  readonly lines: LineRanges;
   /** Called after every so many lines, with the figures so far. */
   readonly onProgress: (report: ShipReport) => void;
+}
+
+export interface RecordHandling {
+  readonly topic: string;
+  readonly read: ReadRecord;
+  /** Told of each line that is left out for what is wrong with it. Null: such a line ends the run. */
+  readonly onBadLine: ((line: number, error: Error) => void) | null;
   /** Called at the first failure, so that a source which waits for more lines can be ended. */
   readonly onFailure: () => void;
 }
 
 export interface ShipReport {
+  /** Taken from the input to be sent, those that are left out included. */
   readonly lines: number;
   readonly acknowledged: number;
   readonly failed: number;
+  /** Of those that failed: sent, and it is not known what came of it. */
+  readonly inDoubt: number;
+  /** Left out for what is wrong with them. */
+  readonly skipped: number;
   /** Of the acknowledged lines, those that were sent more than once: without idempotence each of them may be in the log twice. */
   readonly retried: number;
   /** Of all lines, without their line feeds. */
   readonly bytes: number;
   readonly durationMs: number;
-  /** Why the first failed line failed. */
-  readonly failure: Error | null;
+  /** Why the first line that failed did. */
+  readonly failure: LineFailure | null;
+  /** Number in the input of the last line that was looked at; 0: none. */
+  readonly lastLine: number;
+  /** Numbers of the lines that were looked at and not stored, in ascending order; those left out are not among them. */
+  readonly failedLines: readonly number[];
+}
+
+export interface LineFailure {
+  /** Number in the input, from 1. */
+  readonly line: number;
+  readonly error: Error;
 }
 
 /** Less than the producer's buffer, so that a send never waits for room, nor fails for lack of it. */
 const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
 
 /**
- * Sends every line of the source, in order, reading no further ahead than the producer accepts. Ends with the source or, with nothing sent
+ * Sends the lines of the source, in order, reading no further ahead than the producer accepts. Ends with the source or, with nothing sent
  * after it, at the first failure.
  */
 export async function shipLines(source: LineSource, producer: LineProducer, options: ShipOptions, clock: Clock): Promise<ShipReport> {
   const shipment = new Shipment(producer, options, clock);
+  const wanted = new LineSelector(options.lines);
   read: for await (const { lines, stored } of source.batches()) {
     for (const line of lines) {
       if (shipment.isFull) await shipment.room();
-      if (shipment.report().failure !== null) break read;
+      if (shipment.hasFailed) break read;
+      if (!wanted.has(shipment.look())) continue;
+      const record = shipment.recordOf(line);
+      if (record === null) continue; // left out: the next line's end is behind it
       stored?.sent(line.endPosition);
-      shipment.send(line, () => stored?.acknowledged(line.endPosition));
+      shipment.send(record, line.bytes.length, () => stored?.acknowledged(line.endPosition));
     }
     options.onProgress(shipment.report());
   }
@@ -59,17 +85,17 @@ export async function shipLines(source: LineSource, producer: LineProducer, opti
 
 class Shipment {
   readonly #producer: LineProducer;
-  readonly #options: ShipOptions;
+  readonly #handling: RecordHandling;
   readonly #clock: Clock;
   readonly #startedAtMs: number;
   readonly #underWay = new UnderWay(underWayMax);
-  #figures = { lines: 0, acknowledged: 0, failed: 0, retried: 0, bytes: 0 };
-  #failure: Error | null = null;
+  readonly #figures = { lines: 0, acknowledged: 0, failed: 0, inDoubt: 0, skipped: 0, retried: 0, bytes: 0, lastLine: 0 };
+  readonly #failures: LineFailure[] = [];
   #whenSettled: (() => void) | null = null;
 
-  constructor(producer: LineProducer, options: ShipOptions, clock: Clock) {
+  constructor(producer: LineProducer, handling: RecordHandling, clock: Clock) {
     this.#producer = producer;
-    this.#options = options;
+    this.#handling = handling;
     this.#clock = clock;
     this.#startedAtMs = clock.monotonicMs();
   }
@@ -78,23 +104,50 @@ class Shipment {
     return this.#underWay.isFull;
   }
 
+  get hasFailed(): boolean {
+    return this.#failures.length > 0;
+  }
+
   room(): Promise<void> {
     return this.#underWay.room();
   }
 
-  report(): ShipReport {
-    return { ...this.#figures, durationMs: this.#clock.monotonicMs() - this.#startedAtMs, failure: this.#failure };
+  /** The number of the next line. */
+  look(): number {
+    return ++this.#figures.lastLine;
   }
 
-  send({ bytes }: SplitLine, onAcknowledged: () => void): void {
-    const { topic, partition, format } = this.#options;
+  report(): ShipReport {
+    const failures = this.#failures.toSorted((a, b) => a.line - b.line);
+    return {
+      ...this.#figures,
+      durationMs: this.#clock.monotonicMs() - this.#startedAtMs,
+      failure: failures[0] ?? null,
+      failedLines: failures.map(({ line }) => line),
+    };
+  }
+
+  /** Null: no record can be made of it, which is told, or ends the run. */
+  recordOf({ bytes, longerThan }: SplitLine): RecordToSend | null {
     const figures = this.#figures;
     figures.lines++;
     figures.bytes += bytes.length;
-    this.#underWay.begin(bytes.length);
-    const record = { topic, ...recordOfLine(bytes, format), ...(partition === null ? {} : { partition }) };
+    try {
+      if (longerThan !== undefined) throw new BadLine(`is longer than ${longerThan} bytes (--line-bytes-max)`);
+      return this.#handling.read(bytes);
+    } catch (error) {
+      if (!(error instanceof BadLine)) throw error;
+      this.#failed(figures.lastLine, error);
+      return null;
+    }
+  }
+
+  send(record: RecordToSend, bytes: number, onAcknowledged: () => void): void {
+    const figures = this.#figures;
+    const line = figures.lastLine;
+    this.#underWay.begin(bytes);
     this.#producer
-      .send(record)
+      .send({ topic: this.#handling.topic, ...record })
       .then(
         ({ attempts }) => {
           figures.acknowledged++;
@@ -102,22 +155,42 @@ class Shipment {
           onAcknowledged();
         },
         (error: Error) => {
-          figures.failed++;
-          if (this.#failure !== null) return;
-          this.#failure = error;
-          this.#options.onFailure();
+          this.#failed(line, error);
+          // one that is left out holds no position back
+          if (this.#isSkipped(error)) onAcknowledged();
         },
       )
       .finally(() => {
-        this.#underWay.end(bytes.length);
-        if (figures.acknowledged + figures.failed === figures.lines) this.#whenSettled?.();
+        this.#underWay.end(bytes);
+        if (this.#isSettled) this.#whenSettled?.();
       });
+  }
+
+  #isSkipped(error: Error): boolean {
+    return this.#handling.onBadLine !== null && isOfTheLine(error);
+  }
+
+  #failed(line: number, error: Error): void {
+    const { onBadLine, onFailure } = this.#handling;
+    if (onBadLine !== null && isOfTheLine(error)) {
+      this.#figures.skipped++;
+      onBadLine(line, error);
+      return;
+    }
+    this.#figures.failed++;
+    if (isInDoubt(error)) this.#figures.inDoubt++;
+    this.#failures.push({ line, error });
+    if (this.#failures.length === 1) onFailure();
+  }
+
+  get #isSettled(): boolean {
+    const { lines, acknowledged, failed, skipped } = this.#figures;
+    return acknowledged + failed + skipped === lines;
   }
 
   /** Resolves when every line sent was acknowledged or failed. */
   settled(): Promise<void> {
-    const { lines, acknowledged, failed } = this.#figures;
-    if (acknowledged + failed === lines) return Promise.resolve();
+    if (this.#isSettled) return Promise.resolve();
     return new Promise((resolve) => {
       this.#whenSettled = resolve;
     });

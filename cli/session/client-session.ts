@@ -16,6 +16,7 @@ import { reachCluster } from "./reach-cluster.ts";
 export class StoppedEarly extends CommandFailed {}
 
 export const reachMaxMs = reachTimeoutDefaultMs;
+const sameSignalMs = 500;
 
 /**
  * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT
@@ -27,8 +28,12 @@ export async function withCluster<T>(
   giveUpAfterMs = reachMaxMs,
 ): Promise<T> {
   const stop = new AbortController();
+  let stoppedAtMs = Number.POSITIVE_INFINITY;
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(130);
+    // a terminal's Ctrl-C comes to us and to a wrapper that hands it on: that is one
+    if (performance.now() - stoppedAtMs > sameSignalMs) process.exit(130);
+    if (stop.signal.aborted) return;
+    stoppedAtMs = performance.now();
     stop.abort();
   };
   // the client's timers do not keep the process alive, and between two attempts it has nothing else
@@ -45,7 +50,8 @@ export async function withCluster<T>(
     throw forPeople(error, bootstrap);
   } finally {
     clearInterval(alive);
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+    // once stopped, how the process ends is decided: a signal while the last output is written does not change it
+    if (!stop.signal.aborted) process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
 }
 

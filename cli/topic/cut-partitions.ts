@@ -1,9 +1,10 @@
 import { InvalidArgumentError } from "commander";
-import type { Admin } from "../../client/index.ts";
-import { UsageError } from "../output/command-failed.ts";
+import type { Admin, ItemResult, TopicPartition } from "../../client/index.ts";
+import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
+import { logRanges, rangesText } from "../session/log-ranges.ts";
 import type { Shown } from "./topic-commands.ts";
 
 /** The first record to keep in a partition; `"all"`: keep none of the present ones. */
@@ -47,5 +48,14 @@ export async function deleteRecords(
         output.look,
       ),
     );
+  await failForRange(admin, topic, results);
   failForErrors(results);
+}
+
+/** An offset that is not in its log: with what there is. */
+async function failForRange(admin: Admin, topic: string, results: readonly ItemResult<TopicPartition>[]): Promise<void> {
+  const outside = results.flatMap(({ partition, error }) => (error?.code === "OFFSET_OUT_OF_RANGE" ? [partition ?? 0] : []));
+  if (outside.length === 0) return;
+  const ranges = await logRanges(admin, [topic], outside);
+  throw new CommandFailed(`the offset is out of range: ${rangesText(ranges)}; nothing was deleted there`);
 }

@@ -23,8 +23,8 @@ export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string
   readonly key?: K | null;
   /** Null: a tombstone. */
   readonly value: V | null;
-  /** By name; an array for a name that repeats. */
-  readonly headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>;
+  /** By name; an array for a name that repeats. Or a list of names and values, in which their order is kept whatever they are. */
+  readonly headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>> | readonly RecordHeader[];
   /** Instead of the partitioner's choice. */
   readonly partition?: number;
   /** Milliseconds since 1970; now by default. */
@@ -320,7 +320,8 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   }
 }
 
-function encodeHeaders(headers: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>>): readonly RecordHeader[] {
+function encodeHeaders(headers: NonNullable<ProducerRecord["headers"]>): readonly RecordHeader[] {
+  if (Array.isArray(headers)) return headers as readonly RecordHeader[];
   const encoded: RecordHeader[] = [];
   for (const [key, values] of Object.entries(headers)) {
     for (const value of Array.isArray(values) ? (values as readonly HeaderValue[]) : [values as HeaderValue])

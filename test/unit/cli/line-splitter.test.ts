@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LineSplitter, LineTooLong } from "../../../cli/produce/line-splitter.ts";
+import { LineSplitter } from "../../../cli/produce/line-splitter.ts";
 
 function split(chunks: readonly Buffer[]): string[] {
   const splitter = new LineSplitter({ lineBytesMax: 1000 });
@@ -36,8 +36,15 @@ test("each line knows where the next one begins", () => {
   expect(splitter.finish()).toBeNull();
 });
 
-test("a line longer than allowed is refused before it is all in memory", () => {
+test("a line longer than allowed is told of before it is all in memory, once, and the next ones come out as ever", () => {
   const splitter = new LineSplitter({ lineBytesMax: 10 });
   expect(splitter.push(Buffer.from("0123456789\n012345"))).toHaveLength(1);
-  expect(() => splitter.push(Buffer.from("67890"))).toThrow(LineTooLong);
+  expect(splitter.push(Buffer.from("67890"))).toEqual([{ bytes: Buffer.alloc(0), endPosition: 22, longerThan: 10 }]);
+  expect(splitter.heldBytes).toBe(0);
+  expect(splitter.push(Buffer.from("more of it"))).toEqual([]);
+  expect(splitter.push(Buffer.from("end\nnext\n")).map(({ bytes, endPosition }) => [bytes.toString(), endPosition])).toEqual([
+    ["next", 41],
+  ]);
+  expect(splitter.push(Buffer.from("01234567890\nlast")).map(({ longerThan }) => longerThan)).toEqual([10]);
+  expect(splitter.finish()?.bytes.toString()).toBe("last");
 });

@@ -1,12 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { AcknowledgedPosition } from "../../../cli/produce/acknowledged-position.ts";
+import { BadLine } from "../../../cli/produce/bad-line.ts";
+import { allLines, linesLeft } from "../../../cli/produce/line-selection.ts";
 import type { LineSource } from "../../../cli/produce/line-source.ts";
-import { type LineProducer, shipLines } from "../../../cli/produce/ship-lines.ts";
+import { type RecordToSend, recordOfLine } from "../../../cli/produce/record-of-line.ts";
+import { type LineProducer, type ShipOptions, shipLines } from "../../../cli/produce/ship-lines.ts";
 import { nodeClock } from "../../../protocol/node/node-clock.ts";
 
-const format = { keySeparator: Buffer.from(" "), keepKey: true };
-const options = { topic: "t", partition: null, format, onProgress: () => {}, onFailure: () => {} };
+const format = { keySeparator: Buffer.from(" "), keepKey: true, key: null, nullValue: null };
+const options: ShipOptions = {
+  topic: "t",
+  read: (line) => recordOfLine(line, format),
+  lines: allLines,
+  onBadLine: null,
+  onProgress: () => {},
+  onFailure: () => {},
+};
 
 interface Sent {
   readonly key: string | undefined;
@@ -24,10 +34,10 @@ class HeldProducer implements LineProducer {
     this.#atOnce = atOnce;
   }
 
-  send({ key, value }: { readonly key: Buffer | null; readonly value: Buffer }): Promise<{ readonly attempts: number }> {
+  send({ key, value }: RecordToSend): Promise<{ readonly attempts: number }> {
     return new Promise((resolve, fail) => {
       const acknowledge = (attempts = 1) => resolve({ attempts });
-      this.sent.push({ key: key?.toString(), value: value.toString(), acknowledge, fail });
+      this.sent.push({ key: key?.toString(), value: value?.toString() ?? "", acknowledge, fail });
       if (this.#atOnce) acknowledge();
     });
   }
@@ -102,7 +112,60 @@ test("a failed line ends the reading, and no position moves past it", async () =
   const report = await shipped;
   expect(producer.sent).toHaveLength(sentBefore);
   expect(report).toMatchObject({ lines: sentBefore, acknowledged: sentBefore - 2, failed: 2 });
-  expect(report.failure?.message).toBe("line 7 too late");
+  expect(report.failure).toMatchObject({ line: 8, error: { message: "line 7 too late" } });
+  expect(report.failedLines).toEqual([8, 10]);
   expect(told).toBe(1);
   expect(state.stored.position).toBe(700);
+});
+
+/** Lines "0", "1", …, of which some have no record. */
+function withBadLines(...bad: number[]): Pick<ShipOptions, "read"> {
+  return {
+    read(line) {
+      const number = Number.parseInt(line.toString(), 10) + 1;
+      if (bad.includes(number)) throw new BadLine("is bad");
+      return { key: null, value: line };
+    },
+  };
+}
+
+test("a bad line ends the run: what came before is stored, nothing after it is sent, and the rest is what is left", async () => {
+  const producer = new HeldProducer({ atOnce: true });
+  const { lines, state } = source(3, 4);
+  const report = await shipLines(lines, producer, { ...options, ...withBadLines(6, 7) }, nodeClock);
+  expect(producer.sent).toHaveLength(5);
+  expect(report).toMatchObject({ lines: 6, acknowledged: 5, failed: 1, skipped: 0, lastLine: 6, failedLines: [6] });
+  expect(report.failure).toMatchObject({ line: 6, error: { message: "is bad" } });
+  expect(linesLeft(allLines, report.lastLine, report.failedLines)).toEqual([{ from: 6, to: Number.POSITIVE_INFINITY }]);
+  expect(state.stored.position).toBe(500);
+});
+
+test("bad lines that are left out are told of, and hold nothing back", async () => {
+  const producer = new HeldProducer({ atOnce: true });
+  const { lines, state } = source(3, 4);
+  const told: string[] = [];
+  const onBadLine = (line: number, error: Error) => told.push(`${line} ${error.message}`);
+  const report = await shipLines(lines, producer, { ...options, ...withBadLines(1, 6), onBadLine }, nodeClock);
+  expect(told).toEqual(["1 is bad", "6 is bad"]);
+  expect(report).toMatchObject({ lines: 12, acknowledged: 10, failed: 0, skipped: 2, failure: null });
+  expect(state.stored.position).toBe(1200);
+});
+
+test("only the lines that are wanted are sent, and with what failed of them they are what is left", async () => {
+  const producer = new HeldProducer({ atOnce: false });
+  const wanted = [
+    { from: 2, to: 3 },
+    { from: 5, to: 5 },
+    { from: 9, to: Number.POSITIVE_INFINITY },
+  ];
+  const shipped = shipLines(source(3, 4).lines, producer, { ...options, lines: wanted }, nodeClock);
+  await sleep(5);
+  expect(producer.sent.map(({ key }) => key)).toEqual(["1", "2", "4", "8", "9", "10", "11"]);
+  for (const [index, { acknowledge, fail }] of producer.sent.entries()) index === 1 ? fail(new Error("no")) : acknowledge();
+  const report = await shipped;
+  expect(report).toMatchObject({ lines: 7, acknowledged: 6, lastLine: 12, failedLines: [3] });
+  expect(linesLeft(wanted, report.lastLine, report.failedLines)).toEqual([
+    { from: 3, to: 3 },
+    { from: 13, to: Number.POSITIVE_INFINITY },
+  ]);
 });
