@@ -3,20 +3,20 @@ import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { difference, isOutdated } from "../support/pages/compare-output.ts";
-import { blockText, type ConsoleBlock, consoleBlocks, type Step } from "../support/pages/console-blocks.ts";
+import { difference, ellipsis, isOutdated } from "../support/pages/compare-output.ts";
+import { blockText, type ConsoleBlock, consoleBlocks, programs, type Step } from "../support/pages/console-blocks.ts";
 import { Reader } from "../support/pages/reader.ts";
 
-/** Each page with its translation, which has the same console blocks. */
+/** Each page with its translation, which has the same console blocks, and what its programs print. */
 const pages = [
-  { name: "readme", path: "README.md", translation: "README.zh-CN.md" },
-  { name: "concepts", path: "docs/concepts.md", translation: "docs/zh-CN/concepts.md" },
+  { name: "readme", path: "README.md", translation: "README.zh-CN.md", prints: [["0 hello"]] },
+  { name: "concepts", path: "docs/concepts.md", translation: "docs/zh-CN/concepts.md", prints: [] },
 ];
 const settledMaxMs = 30_000;
 const lookEveryMs = 500;
 const pageMaxMs = 300_000;
-/** Writes what is printed into the pages, instead of complaining that it is not what they show. */
-const updates = process.env.OTTLA_PAGES === "update";
+/** `update` writes what is printed into the pages instead of complaining that it is not what they show; `all` writes ids and times, too. */
+const mode = process.env.OTTLA_PAGES ?? "";
 
 const isInstalled = (program: string) => spawnSync("which", [program]).status === 0;
 const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -24,7 +24,7 @@ const file = (path: string) => fileURLToPath(new URL(`../../${path}`, import.met
 describe("a reader who does what a page says sees what it shows", () => {
   test.each(pages)(
     "$path",
-    async ({ name, path, translation }) => {
+    async ({ name, path, translation, prints }) => {
       const text = await readFile(file(path), "utf8");
       const reader = await Reader.begin(name);
       const [complaints, outdated]: [string[], [string, string][]] = [[], []];
@@ -35,10 +35,13 @@ describe("a reader who does what a page says sees what it shows", () => {
           complaints.push(...done.complaints.map((complaint) => `${path}:${block.line}: ${complaint}`));
           if (blockText(done.steps) !== blockText(block.steps)) outdated.push([block.text, blockText(done.steps)]);
         }
+        const printed = [];
+        for (const program of programs(text)) printed.push(await reader.runProgram(program));
+        expect(printed).toEqual(prints);
       } finally {
         await reader.end();
       }
-      if (updates) for (const one of [path, translation]) await rewrite(one, outdated);
+      if (mode !== "") for (const one of [path, translation]) await rewrite(one, outdated);
       else expect(complaints.join("\n\n")).toBe("");
     },
     pageMaxMs,
@@ -58,7 +61,8 @@ async function follow(reader: Reader, { steps, marks }: ConsoleBlock): Promise<{
       complaint = difference(shown, printed, marks);
     }
     if (complaint !== null) complaints.push(`${command}\n${complaint}\nin all:\n${printed.join("\n")}`);
-    done.push({ command, shown: isOutdated(shown, printed, marks) ? printed : shown });
+    const isAnew = mode === "all" && !shown.some((line) => line.includes(ellipsis));
+    done.push({ command, shown: isAnew || isOutdated(shown, printed, marks) ? printed : shown });
   }
   return { steps: done, complaints };
 }

@@ -35,6 +35,11 @@ function stepsOf(text: string): Step[] {
   return steps.map(({ command, shown }) => ({ command, shown: withoutBlankEnd(shown) }));
 }
 
+/** The programs of a page. */
+export function programs(page: string): string[] {
+  return [...page.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, source = ""]) => source);
+}
+
 /** The reverse, with what was printed in place of what was shown. */
 export function blockText(steps: readonly Step[]): string {
   const [first, ...others] = steps.map(({ command, shown }) => [`${prompt}${command}`, ...shown]);

@@ -10,6 +10,8 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 const brokers = 3;
 /** What pages show: where a cluster listens unless told otherwise. */
 const shownPort = 9092;
+/** So that the columns of tables are as wide as with those. */
+const portsAsWide = { first: 5_000, last: 10_000 };
 const commandMaxMs = 60_000;
 const startCommand = "npm start";
 
@@ -33,7 +35,7 @@ export class Reader {
 
   static async begin(name: string): Promise<Reader> {
     const folder = await makeTestFolder(`page-${name}`);
-    const [port = 0] = await freePorts(brokers, { adjacent: true });
+    const [port = 0] = await freePorts(brokers, { adjacent: true, ...portsAsWide });
     await mkdir(join(folder, "bin"));
     // commands that read files take no address; to all others we say where the cluster is
     const command = join(root, "bin", "ottla");
@@ -48,6 +50,15 @@ export class Reader {
     if (command === startCommand) return this.#start(shown);
     const printed = await this.#shell.run(this.#ours(command), commandMaxMs);
     return printed.map((line) => this.#asShown(line));
+  }
+
+  /** The lines that a program of the page prints, which must end well. */
+  async runProgram(source: string): Promise<string[]> {
+    const client = JSON.stringify(join(root, "client", "index.ts"));
+    await writeFile(join(this.#folder, "program.ts"), this.#ours(source).replaceAll('from "ottla"', `from ${client}`));
+    const printed = await this.#shell.run("node program.ts; echo exit code $?", commandMaxMs);
+    if (printed.at(-1) !== "exit code 0") throw new Error(printed.join("\n"));
+    return printed.slice(0, -1);
   }
 
   async #start(shown: readonly string[]): Promise<string[]> {
@@ -66,10 +77,9 @@ export class Reader {
   }
 
   #asShown(line: string): string {
-    // within a table, what is shorter now is filled up
-    const there = line.replaceAll(/127\.0\.0\.1:(\d+)( {2}(?=\S))?/g, (whole, text, gap = "") => {
+    const there = line.replaceAll(addresses, (whole, text) => {
       const place = Number(text) - this.#port;
-      return place >= 0 && place < brokers ? `127.0.0.1:${shownPort + place}${gap === "" ? "" : "   "}` : whole;
+      return place >= 0 && place < brokers ? `127.0.0.1:${shownPort + place}` : whole;
     });
     const pid = [...this.#pids].find(([, real]) => real === pidIn(line));
     const named = pid === undefined ? there : there.replace(`pid ${pid[1]}`, `pid ${pid[0]}`);

@@ -41,6 +41,14 @@ test.each(pages)("every link of %s leads somewhere", (page) => {
   expect(dead).toEqual([]);
 });
 
+test.each(globSync("docs/**/drawings/*.svg", { cwd: root }).sort())("%s is drawn for light and dark pages, and has a title", (drawing) => {
+  const text = read(drawing);
+  expect(text).toContain("@media(prefers-color-scheme:dark)");
+  expect(text).toMatch(/<title>[^<]+<\/title>/);
+  expect(text.match(/(?:fill|stroke):#/g), "colours are named once for each").toBeNull();
+  expect(text.replace("http://www.w3.org/2000/svg", "")).not.toMatch(/https?:|href/);
+});
+
 test("the page of API versions says what is served", () => {
   expect(read("docs/api-versions.md")).toBe(apiVersionsPage());
 });
