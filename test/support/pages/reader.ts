@@ -14,6 +14,7 @@ const shownPort = 9092;
 const portsAsWide = { first: 5_000, last: 10_000 };
 const commandMaxMs = 60_000;
 const startCommand = "npm start";
+const askBrokers = "topic|produce|consume|group|cluster|bench";
 
 /**
  * Does what a page tells its reader, in a folder of its own, with a cluster on ports that are free. Commands and what they print are
@@ -37,9 +38,9 @@ export class Reader {
     const folder = await makeTestFolder(`page-${name}`);
     const [port = 0] = await freePorts(brokers, { adjacent: true, ...portsAsWide });
     await mkdir(join(folder, "bin"));
-    // commands that read files take no address; to all others we say where the cluster is
+    // those that ask brokers are told where this cluster is
     const command = join(root, "bin", "ottla");
-    const script = `#!/bin/sh\ncase "$1" in log) exec '${command}' "$@" ;; *) exec '${command}' "$@" --bootstrap 127.0.0.1:${port} ;; esac\n`;
+    const script = `#!/bin/sh\ncase "$1" in ${askBrokers}) set -- "$@" --bootstrap 127.0.0.1:${port} ;; esac\nexec '${command}' "$@"\n`;
     await writeFile(join(folder, "bin", "ottla"), script, { mode: 0o755 });
     await symlink(join(root, "examples"), join(folder, "examples"));
     return new Reader(folder, port);
