@@ -9,6 +9,7 @@ const varying: readonly (readonly [RegExp, string])[] = [
   [/\bcontroller \d+/g, "controller <number>"],
   [/\bproducer \d+\/\d+/g, "producer <number>"],
   [/\b\d+(?:\.\d+)? ?(?:ms|s)\b/g, "<duration>"],
+  [/\b[\d,.]+ (records|lines)\/s/g, "<number> $1/s"],
   // codecs are not all alike, and timestamps take more or fewer bytes
   [/\b(position|size|bytes) \d+/g, "$1 <number>"],
 ];

@@ -20,14 +20,14 @@ export class Shell {
     this.#child.stdin?.write("exec 2>&1\n");
   }
 
-  /** The lines that it prints, to both streams, until it ends. */
+  /** The lines that it prints, to both streams, until it ends. What runs in the background may print after that: nobody looks at it. */
   async run(command: string, timeoutMs: number): Promise<string[]> {
     this.#printed = "";
     this.#child.stdin?.write(`${command}\nprintf '\\x1e'\n`);
-    await waitUntil(`an end of: ${command}`, () => this.#printed.endsWith(end), { timeoutMs }).catch((error) => {
+    await waitUntil(`an end of: ${command}`, () => this.#printed.includes(end), { timeoutMs }).catch((error) => {
       throw new Error(`it printed so far:\n${this.#printed}`, { cause: error });
     });
-    return withoutBlankEnd(this.#printed.slice(0, -end.length).split("\n"));
+    return withoutBlankEnd(this.#printed.slice(0, this.#printed.indexOf(end)).split("\n"));
   }
 
   async stop(): Promise<void> {
