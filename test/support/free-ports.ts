@@ -11,25 +11,25 @@ const firstPort = 12_000;
 const lastPort = 32_000;
 const attemptsMax = 1_000;
 
-/** Ports that were free a moment ago, all different. With `adjacent`, each one more than the one before. */
-export async function freePorts(count: number, { adjacent = false } = {}): Promise<number[]> {
+/** Ports that were free a moment ago, all different, in a range. With `adjacent`, each one more than the one before. */
+export async function freePorts(count: number, { adjacent = false, first = firstPort, last = lastPort } = {}): Promise<number[]> {
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const ports = adjacent ? adjacentPorts(count) : differentPorts(count);
+    const ports = adjacent ? adjacentPorts(count, first, last) : differentPorts(count, first, last);
     const servers = await Promise.all(ports.map(listenOn));
     await Promise.all(servers.map((server) => server && new Promise((resolve) => server.close(resolve))));
     if (!servers.includes(null)) return ports;
   }
-  throw new Error(`no ${count} free ports found between ${firstPort} and ${lastPort}`);
+  throw new Error(`no ${count} free ports found between ${first} and ${last}`);
 }
 
-function adjacentPorts(count: number): number[] {
-  const first = randomInt(firstPort, lastPort - count);
-  return Array.from({ length: count }, (_, i) => first + i);
+function adjacentPorts(count: number, first: number, last: number): number[] {
+  const lowest = randomInt(first, last - count);
+  return Array.from({ length: count }, (_, i) => lowest + i);
 }
 
-function differentPorts(count: number): number[] {
+function differentPorts(count: number, first: number, last: number): number[] {
   const ports = new Set<number>();
-  while (ports.size < count) ports.add(randomInt(firstPort, lastPort));
+  while (ports.size < count) ports.add(randomInt(first, last));
   return [...ports];
 }
 
