@@ -92,7 +92,8 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
       "cluster log-dirs --replicas",
     ];
     const member = new OttlaCommand(["consume", "orders", "--group", "billing", "--bootstrap", cluster.bootstrap.join(",")]);
-    await waitUntil("a member", async () => /^orders +2 .* ottla-consume-/m.test(await ottla("group describe billing")));
+    const hasCaughtUp = /lag 0$.*^orders +2 .* ottla-consume-/ms;
+    await waitUntil("a member that has caught up", async () => hasCaughtUp.test(await ottla("group describe billing")));
     const [narrow, wide] = [await open(80), await open(140)];
     for (const command of commands) {
       const { lines, code } = await narrow.shows(at(command));
