@@ -20,7 +20,8 @@ beforeAll(async () => {
   machine = await SlowMachine.make(folder);
   cluster = await TestCluster.start({
     prefixOf: { [slow]: machine.prefix },
-    settings: { "replica.lag.time.max.ms": lagMaxMs, "zookeeper.session.timeout.ms": 6_000 },
+    // a disk that takes nothing is another matter: stuck-disk.test.ts
+    settings: { "replica.lag.time.max.ms": lagMaxMs, "zookeeper.session.timeout.ms": 6_000, "log.dir.stall.timeout.ms": 60_000 },
   });
   admin = new Admin({ bootstrap: cluster.bootstrap });
   orThrow(
