@@ -20,7 +20,7 @@ beforeAll(async () => {
   machine = await SlowMachine.make(folder);
   cluster = await TestCluster.start({
     prefixOf: { [slow]: machine.prefix },
-    // a disk that takes nothing is another matter: stuck-disk.test.ts
+    // a disk that takes nothing is another matter
     settings: { "replica.lag.time.max.ms": lagMaxMs, "zookeeper.session.timeout.ms": 6_000, "log.dir.stall.timeout.ms": 60_000 },
   });
   admin = new Admin({ bootstrap: cluster.bootstrap });
