@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Admin, orThrow } from "../../client/index.ts";
+import { Admin, orThrow, Producer } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { BrokerWatch } from "../support/outside/broker-watch.ts";
 import { SteadyProducer } from "../support/outside/steady-producer.ts";
@@ -113,6 +113,13 @@ test("a broker with a slow network is not suspected, and holds up only what wait
   const watches = await Promise.all(cluster.ids.map((id) => BrokerWatch.start(cluster, id)));
   await waitUntil("it to be in sync", async () => (await isTrusted()) && (await isrOf("followed")).includes(slow));
   await machine.delay({ networkMs: 200 });
+  // it looks now and then how slow it is to be
+  await using probe = new Producer({ bootstrap: cluster.bootstrap });
+  await waitUntil("its network to be slow", async () => {
+    const sentMs = performance.now();
+    await probe.send({ topic: "followed", partition: 0, value: "probe" });
+    return performance.now() - sentMs > 150;
+  });
   const followed = steady("followed");
   await acknowledged(followed, 3);
   const elsewhere = steady("elsewhere");
