@@ -9,11 +9,13 @@ import {
   nobodySuspected,
   type PeerView,
   type Reach,
+  type Standing,
   type Suspects,
   sameSuspects,
+  standingOf,
   suspectsOf,
 } from "./suspicion.ts";
-import { type Noted, WatchedPeer } from "./watched-peer.ts";
+import { WatchedPeer } from "./watched-peer.ts";
 
 export interface PeerWatchParts {
   /** This broker. */
@@ -212,7 +214,7 @@ export class PeerWatch {
     const suspects = suspectsOf(views, suspectTimeoutMs / 2, this.#isStuck ? own.brokerId : null);
     const isSame = sameSuspects(suspects, this.#suspects);
     if (!isSame) this.#suspects = suspects;
-    const isAnyoneAway = this.#isStuck || peers.some(([id, peer]) => notedOf(views.get(id)!) !== "reached" || !peer.asksAt(nowMs));
+    const isAnyoneAway = this.#isStuck || peers.some(([id, peer]) => standingOf(views.get(id)!) !== "reached" || !peer.asksAt(nowMs));
     if (isSame && changed.length === 0 && !isAnyoneAway) return;
     for (const listener of [...this.#listeners]) listener();
   }
@@ -244,7 +246,7 @@ export class PeerWatch {
   /** Whether it is reached in another way than last time. */
   #note(peer: WatchedPeer, view: PeerView): boolean {
     const before = peer.noted;
-    const reach = notedOf(view);
+    const reach = standingOf(view);
     if (reach === before) return false;
     peer.noted = reach;
     const { log, peers } = this.#parts;
@@ -258,11 +260,7 @@ export class PeerWatch {
   }
 }
 
-function notedOf({ reach, isStuck }: PeerView): Noted {
-  return reach === "reached" && isStuck ? "stuck" : reach;
-}
-
-function wordsOf(how: Exclude<Noted, "reached">, { isUnregistered }: WatchedPeer): string {
+function wordsOf(how: Exclude<Standing, "reached">, { isUnregistered }: WatchedPeer): string {
   if (how === "silent") return "another broker does not answer";
   if (how === "stuck") return "another broker's disk takes nothing";
   return isUnregistered ? "another broker has lost its ZooKeeper session" : "another broker's process is gone";

@@ -12,7 +12,8 @@ export interface PeerView {
 }
 
 /** `stuck`: it is reached, and its disk takes nothing. */
-export type Suspects = ReadonlyMap<BrokerId, Exclude<Reach, "reached"> | "stuck">;
+export type Standing = Reach | "stuck";
+export type Suspects = ReadonlyMap<BrokerId, Exclude<Standing, "reached">>;
 
 export const nobodySuspected: Suspects = new Map();
 
@@ -27,6 +28,10 @@ export function hearsMajority(views: ReadonlyMap<BrokerId, PeerView>, freshMs: n
   const isHeard = ({ reach, silentForMs }: PeerView) => reach === "reached" && silentForMs <= freshMs;
   const heard = 1 + [...views.values()].filter(isHeard).length;
   return 2 * heard > views.size + 1;
+}
+
+export function standingOf({ reach, isStuck }: PeerView): Standing {
+  return reach === "reached" && isStuck ? "stuck" : reach;
 }
 
 /**
@@ -44,10 +49,10 @@ export function isCutOff(views: ReadonlyMap<BrokerId, PeerView>): boolean {
  */
 export function suspectsOf(views: ReadonlyMap<BrokerId, PeerView>, freshMs: number, stuck: BrokerId | null): Suspects {
   if (!hearsMajority(views, freshMs)) return nobodySuspected;
-  const suspects = new Map<BrokerId, Exclude<Reach, "reached"> | "stuck">();
-  for (const [id, { reach, isStuck }] of views) {
-    if (reach !== "reached") suspects.set(id, reach);
-    else if (isStuck) suspects.set(id, "stuck");
+  const suspects = new Map<BrokerId, Exclude<Standing, "reached">>();
+  for (const [id, view] of views) {
+    const standing = standingOf(view);
+    if (standing !== "reached") suspects.set(id, standing);
   }
   if (stuck !== null) suspects.set(stuck, "stuck");
   return suspects;

@@ -4,9 +4,7 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { formatAddress } from "../../protocol/base/transport.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import { type PeerRequester, PeerUnavailable, type Unavailability } from "../runtime/peer-port.ts";
-import type { PeerView, Reach } from "./suspicion.ts";
-
-export type Noted = Reach | "stuck";
+import type { PeerView, Reach, Standing } from "./suspicion.ts";
 
 export interface WatchingParts {
   readonly own: { readonly brokerId: BrokerId };
@@ -35,7 +33,7 @@ export class WatchedPeer {
   #isUnregistered = false;
   #isStuck = false;
   /** As its watch has noted it. */
-  noted: Noted = "reached";
+  noted: Standing = "reached";
 
   constructor(broker: BrokerRecord, parts: WatchingParts, onNews: () => void) {
     this.broker = broker;

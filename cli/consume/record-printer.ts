@@ -2,7 +2,7 @@ import { complain } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { type Progress, progress } from "../output/progress.ts";
 import type { RecordFormat, RecordToFormat } from "../output/record-format.ts";
-import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
+import { formatBytes, formatCount, formatPerSecond, formatSeconds } from "../output/units.ts";
 import { printRecords } from "./print-records.ts";
 import type { RecordSelection } from "./record-selection.ts";
 
@@ -83,7 +83,7 @@ export class RecordPrinter implements Disposable {
 
   #figures(): string {
     const durationMs = this.#options.now() - this.#startedAtMs;
-    const rate = Math.round(this.#printed / (Math.max(durationMs, 1) / 1000)).toLocaleString("en");
+    const rate = formatPerSecond(this.#printed, durationMs);
     const of = this.#options.selection.isSelective ? ` of ${this.#read.toLocaleString("en")} read` : "";
     return `${formatCount(this.#printed, "record")}${of} (${formatBytes(this.#bytes)}) in ${formatSeconds(durationMs)}, ${rate} records/s`;
   }

@@ -3,7 +3,7 @@ import { orThrow, type TopicDescription } from "../../client/admin/admin-types.t
 import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
-import { formatCount } from "../output/units.ts";
+import { formatTopicSize } from "../output/units.ts";
 import { logRanges } from "../session/log-ranges.ts";
 import type { TopicIdentity } from "./copy-position.ts";
 
@@ -30,10 +30,8 @@ export async function findTarget(admin: Admin, topic: string, source: CopyEnd, k
   let [described] = await admin.describeTopics([topic]);
   if (described?.error?.code === "UNKNOWN_TOPIC_OR_PARTITION") {
     const [created] = orThrow(await admin.createTopics([{ name: topic, partitions: source.ends.length }]));
-    const partitions = formatCount(source.ends.length, "partition");
-    complain(
-      `topic ${topic} did not exist and was created: ${partitions}, ${formatCount(created?.replicationFactor ?? 0, "copy", "copies")} each`,
-    );
+    const size = formatTopicSize(source.ends.length, created?.replicationFactor ?? 0);
+    complain(`topic ${topic} did not exist and was created: ${size}`);
     [described] = await whenKnown(admin, topic);
   }
   if (described === undefined || described.error !== null) throw described?.error ?? new CommandFailed(`topic ${topic} was not found`);

@@ -1,6 +1,6 @@
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { CommandFailed, explain } from "../output/command-failed.ts";
+import { replaceFile } from "../produce/replace-file.ts";
 
 /** A topic of a cluster, and no other that has its name later. */
 export interface TopicIdentity {
@@ -47,18 +47,8 @@ export class CopyPositionFile {
   }
 
   /** Replaces the file atomically. */
-  async write(position: CopyPosition): Promise<void> {
-    const temporary = `${this.#path}.tmp`;
-    const file = await open(temporary, "w");
-    try {
-      await file.writeFile(`${JSON.stringify({ version, ...position }, null, 2)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.#path);
-    const folder = await open(dirname(this.#path), "r");
-    await folder.sync().finally(() => folder.close());
+  write(position: CopyPosition): Promise<void> {
+    return replaceFile(this.#path, `${JSON.stringify({ version, ...position }, null, 2)}\n`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { complain } from "../output/complaints.ts";
 import { type Progress, progress } from "../output/progress.ts";
-import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
+import { formatBytes, formatCount, formatPerSecond, formatSeconds } from "../output/units.ts";
 
 /** Where there is no terminal to draw on, a line says this often how far it is. */
 const toldEveryMs = 10_000;
@@ -53,6 +53,6 @@ export class CopyReport {
   }
 
   #rate(): string {
-    return `${Math.round(this.copied / (Math.max(this.durationMs, 1) / 1000)).toLocaleString("en")} records/s`;
+    return `${formatPerSecond(this.copied, this.durationMs)} records/s`;
   }
 }

@@ -1,9 +1,6 @@
 import type { Producer } from "../../client/producer/producer.ts";
 import type { RecordToFormat } from "../output/record-format.ts";
-import { UnderWay } from "../produce/under-way.ts";
-
-/** Less than the producer's buffer, so that a send never waits for room, nor fails for lack of it. */
-const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
+import { UnderWay, underWayMax } from "../produce/under-way.ts";
 
 export interface TargetOfCopy {
   readonly topic: string;

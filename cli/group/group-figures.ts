@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { judgePosition } from "../../client/admin/group-lag.ts";
 import type { Admin, CommittedOffset, GroupMemberDescription } from "../../client/index.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import { type Figures, figuresOf, type Sum } from "../topic/topic-figures.ts";
@@ -61,7 +62,8 @@ function lagOf({ members, positions }: Asked, existing: ReadonlySet<string>, fig
     .map((key) => {
       const { startOffset = null, endOffset = null } = figures.get(key) ?? {};
       const position = committed.get(key) ?? -1;
-      return position < 0 || startOffset === null || endOffset === null ? null : Math.max(0, endOffset - Math.max(position, startOffset));
+      if (position < 0 || startOffset === null || endOffset === null) return null;
+      return Math.max(0, judgePosition(position, { startOffset, endOffset }).lag);
     });
   if (lags.length === 0) return null;
   return { value: lags.reduce<number>((sum, lag) => sum + (lag ?? 0), 0), unknown: lags.filter((lag) => lag === null).length };

@@ -41,6 +41,16 @@ export function formatRate(perSecond: number): string {
   return perSecond > 0 && perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString("en");
 }
 
+/** How many in a second, of so many in that time. */
+export function formatPerSecond(count: number, durationMs: number): string {
+  return Math.round(count / (Math.max(durationMs, 1) / 1000)).toLocaleString("en");
+}
+
+/** Of a topic: `6 partitions, 3 copies each`. */
+export function formatTopicSize(partitions: number, copies: number): string {
+  return `${formatCount(partitions, "partition")}, ${formatCount(copies, "copy", "copies")} each`;
+}
+
 /** The time of day on this machine: `12:03:20`. */
 export function formatTime(timestampMs: number): string {
   const time = new Date(timestampMs);

@@ -1,8 +1,8 @@
-import { open, readFile, rename } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
 import { CommandFailed } from "../output/command-failed.ts";
 import type { FileIdentity } from "./followed-files.ts";
+import { replaceFile } from "./replace-file.ts";
 
 /** How far one file was shipped. */
 export interface FilePosition {
@@ -47,17 +47,7 @@ export class PositionFile {
   async write(positions: readonly FilePosition[]): Promise<void> {
     const content = formatPositions(positions);
     if (content === this.#written) return;
-    const temporary = `${this.#path}.tmp`;
-    const file = await open(temporary, "w");
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.#path);
-    const folder = await open(dirname(this.#path), "r");
-    await folder.sync().finally(() => folder.close());
+    await replaceFile(this.#path, content);
     this.#written = content;
   }
 }

@@ -4,7 +4,7 @@ import { type LineRanges, LineSelector } from "./line-selection.ts";
 import type { LineSource } from "./line-source.ts";
 import type { SplitLine } from "./line-splitter.ts";
 import type { ReadRecord, RecordToSend } from "./record-of-line.ts";
-import { UnderWay } from "./under-way.ts";
+import { UnderWay, underWayMax } from "./under-way.ts";
 
 /** What shipping needs of a producer. */
 export interface LineProducer {
@@ -55,9 +55,6 @@ export interface LineFailure {
   readonly line: number;
   readonly error: Error;
 }
-
-/** Less than the producer's buffer, so that a send never waits for room, nor fails for lack of it. */
-const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
 
 /**
  * Sends the lines of the source, in order, reading no further ahead than the producer accepts. Ends with the source or, with nothing sent

@@ -3,7 +3,7 @@ import { KafkaProtocolError } from "../../client/base/errors.ts";
 import type { Producer } from "../../client/producer/producer.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
-import { formatCount } from "../output/units.ts";
+import { formatTopicSize } from "../output/units.ts";
 
 export interface TargetTopic {
   readonly partitionsCount: number;
@@ -33,8 +33,9 @@ export async function targetTopic(
   });
   if (wasMissing) {
     const copies = partitions[0]?.replicas.length ?? 0;
-    const size = `${formatCount(partitions.length, "partition")}, ${formatCount(copies, "copy", "copies")} each`;
-    complain(`topic ${topic} did not exist and was created: ${size} (\`ottla topic create\` lets you choose)`);
+    complain(
+      `topic ${topic} did not exist and was created: ${formatTopicSize(partitions.length, copies)} (\`ottla topic create\` lets you choose)`,
+    );
   }
   return { partitionsCount: partitions.length, needsKey: await isCompacted(admin, topic) };
 }

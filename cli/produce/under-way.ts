@@ -1,3 +1,6 @@
+/** Less than the producer's buffer, so that a send never waits for room, nor fails for lack of it. */
+export const underWayMax = { linesMax: 50_000, bytesMax: 16 * 1024 * 1024 };
+
 /** Lines that were handed to the producer and are not settled: bounded, so that reading waits for sending. */
 export class UnderWay {
   readonly #linesMax: number;

@@ -7,6 +7,7 @@ import { paint } from "../output/look.ts";
 import { Output } from "../output/output.ts";
 import { RedrawnScreen } from "../output/redrawn-screen.ts";
 import { printable } from "../output/terminal-text.ts";
+import { formatTime } from "../output/units.ts";
 import { forPeople } from "./client-session.ts";
 
 export interface Watch {
@@ -39,7 +40,7 @@ async function watchInPlace(show: (output: Output) => Promise<void>, options: Wa
   const screen = new RedrawnScreen(output);
   let last: string | null = null;
   const draw = (problem: string | null) =>
-    screen.draw(`${last ?? ""}${problemLine(problem, output)}`, `${timeOf(clock.nowMs())}  every ${everyMs / 1000} s, Ctrl-C ends`);
+    screen.draw(`${last ?? ""}${problemLine(problem, output)}`, `${formatTime(clock.nowMs())}  every ${everyMs / 1000} s, Ctrl-C ends`);
   // what is complained of while a look takes long is why it does
   await withComplaintsTo(
     (text) => void draw(text),
@@ -102,8 +103,4 @@ async function take(
 
 function problemLine(problem: string | null, { look }: Output): string {
   return problem === null ? "" : `${paint(`ottla: ${printable(problem)}`, "bad", look)}\n`;
-}
-
-function timeOf(nowMs: number): string {
-  return new Date(nowMs).toLocaleTimeString("en-GB");
 }

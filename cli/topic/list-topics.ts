@@ -5,7 +5,7 @@ import { printable } from "../output/terminal-text.ts";
 import { formatBytes, formatCount, formatRate } from "../output/units.ts";
 import type { Shown } from "./topic-commands.ts";
 import { type Figures, figuresOf, recentMs, recentRecordsIn, recordsIn, type Sum, sumOf } from "./topic-figures.ts";
-import { type Health, healthOf } from "./topic-health.ts";
+import { copiesIn, type Health, healthOf } from "./topic-health.ts";
 
 export interface ListOptions {
   /** Those that the cluster keeps for itself, too. */
@@ -46,7 +46,7 @@ function listedTopic(topic: TopicDescription, figures: Figures): ListedTopic {
     name,
     topicId,
     partitions: partitions.length,
-    replicationFactor: Math.max(0, ...partitions.map(({ replicas }) => replicas.length)),
+    replicationFactor: copiesIn(topic),
     health: healthOf([topic]),
     records: sumOf(topic, figures, recordsIn),
     sizeInBytes: sumOf(topic, figures, ({ sizeInBytes }) => sizeInBytes),

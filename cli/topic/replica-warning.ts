@@ -1,5 +1,6 @@
 import type { Admin } from "../../client/index.ts";
 import { complain } from "../output/complaints.ts";
+import { copiesIn } from "./topic-health.ts";
 
 const setting = "min.insync.replicas";
 
@@ -36,7 +37,7 @@ export async function warnOfInsyncReplicas(
 
 async function copiesOf(admin: Pick<Admin, "describeTopics">, topic: string): Promise<number> {
   const [described] = await admin.describeTopics([topic]).catch(() => []);
-  return described?.error === null ? Math.max(0, ...described.partitions.map(({ replicas }) => replicas.length)) : 0;
+  return described?.error === null ? copiesIn(described) : 0;
 }
 
 async function valueInForce(admin: Pick<Admin, "describeConfigs">, topic: string): Promise<string> {

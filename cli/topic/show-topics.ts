@@ -9,7 +9,7 @@ import { failForErrors } from "../session/fail-for-errors.ts";
 import { type FutureRecord, type FutureRecords, futureLine, futureRecordsOf } from "./future-records.ts";
 import type { Shown } from "./topic-commands.ts";
 import { type FigureName, type Figures, figuresOf } from "./topic-figures.ts";
-import { isOffline, isUnderReplicated } from "./topic-health.ts";
+import { copiesIn, isOffline, isUnderReplicated } from "./topic-health.ts";
 
 export interface DescribeOptions {
   readonly configs: boolean;
@@ -101,7 +101,7 @@ export function topicAsText(
   look: Look = plainLook,
 ): string {
   const { offsets, underReplicated } = options;
-  const copies = Math.max(0, ...partitions.map(({ replicas }) => replicas.length));
+  const copies = copiesIn({ partitions });
   const count = formatCount(partitions.length, "partition");
   const summary = [
     printable(name),

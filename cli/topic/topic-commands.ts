@@ -4,7 +4,7 @@ import { configChanges, type SettingChanges } from "../config/asked-changes.ts";
 import { type ChangedSetting, changesAsText, changingSettings } from "../config/changed-settings.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import type { Output } from "../output/output.ts";
-import { formatCount } from "../output/units.ts";
+import { formatTopicSize } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import { warnOfInsyncReplicas } from "./replica-warning.ts";
 
@@ -28,8 +28,7 @@ export async function createTopic(admin: Admin, topic: NewTopic, ifNotExists: bo
   await untilKnown(admin, topic.name);
   const { name, topicId, partitions, replicationFactor } = result;
   if (json) await output.json({ name, created: true, topicId, partitions, replicationFactor });
-  else
-    await output.line(`created ${name}: ${formatCount(partitions, "partition")}, ${formatCount(replicationFactor, "copy", "copies")} each`);
+  else await output.line(`created ${name}: ${formatTopicSize(partitions, replicationFactor)}`);
   await warnOfInsyncReplicas(admin, { topic: name, set: topic.configs ?? {}, copies: replicationFactor });
 }
 

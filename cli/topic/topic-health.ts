@@ -18,6 +18,11 @@ export function isUnderReplicated({ isr, replicas }: PartitionMetadata): boolean
   return isr.length < replicas.length;
 }
 
+/** Of the partition that has the most. */
+export function copiesIn({ partitions }: Pick<TopicDescription, "partitions">): number {
+  return Math.max(0, ...partitions.map(({ replicas }) => replicas.length));
+}
+
 export function healthOf(topics: readonly TopicDescription[]): Health {
   const partitions = topics.flatMap((topic) => topic.partitions);
   return {

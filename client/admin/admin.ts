@@ -5,6 +5,7 @@ import type { ClientEventName, ClientListener, EventSource } from "../base/clien
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
+import { byTopic } from "../group/partition-assignor.ts";
 import { whileAlive } from "../metadata/broker-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
@@ -198,13 +199,7 @@ export class Admin implements EventSource, AsyncDisposable {
     type: "preferred" | "unclean",
     partitions: readonly TopicPartition[] | null = null,
   ): Promise<readonly ItemResult<TopicPartition>[]> {
-    const topicPartitions =
-      partitions === null
-        ? null
-        : [...Map.groupBy(partitions, ({ topic }) => topic)].map(([topic, ofTopic]) => ({
-            topic,
-            partitions: ofTopic.map(({ partition }) => partition),
-          }));
+    const topicPartitions = partitions === null ? null : byTopic(partitions);
     const answer = await this.#retrying(async () => {
       const answer = await this.#ask(apis.electLeaders, () => ({
         electionType: type === "preferred" ? 0 : 1,

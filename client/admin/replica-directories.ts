@@ -1,6 +1,7 @@
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
+import { byTopic } from "../group/partition-assignor.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { ItemResult } from "./admin-types.ts";
 
@@ -40,13 +41,7 @@ export async function describeLogDirectories(
   deadlineMs: number,
 ): Promise<readonly ItemResult<BrokerLogDirectories>[]> {
   await cluster.retrying(deadlineMs, () => cluster.metadata.refresh());
-  const topics =
-    only === null
-      ? null
-      : [...Map.groupBy(only, ({ topic }) => topic)].map(([topic, some]) => ({
-          topic,
-          partitions: some.map(({ partition }) => partition),
-        }));
+  const topics = only === null ? null : byTopic(only);
   const alive = [...cluster.metadata.snapshot.brokers.keys()].sort((a, b) => a - b);
   const describe = (broker: BrokerId) =>
     asked(cluster, broker, deadlineMs, { broker }, async (connection) => {

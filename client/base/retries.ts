@@ -75,6 +75,18 @@ export class Retries {
     this.#events.emit("retry", { ...told(open, nowMs), reason, error: failure, untilMs });
   }
 
+  /** Tells how what `failed` was told of has ended, when `work` has. */
+  async until<T>(subject: RetrySubject, work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      this.worked(subject);
+      return result;
+    } catch (error) {
+      this.gaveUp(subject);
+      throw error;
+    }
+  }
+
   worked({ what }: RetrySubject): void {
     this.#settle(what, "worked");
   }

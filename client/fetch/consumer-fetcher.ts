@@ -8,7 +8,7 @@ import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
-import { noLeader } from "../metadata/no-leader.ts";
+import { awaitLeaders } from "../metadata/no-leader.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import { type AssignedPartition, type EpochEnd, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
 import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
@@ -109,7 +109,7 @@ export class ConsumerFetcher {
       else if (partition.phase.kind === "validating") toValidate.push(partition);
       else this.#want(toFetch, partition, known);
     }
-    if (leaderless.length > 0) this.#awaitLeaders(leaderless);
+    awaitLeaders(cluster, leaderless);
     this.#finder.locate(toLocate);
     this.#finder.validate(toValidate);
     // the broker that waited longest is first, and none gets more than its share: fetches that merely wait at their brokers must not use up
@@ -119,16 +119,6 @@ export class ConsumerFetcher {
     for (const [broker, wanted] of longestWaiting)
       this.#beginFetch(broker, wanted, Math.ceil(this.#parts.settings.prefetchBytesMax / brokers));
     return nextCheckMs;
-  }
-
-  #awaitLeaders(leaderless: readonly AssignedPartition[]): void {
-    const { metadata, retries } = this.#parts.cluster;
-    metadata.requestRefresh();
-    if (!retries.areWatched) return;
-    for (const { topic, partition } of leaderless) {
-      const reason = noLeader(metadata.snapshot, topic, partition);
-      if (reason !== null) retries.failed(partitionSubject(topic, partition), reason);
-    }
   }
 
   #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {

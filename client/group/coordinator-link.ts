@@ -85,14 +85,8 @@ export class CoordinatorLink {
       return this.request(api, build, options);
     };
     const onFailure = (error: unknown) => retries.failed(this.#subject, error, { deadlineMs });
-    try {
-      const answer = await retryUntil(attempt, { clock, random, limits: settings, deadlineMs, signal, pauseMs, onFailure });
-      retries.worked(this.#subject);
-      return answer;
-    } catch (error) {
-      retries.gaveUp(this.#subject);
-      throw error;
-    }
+    const parts = { clock, random, limits: settings, deadlineMs, signal, pauseMs, onFailure };
+    return retries.until(this.#subject, () => retryUntil(attempt, parts));
   }
 
   /** An answer named another coordinator, or none. */

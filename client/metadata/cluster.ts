@@ -68,19 +68,13 @@ export class Cluster {
     const over = new AbortController();
     const timer = clock.schedule(leftMs, () => over.abort(new RequestTimedOut(`no broker answered within ${Math.round(leftMs)} ms`)));
     const signal = AbortSignal.any([this.signal, over.signal]);
-    const untilMs = clock.monotonicMs() + leftMs;
-    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs: untilMs });
-    const limits = { clock, random, limits: this.settings, deadlineMs: untilMs, signal, onFailure };
+    const parts = { clock, random, limits: this.settings, deadlineMs: clock.monotonicMs() + leftMs, signal };
     try {
       await abortable(
-        retryUntil(() => this.pool.toAny(), limits),
+        this.#toldOf(() => this.pool.toAny(), parts),
         signal,
       );
       this.#hasReached = true;
-      this.retries.worked(wholeCluster);
-    } catch (error) {
-      this.retries.gaveUp(wholeCluster);
-      throw error;
     } finally {
       timer.cancel();
     }
@@ -89,17 +83,15 @@ export class Cluster {
   async #retry<T>(deadlineMs: number, attempt: () => Promise<T>, pauses: Pick<RetryParts, "pauseMs">): Promise<T> {
     await this.reach(deadlineMs);
     const { clock, random } = this.runtime;
-    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs });
     const beforeNext = () => this.metadata.refresh(undefined, { inTurns: true }).catch(() => undefined);
-    const parts = { clock, random, limits: this.settings, deadlineMs, signal: this.signal, onFailure, beforeNext, ...pauses };
-    try {
-      const result = await retryUntil(attempt, parts);
-      this.retries.worked(wholeCluster);
-      return result;
-    } catch (error) {
-      this.retries.gaveUp(wholeCluster);
-      throw error;
-    }
+    return this.#toldOf(attempt, { clock, random, limits: this.settings, deadlineMs, signal: this.signal, beforeNext, ...pauses });
+  }
+
+  /** Tries again, and tells of it. */
+  #toldOf<T>(attempt: () => Promise<T>, parts: Omit<RetryParts, "onFailure">): Promise<T> {
+    const { deadlineMs } = parts;
+    const onFailure = (error: unknown) => this.retries.failed(wholeCluster, error, { deadlineMs });
+    return this.retries.until(wholeCluster, () => retryUntil(attempt, { ...parts, onFailure }));
   }
 
   /** A connection to the broker with this id if it is known, else to any. */

@@ -123,14 +123,7 @@ export class MetadataCache {
         `topic ${name.slice(0, 50)}…`,
         `${name.length} characters, at most ${topicNameMax}`,
       );
-    try {
-      const topic = await this.#untilKnown(name, { deadlineMs, sinceMs }, signal);
-      this.#retries.worked(topicSubject(name));
-      return topic;
-    } catch (error) {
-      this.#retries.gaveUp(topicSubject(name));
-      throw error;
-    }
+    return this.#retries.until(topicSubject(name), () => this.#untilKnown(name, { deadlineMs, sinceMs }, signal));
   }
 
   async #untilKnown(

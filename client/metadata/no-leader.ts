@@ -1,6 +1,13 @@
-import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
+import { partitionSubject } from "../base/retries.ts";
+import type { Cluster } from "./cluster.ts";
 import type { ClusterSnapshot } from "./cluster-snapshot.ts";
+
+export interface LeaderlessPartition extends TopicPartition {
+  /** When what is to be asked is given up. Monotonic; absent: never. */
+  readonly deadlineMs?: number;
+}
 
 /** Why nobody can be asked about a partition, by the metadata; null: it has a leader. */
 export function noLeader({ topics, brokers }: ClusterSnapshot, topic: string, partition: number): KafkaProtocolError | null {
@@ -12,6 +19,17 @@ export function noLeader({ topics, brokers }: ClusterSnapshot, topic: string, pa
   const away = known.isr.filter((id) => !brokers.has(id) || known.offlineReplicas.includes(id));
   const why = away.length === 0 ? "" : `: ${brokersAre(away, "not there")}`;
   return new KafkaProtocolError("LEADER_NOT_AVAILABLE", about, `it has no leader${why}`);
+}
+
+/** Has the metadata refreshed for partitions that nobody can be asked about, and tells of them. */
+export function awaitLeaders({ metadata, retries }: Cluster, leaderless: readonly LeaderlessPartition[]): void {
+  if (leaderless.length === 0) return;
+  metadata.requestRefresh();
+  if (!retries.areWatched) return;
+  for (const { topic, partition, deadlineMs } of leaderless) {
+    const reason = noLeader(metadata.snapshot, topic, partition);
+    if (reason !== null) retries.failed(partitionSubject(topic, partition), reason, deadlineMs === undefined ? {} : { deadlineMs });
+  }
 }
 
 /** `broker 2 is …`, `brokers 2, 3 are …`. */

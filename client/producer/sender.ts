@@ -9,7 +9,7 @@ import { DeliveryTimedOut } from "../base/errors.ts";
 import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
-import { noLeader } from "../metadata/no-leader.ts";
+import { awaitLeaders, noLeader } from "../metadata/no-leader.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Accumulator } from "./accumulator.ts";
@@ -66,7 +66,7 @@ export class Sender {
       (topic, partition) => cluster.metadata.partition(topic, partition),
       isHurried(),
     );
-    if (leaderless.length > 0) this.#awaitLeaders(leaderless);
+    awaitLeaders(cluster, leaderless);
     if (identityNeeded) void this.#fetchIdentity();
     for (const [brokerId, keys] of byBroker) {
       while ((this.#inFlight.get(brokerId) ?? 0) < settings.maxInFlightPerBroker) {
@@ -77,16 +77,6 @@ export class Sender {
       }
     }
     return nextCheckMs ?? Number.POSITIVE_INFINITY;
-  }
-
-  #awaitLeaders(leaderless: readonly ProducerBatch[]): void {
-    const { metadata, retries } = this.#parts.cluster;
-    metadata.requestRefresh();
-    if (!retries.areWatched) return;
-    for (const { topic, partition, deadlineMs } of leaderless) {
-      const reason = noLeader(metadata.snapshot, topic, partition);
-      if (reason !== null) retries.failed(partitionSubject(topic, partition), reason, { deadlineMs });
-    }
   }
 
   /** Batches wait meanwhile, and expire. An error that waiting cannot fix fails everything that waits. */

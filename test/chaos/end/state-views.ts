@@ -1,6 +1,7 @@
-import { type Client, createClient } from "node-zookeeper-client";
+import type { Client } from "node-zookeeper-client";
 import { hasCommand, runToSuccess } from "../../support/outside/run-command.ts";
 import type { StateView } from "../checks/evidence.ts";
+import { openZookeeperSession } from "../stage/zookeeper-session.ts";
 
 type Partitions = Map<string, { leader: number; isr: number[] }>;
 
@@ -9,15 +10,8 @@ const askAttempts = 20;
 
 /** The partitions' states as they stand in ZooKeeper's tree, read with a client that brokers do not have in common with us. */
 export async function coordinatorView(connectionString: string, root: string): Promise<StateView> {
-  const client = createClient(connectionString, { sessionTimeout: connectMaxMs });
-  await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => reject(new Error("no connection to ZooKeeper")), connectMaxMs);
-    client.once("connected", () => {
-      clearTimeout(late);
-      resolve();
-    });
-    client.connect();
-  });
+  const client = await openZookeeperSession(connectionString, connectMaxMs);
+  if (client === null) throw new Error("no connection to ZooKeeper");
   try {
     const partitions: Partitions = new Map();
     for (const topic of await children(client, `${root}/brokers/topics`)) {

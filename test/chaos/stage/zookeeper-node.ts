@@ -1,12 +1,12 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "node-zookeeper-client";
 import { type ZookeeperMode, zookeeperMode } from "../../../cli/zookeeper/four-letter-word.ts";
 import { zookeeperCommand } from "../../../cli/zookeeper/zookeeper-command.ts";
 import { type ZookeeperEnsemble, zookeeperConfigFile } from "../../../cli/zookeeper/zookeeper-config.ts";
 import { KeptProcess } from "./kept-process.ts";
 import type { NetworkNode } from "./network.ts";
+import { openZookeeperSession } from "./zookeeper-session.ts";
 
 const heapMaxMib = 128;
 const servingMaxMs = 90_000;
@@ -93,14 +93,8 @@ export class ZookeeperNode {
 }
 
 /** Whether the servers open a session within that time. It is closed again. */
-export function opensSession(servers: readonly ZookeeperNode[], withinMs: number): Promise<boolean> {
-  const client = createClient(servers.map(({ address }) => address).join(","), { sessionTimeout: withinMs });
-  return new Promise<boolean>((resolve) => {
-    const late = setTimeout(() => resolve(false), withinMs);
-    client.once("connected", () => {
-      clearTimeout(late);
-      resolve(true);
-    });
-    client.connect();
-  }).finally(() => client.close());
+export async function opensSession(servers: readonly ZookeeperNode[], withinMs: number): Promise<boolean> {
+  const session = await openZookeeperSession(servers.map(({ address }) => address).join(","), withinMs);
+  session?.close();
+  return session !== null;
 }
