@@ -100,6 +100,7 @@ function partitionConfig({ brokerId, replication, controller, log }: BrokerSetti
     replicaLagTimeMaxMs,
     // it asks again at the end of its wait, and a moment is granted for the way
     suspectLagMs: Math.min(replicaLagTimeMaxMs, replication.fetchWaitMaxMs + controller.suspectTimeoutMs / 4),
+    diskStallTimeoutMs: controller.diskStallTimeoutMs,
     highWatermarkCheckpointMs,
     retentionCheckMs,
     strayRetentionMs,

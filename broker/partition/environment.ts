@@ -35,6 +35,8 @@ export interface PartitionConfig {
   readonly replicaLagTimeMaxMs: number;
   /** A suspected member of an in-sync set that has not fetched for this long leaves it: a follower that lives has fetched again by then. */
   readonly suspectLagMs: number;
+  /** `log.dir.stall.timeout.ms` */
+  readonly diskStallTimeoutMs: number;
   /** Producers that may wait for replication in one partition; then NOT_ENOUGH_REPLICAS before anything is appended. */
   readonly appendWaitersMax: number;
   /** `replica.high.watermark.checkpoint.interval.ms`. */

@@ -8,6 +8,7 @@ import { type DirectoryFailure, InconsistentTopicId, type LogStore, TooManyLogs 
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
+import { Assignments } from "./assignments.ts";
 import type { ClientPartitions, NoLeader } from "./client-contract.ts";
 import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -38,13 +39,6 @@ export interface PartitionTableParts {
 /** Long polls at one broker; beyond, a poll lasts until its deadline. */
 const changeWaitersMax = 100_000;
 
-/** Logs opened at a time while replicas are assigned. */
-const logsOpenedAtOnce = 16;
-/**
- * Replicas assigned, of a long list, until those among them that follow are fetched: the last ones may take longer than the lag time, and
- * the first ones would be out of sync by then.
- */
-const assignedUntilFetched = 250;
 /** Deleted or set aside at the same time: each costs little but two durable writes, which they share. */
 const logsWithdrawnAtOnce = 256;
 
@@ -72,6 +66,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
   readonly #followerLooks: FollowerLooks;
+  readonly #assignments: Assignments;
   /** Counts the calls of `standDown`: an assignment begun before one must not continue. */
   #standDowns = 0;
 
@@ -122,6 +117,13 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
         if (partition === null) this.#reportUnopened(replica, reason);
         else partition.giveUp(reason);
       },
+    });
+    this.#assignments = new Assignments({
+      clock,
+      stallTimeoutMs: config.diskStallTimeoutMs,
+      isOpen: (replica) => this.#openOf(replica) !== null,
+      apply: (replica, isCurrent) => this.#assign(replica, isCurrent),
+      applied: () => this.#following.tell(),
     });
     this.#followerLooks = new FollowerLooks(clock, config.suspectLagMs, () => {
       for (const partition of this.#byKey.values()) partition.tick();
@@ -221,18 +223,16 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     // any more.
     if (this.#closing.signal.aborted) return;
     const standDowns = this.#standDowns;
-    let assigned = 0;
-    await pipelined(replicas, logsOpenedAtOnce, async (replica) => {
-      // Race: (1) a long list of assignments is being applied; (2) the session is lost, everything stands down; (3) the next of the list
-      // is opened.
-      if (standDowns !== this.#standDowns) return;
-      const partition = await this.#open(replica);
-      if (standDowns !== this.#standDowns) return;
-      await partition?.assign(replica.state);
-      if (standDowns === this.#standDowns) this.#roleCheck.assigned(replica);
-      if (++assigned % assignedUntilFetched === 0) this.#following.tell();
-    });
-    this.#following.tell();
+    // Race: (1) a long list is being applied; (2) the session is lost, everything stands down; (3) the next of the list is opened.
+    await this.#assignments.run(replicas, () => standDowns === this.#standDowns);
+  }
+
+  async #assign(replica: AssignedReplica, isCurrent: () => boolean): Promise<void> {
+    if (!isCurrent()) return;
+    const partition = this.#openOf(replica) ?? (await this.#open(replica));
+    if (!isCurrent()) return;
+    await partition?.assign(replica.state);
+    if (isCurrent()) this.#roleCheck.assigned(replica);
   }
 
   /** Those of different names many at a time: their writes of checkpoints, and syncs of the directory, become few. */
@@ -246,6 +246,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   async #withdraw(replica: WithdrawnReplica): Promise<void> {
     const { ref, topicId } = replica;
+    await this.#assignments.idle(ref.topic, ref.partition);
     this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
     this.#unopened.delete(partitionKey(topicId, ref.partition));
     this.#roleCheck.withdrawn(topicId, ref);
@@ -288,15 +289,11 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#following.tell();
   }
 
-  /**
-   * The partition, opened if it was not; null when its log cannot be opened, whatever the reason: one bad log must not keep the others from
-   * being served.
-   */
+  /** Null: its log cannot be opened, whatever the reason. One bad log must not keep the others from being served. */
   async #open(replica: AssignedReplica): Promise<Partition | null> {
     const { topic, topicId, state, settings } = replica;
     const key = partitionKey(topic, state.partition);
     const known = this.#byKey.get(key);
-    if (known !== undefined && known.identity.topicId === topicId) return known;
     try {
       // a topic of this name was re-created, and we have not learned of the old one's deletion: its log is not this topic's
       if (known !== undefined) {
@@ -320,6 +317,11 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       this.#reportUnopened(replica, error instanceof Error ? error.message : String(error));
       return null;
     }
+  }
+
+  #openOf({ topic, topicId, state }: AssignedReplica): Partition | null {
+    const known = this.find({ topic, partition: state.partition });
+    return known?.identity.topicId === topicId ? known : null;
   }
 
   #reportUnopened({ topicId, state }: AssignedReplica, reason: string): void {

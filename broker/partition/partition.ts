@@ -331,7 +331,8 @@ export class Partition implements ReplicaLog, Checkpointed {
   }
 
   /**
-   * Waits until no former role uses the log and everything queued is written: the next role begins from what is really there.
+   * Waits until no former role uses the log and everything queued is written: the next role begins from what is really there. One after the
+   * other: on a disk that hangs several roles may wait, and no truncation of an earlier one's may meet appends of a later one.
    *
    * A follower must also forget epochs of its own that have no record: (1) we led in epoch 3 from offset 6, nothing was appended; (2) the
    * leader of epoch 4 has one more record of epoch 1 at offset 6, and we copy it; (3) were epoch 3 still noted from offset 6 on, we would
@@ -340,8 +341,14 @@ export class Partition implements ReplicaLog, Checkpointed {
    * `ledEpoch`: the epoch in which we are to lead; what is noted of later ones (from a damaged file, or a coordinator restored to an
    * earlier state) is forgotten.
    */
-  async #settleLog(ledEpoch: number): Promise<void> {
-    await this.#quiet;
+  #settleLog(ledEpoch: number): Promise<void> {
+    const settled = this.#quiet.then(() => this.#settleQuietLog(ledEpoch));
+    // what it throws goes to its caller
+    this.#quiet = settled.catch(() => undefined);
+    return settled;
+  }
+
+  async #settleQuietLog(ledEpoch: number): Promise<void> {
     const { log } = this;
     try {
       await log.written(log.endOffset);

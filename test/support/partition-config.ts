@@ -6,6 +6,7 @@ export const testPartitionConfig: PartitionConfig = {
   brokerId: 1,
   replicaLagTimeMaxMs: 30_000,
   suspectLagMs: 750,
+  diskStallTimeoutMs: 3_000,
   appendWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
   retentionCheckMs: 300_000,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { MemoryLogStore, testSettings } from "../../support/memory-log.ts";
+import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 import { record, setUp, topicId } from "./partition-fixture.ts";
 
@@ -52,4 +52,70 @@ test("what is followed otherwise is told, and nothing else, however much is foll
   table.standDown();
   expect(told.flat().length, "all that were still followed").toBe(98);
   expect(new Set(told.flat().map(([, leader]) => leader))).toStrictEqual(new Set([null]));
+});
+
+test("replicas whose disk hangs are left behind: nothing is led any more, and the next assignments wait for none of them", async () => {
+  const { table, store, service, clock } = await setUp();
+  const state = (partition: number, more: Partial<typeof record>) => ({ ...record, partition, ...more });
+  const replicas = (states: readonly (typeof record)[]) =>
+    states.map((each) => ({ topic: "t", topicId, state: each, settings: testSettings }));
+  const hung = Array.from({ length: 40 }, (_, at) => at + 1);
+  await table.assign(replicas([...hung, 50].map((partition) => state(partition, {}))));
+  for (const partition of hung) {
+    const held = store.logs.get(`t-${partition}`)?.log;
+    if (held !== undefined) held.isHeld = true;
+    void service.append({ topic: "t", partition }, producedBatch(), { acks: 1, timeoutMs: 60_000 });
+  }
+  await settled();
+
+  let isDone = false;
+  const moving = table.assign(replicas([...hung, 50].map((partition) => state(partition, { leader: 2, leaderEpoch: 6 }))));
+  void moving.then(() => (isDone = true));
+  expect([...table.all()].filter(({ role }) => role === "leading").map(({ identity }) => identity.partition)).toStrictEqual([0]);
+  await settled();
+  expect(table.findById(topicId, 50)?.role).toBe("following");
+  await clock.advance(2_900);
+  expect(isDone).toBe(false);
+  await clock.advance(3_100);
+  await moving;
+
+  // partition 7 among them: its newest assignment counts
+  await table.assign(replicas([state(50, { leaderEpoch: 7 }), state(7, { leaderEpoch: 8 })]));
+  expect(table.findById(topicId, 50)?.role).toBe("leading");
+  expect(table.findById(topicId, 7)?.role).toBe("none");
+  const told: number[] = [];
+  table.onFollowingChanged((changes) => told.push(...changes.map(({ partition }) => partition)));
+  for (const partition of hung) store.logs.get(`t-${partition}`)?.log.release();
+  for (let turn = 0; turn < 100 && told.length < 39; turn++) await settled();
+  expect(told.toSorted((a, b) => a - b)).toStrictEqual(hung.filter((partition) => partition !== 7));
+  expect(table.findById(topicId, 7)?.role).toBe("leading");
+});
+
+test("a log that hangs while it is opened is left behind, and gets the newest assignment when it is open; its deletion waits for that", async () => {
+  const store = new MemoryLogStore();
+  const { table, clock } = await setUp({}, {}, store);
+  const open = store.open.bind(store);
+  const slow = Promise.withResolvers<void>();
+  store.open = async (...what) => {
+    if (what[1] <= 20) await slow.promise;
+    return open(...what);
+  };
+  const replica = (partition: number, more: Partial<typeof record> = {}) => {
+    return { topic: "t", topicId, state: { ...record, partition, ...more }, settings: testSettings };
+  };
+  const opening = table.assign(Array.from({ length: 20 }, (_, at) => replica(at + 1)));
+  await settled();
+  await clock.advance(3_000);
+  await opening;
+  await table.assign([replica(3, { leader: 2, leaderEpoch: 6 }), replica(20, { leader: 3, leaderEpoch: 7 })]);
+  let isGone = false;
+  const withdrawing = table.withdraw([{ ref: { topic: "t", partition: 5 }, topicId, isDeleted: true }]).then(() => (isGone = true));
+  await settled();
+  expect(isGone).toBe(false);
+  slow.resolve();
+  await withdrawing;
+  for (let turn = 0; turn < 100 && table.findById(topicId, 20)?.role !== "following"; turn++) await settled();
+  const roles = [3, 4, 5, 20].map((at) => table.findById(topicId, at)?.followership()?.leader ?? table.findById(topicId, at)?.role);
+  expect(roles).toStrictEqual([2, "leading", undefined, 3]);
+  expect(store.logs.has("t-5")).toBe(false);
 });
