@@ -72,7 +72,7 @@ export class ControllerVote {
   async answer({ controllerId, controllerBrokerEpoch }: ControllerUnreachableRequest): Promise<ControllerUnreachableResponse> {
     const ours = this.#unreachable();
     const theirs = { brokerId: controllerId, brokerEpoch: controllerBrokerEpoch };
-    const agrees = isSameLife(ours, theirs) && this.#holdOff.take(theirs, this.#parts.clock.monotonicMs());
+    const agrees = isSameLife(ours, theirs) && this.#mayTakeNow(theirs);
     return { agrees };
   }
 
@@ -92,6 +92,12 @@ export class ControllerVote {
     return other === null || !watch.hearsMajority || watch.reachOf(other.brokerId) === "reached" ? null : other;
   }
 
+  #mayTakeNow(life: ControllerLife): boolean {
+    const { clock, images } = this.#parts;
+    const isRegistered = ({ brokerId, brokerEpoch }: ControllerLife) => images.current.brokers.get(brokerId)?.epoch === brokerEpoch;
+    return this.#holdOff.take(life, clock.monotonicMs(), isRegistered);
+  }
+
   #look(): void {
     if (this.#isAsking || this.#unreachable() === null) return;
     this.#isAsking = true;
@@ -102,7 +108,7 @@ export class ControllerVote {
     const { clock, controller } = this.#parts;
     let pauseMs = askAgainMinMs;
     for (let away = this.#unreachable(); away !== null; away = this.#unreachable()) {
-      if (this.#holdOff.take(away, clock.monotonicMs()) && (await this.#doMostAgree(away))) {
+      if (this.#mayTakeNow(away) && (await this.#doMostAgree(away))) {
         controller.replace(away);
         pauseMs = askAgainMaxMs;
       }
@@ -146,13 +152,16 @@ const rememberedMs = 60_000;
 const firstHoldOffMs = 1_000;
 const holdOffMaxMs = 16_000;
 
-/** The first replacement may be at once, and each further one within a minute has to wait twice as long. */
+/**
+ * The first replacement may be at once, and each further one within a minute has to wait twice as long. Those whose registration is gone
+ * meanwhile do not count: they cannot take turns with anyone, and of controllers that die one after the other each is replaced at once.
+ */
 export class HoldOff {
   #taken: readonly { readonly life: ControllerLife; readonly atMs: number }[] = [];
 
   /** Whether this one may be replaced now, as far as this broker is concerned; if so, it counts. The same one again is no further one. */
-  take(life: ControllerLife, nowMs: number): boolean {
-    this.#taken = this.#taken.filter(({ atMs }) => nowMs - atMs <= rememberedMs);
+  take(life: ControllerLife, nowMs: number, isRegistered: (life: ControllerLife) => boolean): boolean {
+    this.#taken = this.#taken.filter((each) => nowMs - each.atMs <= rememberedMs && isRegistered(each.life));
     const last = this.#taken.at(-1);
     if (isSameLife(last?.life, life)) return true;
     const holdOffMs = Math.min(firstHoldOffMs * 2 ** (this.#taken.length - 1), holdOffMaxMs);

@@ -170,7 +170,7 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "everyone-agrees",
     file: "broker/controller/controller-vote.ts",
-    find: "const agrees = isSameLife(ours, theirs) && this.#holdOff.take(theirs, this.#parts.clock.monotonicMs());",
+    find: "const agrees = isSameLife(ours, theirs) && this.#mayTakeNow(theirs);",
     replace: "const agrees = isSameLife(ours, theirs) || ours === null;",
     breaks: "A controller that a majority can reach is replaced.",
   },

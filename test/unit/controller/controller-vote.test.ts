@@ -239,33 +239,52 @@ describe("a controller that cannot be reached", () => {
 });
 
 describe("the hold-off", () => {
+  const all = () => true;
+
   test("lets the first be replaced at once, and each further one within a minute after twice as long", () => {
     const holdOff = new HoldOff();
     let nowMs = 5_000;
-    expect(holdOff.take(life(1, 101), nowMs)).toBe(true);
+    expect(holdOff.take(life(1, 101), nowMs, all)).toBe(true);
     for (const [place, waitMs] of [1_000, 2_000, 4_000, 8_000, 16_000, 16_000].entries()) {
       const next = life(2 + place, 200);
-      expect(holdOff.take(next, nowMs + waitMs - 1), `${waitMs}`).toBe(false);
+      expect(holdOff.take(next, nowMs + waitMs - 1, all), `${waitMs}`).toBe(false);
       nowMs += waitMs;
-      expect(holdOff.take(next, nowMs), `${waitMs}`).toBe(true);
+      expect(holdOff.take(next, nowMs, all), `${waitMs}`).toBe(true);
     }
   });
 
   test("counts the same one again for nothing, but another registration of it, and the first after it returned", () => {
     const holdOff = new HoldOff();
-    expect([0, 500, 900].map((atMs) => holdOff.take(life(1, 101), atMs))).toEqual([true, true, true]);
-    expect(holdOff.take(life(1, 102), 999)).toBe(false);
-    expect(holdOff.take(life(1, 102), 1_000)).toBe(true);
-    expect(holdOff.take(life(1, 101), 2_999)).toBe(false);
-    expect(holdOff.take(life(1, 101), 3_000)).toBe(true);
+    expect([0, 500, 900].map((atMs) => holdOff.take(life(1, 101), atMs, all))).toEqual([true, true, true]);
+    expect(holdOff.take(life(1, 102), 999, all)).toBe(false);
+    expect(holdOff.take(life(1, 102), 1_000, all)).toBe(true);
+    expect(holdOff.take(life(1, 101), 2_999, all)).toBe(false);
+    expect(holdOff.take(life(1, 101), 3_000, all)).toBe(true);
   });
 
   test("forgets after a minute", () => {
     const holdOff = new HoldOff();
-    holdOff.take(life(1, 101), 0);
-    holdOff.take(life(2, 102), 1_000);
-    expect(holdOff.take(life(3, 103), 61_001)).toBe(true);
-    expect(holdOff.take(life(1, 101), 61_500)).toBe(false);
-    expect(holdOff.take(life(1, 101), 62_001)).toBe(true);
+    holdOff.take(life(1, 101), 0, all);
+    holdOff.take(life(2, 102), 1_000, all);
+    expect(holdOff.take(life(3, 103), 61_001, all)).toBe(true);
+    expect(holdOff.take(life(1, 101), 61_500, all)).toBe(false);
+    expect(holdOff.take(life(1, 101), 62_001, all)).toBe(true);
+  });
+
+  test("does not count those whose registration is gone: controllers that die one after the other are replaced at once", () => {
+    const holdOff = new HoldOff();
+    const registered = new Set([101, 102]);
+    const isRegistered = ({ brokerEpoch }: ControllerLife) => registered.has(brokerEpoch);
+    const take = (brokerId: number, epoch: number, atMs: number) => {
+      registered.add(epoch);
+      return holdOff.take(life(brokerId, epoch), atMs, isRegistered);
+    };
+    for (let round = 0; round < 10; round++) {
+      expect(take(1, 200 + round, round * 5_000)).toBe(true);
+      registered.delete(200 + round);
+    }
+    expect(take(1, 300, 50_000)).toBe(true);
+    expect(take(2, 301, 50_999), "the one before is still registered").toBe(false);
+    expect(take(2, 301, 51_000)).toBe(true);
   });
 });
