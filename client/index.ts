@@ -51,6 +51,7 @@ export { orThrow } from "./admin/admin-types.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
+export type { PresentTopic, TopicDifference } from "./admin/topic-creation.ts";
 export type { ClientEventMap, ClientEventName, ClientListener, EventSource, RetryEvent, SettledEvent } from "./base/client-events.ts";
 export type { ClientOptions } from "./base/client-options.ts";
 export type { ClientRuntime } from "./base/client-runtime.ts";
