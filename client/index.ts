@@ -62,6 +62,7 @@ export {
   CommitFailed,
   ConnectionLost,
   CorruptBatch,
+  DeadLetterFailed,
   DeliveryTimedOut,
   InvalidArgument,
   isRetriableFailure,
@@ -77,6 +78,16 @@ export {
 export { nodeRuntime } from "./base/node-runtime.ts";
 export { Consumer } from "./consumer/consumer.ts";
 export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";
+export { type DeadLetterOptions, type DeadLetterProducer, deadLetterHeaders } from "./consumer/dead-letters.ts";
+export type {
+  BatchContext,
+  BatchHandler,
+  BatchOptions,
+  HandlingContext,
+  RecordHandler,
+  RunBatchesOptions,
+  RunOptions,
+} from "./consumer/run-options.ts";
 export type { ResetPolicy, StartPosition } from "./fetch/assigned-partition.ts";
 export type { AssignorName } from "./group/assignors.ts";
 export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";
