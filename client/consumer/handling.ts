@@ -1,16 +1,35 @@
-import type { AssignedPartition } from "../fetch/assigned-partition.ts";
+import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
 import type { Turn } from "./lanes.ts";
 import type { TakenRecord } from "./record-taker.ts";
-import type { BatchContext } from "./run-options.ts";
+import type { BatchContext, HandlingContext } from "./run-options.ts";
 import type { TakenEntry, TakenWindow } from "./taken-window.ts";
 
-/** A record that was taken, on its way through the handlers. */
-export interface Task {
+/** A record that was taken, on its way through the handlers, and its entry in the window of its partition. */
+export class Task implements TakenEntry {
   readonly taken: TakenRecord;
   readonly window: TakenWindow;
-  readonly entry: TakenEntry;
+  readonly bytes: number;
+  isProcessed = false;
   /** How often it was handled, and failed. */
-  failures: number;
+  failures = 0;
+
+  constructor(taken: TakenRecord, window: TakenWindow, bytes: number) {
+    this.taken = taken;
+    this.window = window;
+    this.bytes = bytes;
+  }
+
+  get before(): Place {
+    return this.taken.before;
+  }
+
+  get offset(): number {
+    return this.taken.record.offset;
+  }
+
+  processed(): void {
+    if (!this.isProcessed) this.window.processed(this);
+  }
 }
 
 /** One call of a handler, for one turn of a lane. */
@@ -22,8 +41,8 @@ export class Handling {
   /** Nobody waits for it any more: nothing that it does counts. */
   isVoid = false;
   #isTold = false;
-  readonly #ended = Promise.withResolvers<void>();
-  /** Made when it is asked for: most handlers never do. */
+  // made when they are asked for: most handlings never need them
+  #ended: PromiseWithResolvers<void> | null = null;
   #controller: AbortController | null = null;
 
   constructor(turn: Turn<Task>, sinceMs: number) {
@@ -32,12 +51,14 @@ export class Handling {
     this.sinceMs = sinceMs;
   }
 
+  /** To be asked for while it runs. */
   get whenEnded(): Promise<void> {
+    this.#ended ??= Promise.withResolvers<void>();
     return this.#ended.promise;
   }
 
   ended(): void {
-    this.#ended.resolve();
+    this.#ended?.resolve();
   }
 
   get signal(): AbortSignal {
@@ -52,25 +73,35 @@ export class Handling {
     this.#isTold = true;
     this.#controller?.abort(notAwaited());
   }
+}
 
-  /** For the handler of these tasks. */
-  context(tasks: readonly Task[]): BatchContext {
-    const handling = this;
-    return {
-      attempt: (tasks[0] as Task).failures + 1,
-      get signal() {
-        return handling.signal;
-      },
-      processed: (offset) => {
-        if (handling.isVoid) return;
-        for (const task of tasks) if (task.taken.record.offset <= offset) passed(task);
-      },
-    };
+/** What the handler of a record is told beside it. */
+export class RecordContext implements HandlingContext {
+  readonly attempt: number;
+  readonly #handling: Handling;
+
+  constructor(handling: Handling, tasks: readonly Task[]) {
+    this.#handling = handling;
+    this.attempt = (tasks[0] as Task).failures + 1;
+  }
+
+  get signal(): AbortSignal {
+    return this.#handling.signal;
   }
 }
 
-export function passed({ window, entry }: Task): void {
-  if (!entry.isProcessed) window.processed(entry);
+/** What the handler of a batch is told. */
+export class BatchHandlingContext extends RecordContext implements BatchContext {
+  /** A function of its own, for it is taken out of the context. */
+  readonly processed: (offset: number) => void;
+
+  constructor(handling: Handling, tasks: readonly Task[]) {
+    super(handling, tasks);
+    this.processed = (offset) => {
+      if (handling.isVoid) return;
+      for (const task of tasks) if (task.offset <= offset) task.processed();
+    };
+  }
 }
 
 function notAwaited(): Error {

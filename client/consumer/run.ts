@@ -8,12 +8,12 @@ import type { OffsetToCommit } from "../group/group-offsets.ts";
 import type { GivenUpAs } from "../group/member-step.ts";
 import type { ConsumerRecord } from "./consumer-options.ts";
 import type { DeadLetters } from "./dead-letters.ts";
-import { Handling, passed, type Task } from "./handling.ts";
+import { Handling, Task } from "./handling.ts";
 import { Lanes } from "./lanes.ts";
 import { recordCostInBytes } from "./opened-batch.ts";
 import { placeOf } from "./processed.ts";
 import type { TakenRecord } from "./record-taker.ts";
-import type { BatchContext, RunSettings } from "./run-options.ts";
+import type { RunSettings } from "./run-options.ts";
 import { TakenWindow, type WindowLimits } from "./taken-window.ts";
 
 /** The consumer, as a run sees it. */
@@ -33,11 +33,18 @@ export interface RunSource<K, V> {
   readonly closed: AbortSignal;
 }
 
+/** Calls the application's handler: `records` are those of `tasks`. */
+export type RunHandler<K, V> = (
+  records: readonly ConsumerRecord<K, V>[],
+  tasks: readonly Task[],
+  handling: Handling,
+) => void | Promise<void>;
+
 export interface RunParts<K, V> {
   readonly runtime: ClientRuntime;
   readonly settings: RunSettings;
   readonly source: RunSource<K, V>;
-  readonly handler: (records: readonly ConsumerRecord<K, V>[], context: BatchContext) => void | Promise<void>;
+  readonly handler: RunHandler<K, V>;
   /** Null: the run ends when a handler has failed for the last time. */
   readonly deadLetters: DeadLetters | null;
 }
@@ -183,8 +190,9 @@ export class Run<K, V> {
       this.#windows.set(partition, window);
     }
     const bytes = recordCostInBytes(record) + (record.key?.length ?? 0) + (record.value?.length ?? 0);
-    const entry = window.take(before, record.offset, bytes);
-    this.#lanes.add(keyOf(partition), this.#laneOf(taken), { taken, window, entry, failures: 0 });
+    const task = new Task(taken, window, bytes);
+    window.take(task);
+    this.#lanes.add(keyOf(partition), this.#laneOf(taken), task);
   }
 
   #laneOf({ record: { key, offset } }: TakenRecord): string {
@@ -200,8 +208,13 @@ export class Run<K, V> {
       if (turn === null) return;
       const handling = new Handling(turn, this.#clock.monotonicMs());
       this.#running.add(handling);
-      void this.#handle(handling).then(() => this.#handled(handling));
+      void this.#handle(handling);
     }
+  }
+
+  async #handle(handling: Handling): Promise<void> {
+    await this.#attempt(handling);
+    this.#handled(handling);
   }
 
   #handled(handling: Handling): void {
@@ -215,17 +228,17 @@ export class Run<K, V> {
     if (this.#isAtEnd()) this.#parts.source.wake();
   }
 
-  async #handle(handling: Handling): Promise<void> {
+  async #attempt(handling: Handling): Promise<void> {
     const { tasks } = handling.turn;
     const { records, unread, error } = this.#read(tasks);
     if (records.length === 0) return this.#failed(handling, { failed: tasks.slice(0, 1), unread: tasks.slice(1), error });
-    const read = tasks.slice(0, records.length);
+    const read = unread.length === 0 ? tasks : tasks.slice(0, records.length);
     try {
-      await this.#parts.handler(records, handling.context(read));
-      if (!handling.isVoid) for (const task of read) passed(task);
+      await this.#parts.handler(records, read, handling);
+      if (!handling.isVoid) for (const task of read) task.processed();
       this.#goOn(handling, unread);
     } catch (error) {
-      const failed = read.filter(({ entry }) => !entry.isProcessed);
+      const failed = read.filter(({ isProcessed }) => !isProcessed);
       // what comes after progress has not failed before
       for (const task of failed) task.failures = failed.length < read.length ? 1 : task.failures + 1;
       await this.#failed(handling, { failed, unread, error });
@@ -237,7 +250,7 @@ export class Run<K, V> {
     const records: ConsumerRecord<K, V>[] = [];
     try {
       for (const { taken } of tasks) records.push(this.#parts.source.read(taken));
-      return { records, unread: [], error: null };
+      return { records, unread: nothing, error: null };
     } catch (error) {
       return { records, unread: tasks.slice(records.length), error };
     }
@@ -257,7 +270,7 @@ export class Run<K, V> {
     const sent = await Promise.allSettled(
       failed.map(async (task) => {
         await deadLetters.send(task.taken, error, task.failures, handling.signal);
-        if (!handling.isVoid) passed(task);
+        if (!handling.isVoid) task.processed();
       }),
     );
     const lost = sent.find((each) => each.status === "rejected");
@@ -335,6 +348,8 @@ export class Run<K, V> {
     source.closed.removeEventListener("abort", giveUp);
   }
 }
+
+const nothing: readonly Task[] = [];
 
 interface Failed {
   readonly failed: readonly Task[];

@@ -2,7 +2,8 @@ import { partitionKey } from "../../protocol/base/ids.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import type { ConsumerOptions, ConsumerRecord } from "./consumer-options.ts";
 import { deadLettersOf } from "./dead-letters.ts";
-import { Run, type RunParts, type RunSource } from "./run.ts";
+import { BatchHandlingContext, RecordContext } from "./handling.ts";
+import { Run, type RunHandler, type RunSource } from "./run.ts";
 import { type BatchHandler, type BatchOptions, type RecordHandler, type RunOptions, runSettings } from "./run-options.ts";
 
 export interface RunsParts<K, V> {
@@ -33,18 +34,20 @@ export class Runs<K, V> {
   }
 
   records(options: RunOptions, handler: RecordHandler<K, V>): Promise<void> {
-    return this.#run(options, 1, ([record], context) => handler(record as ConsumerRecord<K, V>, context));
+    return this.#run(options, 1, ([record], tasks, handling) =>
+      handler(record as ConsumerRecord<K, V>, new RecordContext(handling, tasks)),
+    );
   }
 
   batches(options: BatchOptions, handler: BatchHandler<K, V>): Promise<void> {
-    return this.#run(options, options.batchRecordsMax ?? batchRecordsMaxDefault, (records, context) => {
+    return this.#run(options, options.batchRecordsMax ?? batchRecordsMaxDefault, (records, tasks, handling) => {
       const [{ topic, partition }] = records as [ConsumerRecord<K, V>];
       const highWatermark = this.#parts.source.partitions.get(partitionKey(topic, partition))?.highWatermark ?? -1;
-      return handler({ topic, partition, records, highWatermark }, context);
+      return handler({ topic, partition, records, highWatermark }, new BatchHandlingContext(handling, tasks));
     });
   }
 
-  async #run(options: RunOptions, recordsMax: number, handler: RunParts<K, V>["handler"]): Promise<void> {
+  async #run(options: RunOptions, recordsMax: number, handler: RunHandler<K, V>): Promise<void> {
     const { runtime, source, options: consumer, onBegin, commit, onEnd } = this.#parts;
     const settings = runSettings(options, recordsMax);
     const deadLetters = deadLettersOf(options.deadLetter, consumer);

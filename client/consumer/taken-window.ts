@@ -36,11 +36,9 @@ export class TakenWindow {
     return last === undefined || (offset > last.offset && topicId === last.before.topicId);
   }
 
-  take(before: Place, offset: number, bytes: number): TakenEntry {
-    const entry = { before, offset, bytes, isProcessed: false };
+  take(entry: TakenEntry): void {
     this.#entries.push(entry);
-    this.#bytes += bytes;
-    return entry;
+    this.#bytes += entry.bytes;
   }
 
   processed(entry: TakenEntry): void {

@@ -3,6 +3,12 @@ import { expect, test } from "vitest";
 import { type TakenEntry, TakenWindow } from "../../../client/consumer/taken-window.ts";
 
 const place = (offset: number, topicId = "one") => ({ offset, leaderEpoch: 0, topicId });
+/** A record is taken: its entry. */
+function take(window: TakenWindow, offset: number, bytes: number, before = place(offset)): TakenEntry {
+  const entry = { before, offset, bytes, isProcessed: false };
+  window.take(entry);
+  return entry;
+}
 const roomy = { recordsMax: 1_000, bytesMax: 1_000_000 };
 
 test("what may be committed is the place of the oldest record that is not processed, however the others finish", () => {
@@ -14,7 +20,7 @@ test("what may be committed is the place of the oldest record that is not proces
       let position = 0;
       const entries: TakenEntry[] = [];
       for (const gap of skipped) {
-        entries.push(window.take(place(position), position + gap, 10));
+        entries.push(take(window, position + gap, 10, place(position)));
         position += gap + 1;
       }
       for (const which of order) {
@@ -34,7 +40,7 @@ test("it is full by records or by bytes, counted from the oldest that is not pro
     const window = new TakenWindow();
     const entries = [0, 1, 2, 3].map((offset) => {
       expect(window.mayTake(limits)).toBe(true);
-      return window.take(place(offset), offset, 10);
+      return take(window, offset, 10);
     });
     for (const processed of [3, 2, 1]) {
       window.processed(entries[processed] as TakenEntry);
@@ -42,7 +48,7 @@ test("it is full by records or by bytes, counted from the oldest that is not pro
     }
     window.processed(entries[0] as TakenEntry);
     expect(window.mayTake(limits)).toBe(true);
-    const [first, second, third] = [4, 5, 6, 7].map((offset) => window.take(place(offset), offset, 10)) as TakenEntry[];
+    const [first, second, third] = [4, 5, 6, 7].map((offset) => take(window, offset, 10)) as TakenEntry[];
     expect(window.mayTake(limits)).toBe(false);
     window.processed(first as TakenEntry);
     expect(window.mayTake(limits), "a quarter is processed").toBe(false);
@@ -56,7 +62,7 @@ test("it is full by records or by bytes, counted from the oldest that is not pro
 test("one record is always allowed, however large", () => {
   const window = new TakenWindow();
   expect(window.mayTake({ recordsMax: 0.1, bytesMax: 5 })).toBe(true);
-  const entry = window.take(place(0), 0, 100);
+  const entry = take(window, 0, 100);
   expect(window.mayTake({ recordsMax: 10, bytesMax: 5 })).toBe(false);
   window.processed(entry);
   expect(window.mayTake({ recordsMax: 10, bytesMax: 5 })).toBe(true);
@@ -64,7 +70,7 @@ test("one record is always allowed, however large", () => {
 
 test("what the application has committed itself is processed", () => {
   const window = new TakenWindow();
-  const entries = [0, 1, 2, 3].map((offset) => window.take(place(offset), offset, 1));
+  const entries = [0, 1, 2, 3].map((offset) => take(window, offset, 1));
   window.processed(entries[2] as TakenEntry);
   window.committedTo(2);
   expect(window.oldest).toEqual(place(3));
@@ -75,7 +81,7 @@ test("what the application has committed itself is processed", () => {
 test("a record from before its end, or of another topic of that name, does not continue it", () => {
   const window = new TakenWindow();
   expect(window.isContinuedBy(place(7))).toBe(true);
-  window.take(place(5), 7, 1);
+  take(window, 7, 1, place(5));
   expect(window.isContinuedBy(place(8))).toBe(true);
   expect(window.isContinuedBy(place(7))).toBe(false);
   expect(window.isContinuedBy(place(8, "two"))).toBe(false);
