@@ -299,6 +299,40 @@ test("after a seek nothing that was taken before is begun, and what is being han
   expect(consumer.position("t", 0)).toBe(20);
 });
 
+test("after a seek to the end, too; and a handler that then fails is not called again, and ends nothing", async () => {
+  const { cluster, logs } = world({ records: 20 });
+  const consumer = await readingAll(cluster);
+  const work = new Conducted(cluster);
+  work.takesMs = (value) => (value === "0:2" ? 1_000 : 10);
+  work.fails = (value) => (value === "0:2" ? new Error("broken") : null);
+  const running = consumer.run({}, work.handle);
+  await cluster.clock.advance(500);
+  consumer.seek({ topic: "t", partition: 0 }, "end");
+  await cluster.clock.advance(2_000);
+  append(logs, 0, 2);
+  await cluster.clock.advance(2_000);
+  expect(work.began).toEqual([...named(0, 0, 3), ...named(0, 20, 22)]);
+  await cluster.clock.until(consumer.close());
+  await cluster.clock.until(running);
+});
+
+test("what was taken of a paused partition is begun as soon as it is resumed", async () => {
+  const { cluster } = world({ records: 4 });
+  const consumer = await readingAll(cluster);
+  const work = new Conducted(cluster);
+  work.takesMs = () => 100;
+  const running = consumer.run({}, work.handle);
+  await cluster.clock.advance(50);
+  consumer.pause([{ topic: "t", partition: 0 }]);
+  await cluster.clock.advance(5_000);
+  expect(work.began).toEqual(["0:0"]);
+  consumer.resume([{ topic: "t", partition: 0 }]);
+  await cluster.clock.settle();
+  expect(work.began).toEqual(["0:0", "0:1"]);
+  await cluster.clock.until(consumer.close());
+  await cluster.clock.until(running);
+});
+
 test("other partitions may be assigned meanwhile", async () => {
   const { cluster } = world({ partitions: 2, records: 10 });
   const consumer = await readingAll(cluster);

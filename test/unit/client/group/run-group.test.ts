@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { ConsumerOptions } from "../../../../client/consumer/consumer-options.ts";
 import type { RunOptions } from "../../../../client/consumer/run-options.ts";
-import type { FakeCluster } from "../fake-cluster.ts";
+import { FakeCluster, textRecord } from "../fake-cluster.ts";
 import { Conducted, world as logsOf, named } from "../run-fixture.ts";
 import { FakeGroup, refuse } from "./fake-group.ts";
 import { memberOf } from "./group-fixture.ts";
@@ -105,6 +105,19 @@ describe("what is committed", () => {
     expect(group.offsets.get("t-0")?.offset).toBe(4);
   });
 
+  test("keeps the leader epoch before it, also where a run has left off", async () => {
+    const { cluster, group } = world({ records: 10 });
+    const stop = new AbortController();
+    const { work, member, running } = new Hand(cluster, { signal: stop.signal }, { autoCommit: false });
+    work.takesMs = () => 1_000;
+    await cluster.clock.advance(2_500);
+    stop.abort();
+    await cluster.clock.until(running);
+    await cluster.clock.until(member.commit());
+    expect(group.offsets.get("t-0")).toEqual({ offset: work.finished.length, epoch: 0 });
+    await cluster.clock.until(member.close());
+  });
+
   test("is what a batch was marked up to, while its handler runs", async () => {
     const { cluster, group } = world({ records: 8 });
     const member = memberOf(cluster);
@@ -163,6 +176,28 @@ describe.each([
     expect(first.member.assignment()).toMatchObject([{ partition: 0, position: 50 }]);
   });
 
+  test("has nothing more begun of it while its handlers are waited for, and one that fails is not tried again here", async () => {
+    const { cluster } = world({ partitions: 2, records: 4_000, keys: 4 });
+    const first = new Hand(cluster, { concurrency: 8, orderBy: "key", retries: 1, retryDelayMs: 10 }, {}, hasCallbacks);
+    // the others go on until it is given up, and then wait for two of its records, of which one fails
+    first.work.takesMs = (value) => (value === "1:8" || value === "1:9" ? 10_000 : 20);
+    first.work.fails = (value) => (value === "1:9" ? new Error("not here") : null);
+    await cluster.clock.advance(2_500);
+    const second = new Hand(cluster, { concurrency: 8, orderBy: "key" }, {}, hasCallbacks);
+    second.work.takesMs = () => 20;
+    await cluster.clock.advance(6_000);
+    const began = first.work.began.filter((value) => value.startsWith("1:")).length;
+    const beganOther = first.work.began.length - began;
+    await cluster.clock.advance(1_000);
+    expect(first.work.began.filter((value) => value.startsWith("1:"))).toHaveLength(began);
+    expect(first.work.began.length - began).toBeGreaterThan(beganOther);
+    await cluster.clock.advance(8_000);
+    expect([first.owned, second.owned]).toEqual([[0], [1]]);
+    expect(first.work.began.filter((value) => value === "1:9")).toHaveLength(1);
+    expect(first.work.finished).toContain("1:8");
+    expect(second.work.began[0], "the oldest that was not processed").toBe("1:9");
+  });
+
   test("is given up while a record of it waits to be tried again", async () => {
     const { cluster } = world({ partitions: 2, records: 50 });
     const first = new Hand(cluster, { concurrency: 2, retries: 100, retryDelayMs: 30_000 }, {}, hasCallbacks);
@@ -173,6 +208,55 @@ describe.each([
     expect(second.work.of(1)).toEqual(named(1, 7, 50));
     await cluster.clock.advance(100_000);
     expect(first.work.began.filter((value) => value === "1:7")).toHaveLength(1);
+  });
+});
+
+describe("a topic that is deleted and re-created", () => {
+  const [firstId, secondId] = ["A", "B"].map((letter) => `${letter.repeat(21)}Q`) as [string, string];
+  const make = (cluster: FakeCluster, name: string, id: string, count: number) => {
+    const [log] = cluster.topic("t", [1], id);
+    if (count > 0) log?.appendRecords(Array.from({ length: count }, (_, i) => textRecord(`${name} ${i}`)));
+    return log;
+  };
+  const remove = (cluster: FakeCluster, group: FakeGroup) => {
+    cluster.topics.delete("t");
+    group.offsets.delete("t-0");
+  };
+
+  test("a record of the old one that is being handled says nothing about the new one", async () => {
+    const cluster = new FakeCluster();
+    const group = new FakeGroup(cluster);
+    const log = make(cluster, "old", firstId, 3);
+    const options = { metadataMaxAgeMs: 1_000, autoCommitIntervalMs: 500, offsetReset: "latest" } as const;
+    const { work, member, running } = new Hand(cluster, {}, options);
+    work.takesMs = () => 15_000;
+    await cluster.clock.advance(5_000);
+    log?.appendRecords([textRecord("old 3")]);
+    await cluster.clock.advance(1_000);
+    expect(work.began).toEqual(["old 3"]);
+    remove(cluster, group);
+    make(cluster, "new", secondId, 30);
+    const before = group.commits.length;
+    await cluster.clock.advance(10_000);
+    expect(group.commits.slice(before)).toEqual(["t-0=30"]);
+    await cluster.clock.until(member.close());
+    await cluster.clock.until(running);
+  });
+
+  test("what was taken of the old one is not begun once there is something of the new one", async () => {
+    const cluster = new FakeCluster();
+    const group = new FakeGroup(cluster);
+    make(cluster, "old", firstId, 20);
+    const { work, member, running } = new Hand(cluster, {}, { metadataMaxAgeMs: 1_000 });
+    work.takesMs = (value) => (value.startsWith("old") ? 30_000 : 10);
+    await cluster.clock.advance(3_000);
+    remove(cluster, group);
+    make(cluster, "new", secondId, 5);
+    await cluster.clock.advance(60_000);
+    expect(work.began).toEqual(["old 0", ...["new 0", "new 1", "new 2", "new 3", "new 4"]]);
+    await cluster.clock.until(member.close());
+    await cluster.clock.until(running);
+    expect(group.offsets.get("t-0")?.offset).toBe(5);
   });
 });
 
@@ -206,6 +290,7 @@ describe("membership", () => {
     const began = work.began.length;
     await cluster.clock.advance(25_000);
     expect(work.began, "others may have its partitions: nothing more is begun").toHaveLength(began);
+    expect([events, group.left.length], "and it does not join again yet").toEqual([["+0,1"], 1]);
     work.takesMs = () => 10;
     await cluster.clock.advance(40_000);
     expect(events).toEqual(["+0,1", "!0,1", "+0,1"]);
