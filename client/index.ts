@@ -51,6 +51,7 @@ export { orThrow } from "./admin/admin-types.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
+export type { PresentTopic, TopicDifference } from "./admin/topic-creation.ts";
 export type { ClientEventMap, ClientEventName, ClientListener, EventSource, RetryEvent, SettledEvent } from "./base/client-events.ts";
 export type { ClientOptions } from "./base/client-options.ts";
 export type { ClientRuntime } from "./base/client-runtime.ts";
@@ -61,6 +62,7 @@ export {
   CommitFailed,
   ConnectionLost,
   CorruptBatch,
+  DeadLetterFailed,
   DeliveryTimedOut,
   InvalidArgument,
   isRetriableFailure,
@@ -76,6 +78,16 @@ export {
 export { nodeRuntime } from "./base/node-runtime.ts";
 export { Consumer } from "./consumer/consumer.ts";
 export type { Assignment, AssignmentState, ConsumerBatch, ConsumerOptions, ConsumerRecord } from "./consumer/consumer-options.ts";
+export { type DeadLetterOptions, type DeadLetterProducer, deadLetterHeaders } from "./consumer/dead-letters.ts";
+export type {
+  BatchContext,
+  BatchHandler,
+  BatchOptions,
+  HandlingContext,
+  RecordHandler,
+  RunBatchesOptions,
+  RunOptions,
+} from "./consumer/run-options.ts";
 export type { ResetPolicy, StartPosition } from "./fetch/assigned-partition.ts";
 export type { AssignorName } from "./group/assignors.ts";
 export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";

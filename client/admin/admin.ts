@@ -5,7 +5,6 @@ import type { ClientEventName, ClientListener, EventSource } from "../base/clien
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
-import { byTopic } from "../group/partition-assignor.ts";
 import { whileAlive } from "../metadata/broker-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
@@ -39,8 +38,10 @@ import type {
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
 import { type GroupLag, groupLag } from "./group-lag.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
+import { type ElectionParts, electLeaders } from "./leader-elections.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
+import { createTopicIfMissing, type PresentTopic, wireTopic } from "./topic-creation.ts";
 import { TopicsDeletion } from "./topics-deletion.ts";
 
 type Altered = ItemResult<{ readonly resource: ConfigResource }>;
@@ -79,15 +80,28 @@ export class Admin implements EventSource, AsyncDisposable {
   }
 
   async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<readonly ItemResult<CreatedTopic>[]> {
-    const wanted = topics.map(({ name, partitions = -1, replicationFactor = -1, assignment = [], configs = {} }) => ({
-      name,
-      numPartitions: assignment.length > 0 ? -1 : partitions,
-      replicationFactor: assignment.length > 0 ? -1 : replicationFactor,
-      assignments: assignment.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })),
-      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
-    }));
+    return this.#createTopics(topics, validateOnly, this.#deadlineMs());
+  }
+
+  /**
+   * Creates a topic unless there is one of that name, and waits until it can be used: every broker that answers knows leaders of all its
+   * partitions. One that was there already is not changed; `differences` tells where it is not as it was wanted. Throws what keeps it from
+   * being created, or the last failure after `operationTimeoutMs`.
+   */
+  async createTopicIfMissing(topic: NewTopic): Promise<PresentTopic> {
+    const deadlineMs = this.#deadlineMs();
+    const create = async (wanted: NewTopic) => (await this.#createTopics([wanted], false, deadlineMs))[0] as ItemResult<CreatedTopic>;
+    const describeConfigs: Admin["describeConfigs"] = (resources, options) => this.describeConfigs(resources, options);
+    return createTopicIfMissing({ cluster: this.#cluster, deadlineMs, create, describeConfigs }, topic);
+  }
+
+  async #createTopics(
+    topics: readonly NewTopic[],
+    validateOnly: boolean,
+    deadlineMs: number,
+  ): Promise<readonly ItemResult<CreatedTopic>[]> {
     return this.#perItem(
-      wanted,
+      topics.map(wireTopic),
       "creating topic",
       ({ name }) => name,
       async (open) => {
@@ -99,6 +113,7 @@ export class Admin implements EventSource, AsyncDisposable {
           value: { name, topicId, partitions: numPartitions, replicationFactor },
         }));
       },
+      deadlineMs,
     );
   }
 
@@ -199,23 +214,9 @@ export class Admin implements EventSource, AsyncDisposable {
     type: "preferred" | "unclean",
     partitions: readonly TopicPartition[] | null = null,
   ): Promise<readonly ItemResult<TopicPartition>[]> {
-    const topicPartitions = partitions === null ? null : byTopic(partitions);
-    const answer = await this.#retrying(async () => {
-      const answer = await this.#ask(apis.electLeaders, () => ({
-        electionType: type === "preferred" ? 0 : 1,
-        topicPartitions,
-        timeoutMs: this.#brokerTimeoutMs(),
-      }));
-      if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, "electing leaders");
-      return answer;
-    });
-    return answer.replicaElectionResults.flatMap(({ topic, partitionResult }) =>
-      partitionResult.map(({ partitionId, errorCode, errorMessage }) => {
-        const which = { topic, partition: partitionId };
-        if (errorCode === "NONE") return { ...which, error: null };
-        return { ...which, error: new KafkaProtocolError(errorCode, `electing a leader of ${topic}-${partitionId}`, errorMessage) };
-      }),
-    );
+    const ask: ElectionParts["ask"] = (api, build) => this.#ask(api, build);
+    const retrying: ElectionParts["retrying"] = (attempt) => this.#retrying(attempt);
+    return electLeaders({ ask, retrying, brokerTimeoutMs: this.#brokerTimeoutMs() }, type, partitions);
   }
 
   /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */
@@ -354,6 +355,7 @@ export class Admin implements EventSource, AsyncDisposable {
     doing: string,
     keyOf: (item: I) => string,
     ask: (open: readonly I[]) => Promise<readonly ItemAnswer<T>[]>,
+    deadlineMs = this.#deadlineMs(),
   ): Promise<readonly ItemResult<T>[]> {
     const results = new Map<string, ItemResult<T>>();
     let open = items;
@@ -377,7 +379,7 @@ export class Admin implements EventSource, AsyncDisposable {
       open = again;
       if (failure !== null) await this.#followController(failure);
     };
-    await this.#retrying(attempt).catch((error: unknown) => {
+    await this.#cluster.retrying(deadlineMs, attempt).catch((error: unknown) => {
       // an answer with a reason is better than none
       if (!(error instanceof KafkaProtocolError) || open.some((item) => !results.has(keyOf(item)))) throw error;
     });

@@ -176,6 +176,18 @@ export class CommitFailed extends ClientError {
   }
 }
 
+/**
+ * A record whose handler had failed for the last time could not be sent to the dead letter topic: it does not count as processed. `cause`
+ * is why.
+ */
+export class DeadLetterFailed extends ClientError {
+  override readonly name = "DeadLetterFailed";
+
+  constructor(message: string, cause: unknown) {
+    super(`${message}; sending failed with: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
 /** True for failures that go away by themselves or with newer metadata: connections, timeouts, the protocol's retriable codes. */
 export function isRetriableFailure(error: unknown): boolean {
   return error instanceof ClientError && error.retriable;

@@ -82,7 +82,7 @@ export interface ConsumerRecord<K = Buffer, V = Buffer> {
   readonly leaderEpoch: number;
 }
 
-/** The records of one stored batch. */
+/** Records of one partition, in order: of one stored batch, or for `runBatches` those that are there. */
 export interface ConsumerBatch<K = Buffer, V = Buffer> extends TopicPartition {
   /** Never empty. */
   readonly records: readonly ConsumerRecord<K, V>[];

@@ -23,6 +23,9 @@ import {
 import { iterate } from "./iteration.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
+import type { RunSource } from "./run.ts";
+import type { BatchHandler, BatchOptions, RecordHandler, RunOptions } from "./run-options.ts";
+import { Runs } from "./runs.ts";
 
 /**
  * Reads records: from given partitions and positions (`assign`), or as a member of a group that shares the partitions of topics and commits
@@ -44,7 +47,8 @@ import { RecordTaker } from "./record-taker.ts";
  *
  * An iteration continues until `close`, the abort of `signal`, or with `stopAtEnd` the end; after leaving the loop, another loop continues
  * from the same position.
- * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again.
+ * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again. `run` and `runBatches` are
+ * iterations that handle several records at the same time, with retries and dead letters.
  */
 export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, EventSource, AsyncDisposable {
   readonly #cluster: Cluster;
@@ -56,6 +60,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #isIterating = false;
   readonly #group: GroupSession | null;
   readonly #processed = new Processed();
+  readonly #runs: Runs<K, V>;
   #closing: Promise<void> | null = null;
 
   constructor(options: ConsumerOptions<K, V>) {
@@ -76,6 +81,17 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       onHandling: (partition) => this.#beginHandling(partition),
     });
     this.#group = this.#groupSession(options);
+    this.#runs = new Runs({
+      runtime: this.#cluster.runtime,
+      options,
+      source: this.#runSource(),
+      onBegin: () => {
+        this.#beginReading();
+        this.#group?.asked();
+      },
+      commit: async () => this.#group?.commitProcessed(),
+      onEnd: () => this.#endReading(),
+    });
     options.signal?.addEventListener("abort", () => this.#end(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#end();
   }
@@ -105,7 +121,10 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     }
     if (this.#settings.stopAtEnd) await this.#findEnds([...assigned.values()], deadlineMs);
     if (this.#cluster.isClosed) throw new ClientClosed("the consumer is closed");
-    for (const partition of this.#partitions.values()) partition.dropBuffered();
+    for (const partition of this.#partitions.values()) {
+      partition.dropBuffered();
+      this.#runs.current?.startOver(partition);
+    }
     this.#partitions.clear();
     for (const [key, partition] of assigned) this.#partitions.set(key, partition);
     this.#buffer.notify();
@@ -118,12 +137,10 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const { offsetReset, stopAtEnd } = this.#settings;
     const reader = {
       partitions: this.#partitions,
-      processed: (partition: AssignedPartition) => this.#processed.of(partition),
+      processed: (partition: AssignedPartition) => this.#runs.current?.placeOf(partition) ?? this.#processed.of(partition),
       isHandled: (partition: AssignedPartition) => this.#processed.isHandled(partition),
-      wake: () => {
-        this.#buffer.notify();
-        this.#fetcher.wake();
-      },
+      handlers: () => this.#runs.current,
+      wake: () => this.#wake(),
       fail: (error: Error, partition: AssignedPartition | null) => this.#buffer.pushError(error, partition),
     };
     return new GroupSession({ cluster: this.#cluster, settings, offsetReset, stopAtEnd, reader });
@@ -149,14 +166,16 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
 
   /**
    * Commits these offsets (each the one of the next record to be handled), or else the positions: everything handed out so far, the record
-   * being handled included.
+   * being handled included. During a `run`: or else what was processed, which the record being handled is not.
    * Rejects with CommitFailed when a partition belongs to another member by now, else with the last failure after `requestTimeoutMs`.
    */
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     const group = this.#inGroup();
     for (const { offset } of offsets ?? []) checkStart({ offset });
-    const wanted = offsets?.map((each) => ofTopicSeen(this.#partitions, each)) ?? positionsOf(this.#partitions.values());
+    const run = this.#runs.current;
+    const wanted = offsets?.map((each) => ofTopicSeen(this.#partitions, each)) ?? positionsOf(this.#partitions.values(), run);
     this.#processed.committed(wanted);
+    run?.committed(wanted);
     await group.commit(wanted);
   }
 
@@ -191,6 +210,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     assigned.moveTo(to);
     assigned.handedOutTopicId = assigned.topicId;
     if (this.#processed.isHandled(assigned)) this.#processed.end();
+    this.#runs.current?.startOver(assigned);
     this.#fetcher.wake();
   }
 
@@ -207,6 +227,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
 
   resume(partitions: readonly TopicPartition[]): void {
     for (const each of partitions) this.#assigned(each).isPaused = false;
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#buffer.notify();
     this.#fetcher.wake();
   }
 
@@ -221,8 +246,55 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
+   * Hands records to `handler`, up to `concurrency` of them at the same time, in the order of their partitions, or of their keys. A record
+   * counts as processed when its handler resolves. In a group (unless `autoCommit` is false) what is committed for a partition is the place
+   * of its oldest record that is not processed: every record is handled at least once, whoever dies.
+   *
+   * ```ts
+   * await member.subscribe(["orders"]);
+   * await member.run({ concurrency: 16, orderBy: "key", retries: 3, deadLetter: { topic: "orders-dead" } }, async ({ value }, { signal })
+   * => {
+   *   await fetch("https://billing.example/", { method: "POST", body: value, signal });
+   * });
+   * ```
+   *
+   * A handler that throws is called again after a pause (`retries`); meanwhile only what must come after its record waits. When it has
+   * failed for the last time the record goes to `deadLetter`, and counts as processed once it is acknowledged there. Without one the run
+   * rejects with the handler's error, and nothing from that record on is committed for its partition.
+   *
+   * Resolves after `close`, the abort of `signal`, or with `stopAtEnd` the end, when handlers that run are done or were waited for for
+   * `drainTimeoutMs`. What was not processed is read again by the next `run` or iteration. A run is an iteration: one at a time.
+   */
+  run(options: RunOptions, handler: RecordHandler<K, V>): Promise<void> {
+    return this.#runs.records(options, handler);
+  }
+
+  /**
+   * As `run`, with several records of one partition at a time: those that are there, up to `batchRecordsMax`. They count as processed when
+   * the handler resolves, or before that as far as it says (`processed`). A handler that throws is called again with what is not processed;
+   * when it has failed for the last time, all of that goes to `deadLetter`.
+   */
+  runBatches(options: BatchOptions, handler: BatchHandler<K, V>): Promise<void> {
+    return this.#runs.batches(options, handler);
+  }
+
+  #runSource(): RunSource<K, V> {
+    return {
+      partitions: this.#partitions,
+      take: (mayTake) => this.#taker.takeUnread(mayTake),
+      read: (taken) => this.#taker.read(taken),
+      mayHandle: () => this.#group?.mayHandle() ?? true,
+      isAtEnd: () => this.#isAtEnd(),
+      changed: () => this.#buffer.changed,
+      wake: () => this.#wake(),
+      closed: this.#cluster.signal,
+    };
+  }
+
+  /**
    * Ends the iteration and closes the connections. In a group, first commits what was processed (unless `autoCommit` is false) and leaves,
-   * which takes 5 s at most.
+   * which takes 5 s at most. A `run` is ended first: its handlers that run are waited for, `drainTimeoutMs` at most. A handler must not
+   * wait for it.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -231,6 +303,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
 
   async #close(): Promise<void> {
     this.#buffer.notify();
+    await this.#runs.current?.stop();
     if (!this.#cluster.isClosed) await this.#group?.close();
     this.#end();
   }
@@ -252,9 +325,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #iterate<T>(take: () => T | null): AsyncIterableIterator<T> {
-    if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
-    this.#isIterating = true;
-    this.#tryFailedAgain();
+    this.#beginReading();
     return iterate<T>({
       asked: () => {
         this.#processed.end();
@@ -268,12 +339,20 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
         return value;
       },
       changed: () => this.#buffer.changed,
-      finished: () => {
-        this.#isIterating = false;
-        this.#group?.left();
-        this.#buffer.notify(); // callers that still wait for an answer learn that it is over
-      },
+      finished: () => this.#endReading(),
     });
+  }
+
+  #beginReading(): void {
+    if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
+    this.#isIterating = true;
+    this.#tryFailedAgain();
+  }
+
+  #endReading(): void {
+    this.#isIterating = false;
+    this.#group?.left();
+    this.#buffer.notify(); // callers that still wait for an answer learn that it is over
   }
 
   /** The failure that ended an earlier iteration: it is resolved this time, or thrown again. One that was not thrown yet comes first. */

@@ -18,11 +18,11 @@ export function recordCostInBytes({ headers }: DecodedRecord): number {
  * A batch whose records are being handed out: decompressed at once, decoded one by one. A batch of a few kilobytes can have millions of
  * records and headers, and as objects they take many times their size in it.
  */
-export class OpenedBatch {
+export class OpenedBatch implements NextBatch {
   readonly partition: NextBatch["partition"];
   readonly generation: number;
   readonly batch: NextBatch["batch"];
-  readonly #bytes: Buffer;
+  readonly bytes: Buffer;
   readonly #decompressedBytesMax: number;
   /** Null before the first look. */
   #records: BatchRecords | null = null;
@@ -36,7 +36,7 @@ export class OpenedBatch {
     this.generation = generation;
     this.batch = batch;
     this.#fromOffset = partition.position;
-    this.#bytes = bytes;
+    this.bytes = bytes;
     this.#decompressedBytesMax = decompressedBytesMax;
   }
 
@@ -64,7 +64,7 @@ export class OpenedBatch {
   #open(): BatchRecords | null {
     if (this.batch.isControl) return null;
     const options = { decompress: decompressRecords, decompressedBytesMax: this.#decompressedBytesMax, checkCrc: false };
-    this.#records ??= new BatchRecords(this.#bytes, this.batch.position, options);
+    this.#records ??= new BatchRecords(this.bytes, this.batch.position, options);
     return this.#records;
   }
 

@@ -45,15 +45,18 @@ export class Processed {
   }
 }
 
-function placeOf({ position, positionEpoch, topicId }: AssignedPartition): Place {
+export function placeOf({ position, positionEpoch, topicId }: AssignedPartition): Place {
   return { offset: position, leaderEpoch: positionEpoch, topicId };
 }
 
-/** Everything handed out so far. */
-export function positionsOf(partitions: Iterable<AssignedPartition>): OffsetToCommit[] {
+/** Everything handed out so far; or what `progress` has processed. */
+export function positionsOf(
+  partitions: Iterable<AssignedPartition>,
+  progress: { placeOf(partition: AssignedPartition): Place } | null,
+): OffsetToCommit[] {
   return [...partitions]
     .filter(({ position }) => position >= 0)
-    .map((each) => ({ topic: each.topic, partition: each.partition, ...placeOf(each) }));
+    .map((each) => ({ topic: each.topic, partition: each.partition, ...(progress?.placeOf(each) ?? placeOf(each)) }));
 }
 
 /** What the application commits refers to the records that it has seen: they may be of a topic that was deleted and re-created since. */

@@ -1,13 +1,26 @@
 import type { DecodedRecord } from "../../protocol/records/record.ts";
 import { CorruptBatch, SerializationFailed } from "../base/errors.ts";
-import type { AssignedPartition } from "../fetch/assigned-partition.ts";
+import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
 import type { FetchBuffer } from "../fetch/fetch-buffer.ts";
 import { deserializeWith, type Serde } from "../serialization/serde.ts";
 import type { ConsumerBatch, ConsumerRecord } from "./consumer-options.ts";
 import { OpenedBatch, recordCostInBytes } from "./opened-batch.ts";
+import { placeOf } from "./processed.ts";
 
 /** What `batches` hands out at once costs about this much memory at most. Ordinary batches cost less, and are handed out whole. */
 const piecesBytesMax = 16 * 1024 * 1024;
+
+/** A record as it was fetched, to be deserialized by its handler. */
+export interface TakenRecord {
+  readonly partition: AssignedPartition;
+  /** The partition's position before it. */
+  readonly before: Place;
+  readonly record: DecodedRecord;
+  /** Of the leader that wrote it. */
+  readonly leaderEpoch: number;
+}
+
+type MayTake = (partition: AssignedPartition) => boolean;
 
 export interface RecordTakerParts<K, V> {
   readonly buffer: FetchBuffer;
@@ -44,6 +57,26 @@ export class RecordTaker<K, V> {
       this.#finish(batch);
     }
     return null;
+  }
+
+  /** For handlers that run in parallel: the next record of a partition that `mayTake` allows. */
+  takeUnread(mayTake: MayTake): TakenRecord | null {
+    for (let batch = this.#opened(mayTake); batch !== null; batch = this.#opened(mayTake)) {
+      const { partition } = batch;
+      const record = this.#peek(batch);
+      if (record !== null) {
+        const taken = { partition, before: placeOf(partition), record, leaderEpoch: batch.batch.leaderEpoch };
+        this.#pass(batch, record);
+        return taken;
+      }
+      this.#finish(batch);
+    }
+    return null;
+  }
+
+  /** Throws SerializationFailed. */
+  read({ partition, record, leaderEpoch }: TakenRecord): ConsumerRecord<K, V> {
+    return this.#read(partition, record, leaderEpoch);
   }
 
   takeBatch(): ConsumerBatch<K, V> | null {
@@ -84,11 +117,14 @@ export class RecordTaker<K, V> {
   }
 
   /** The current batch, or the next; null: none is available yet. Throws failures of fetching. */
-  #opened(): OpenedBatch | null {
+  #opened(mayTake?: MayTake): OpenedBatch | null {
     const current = this.#current;
-    if (current !== null && current.generation === current.partition.generation) return current;
+    if (current !== null && current.generation === current.partition.generation) {
+      if (mayTake?.(current.partition) ?? true) return current;
+      this.#parts.buffer.putBack(current);
+    }
     this.#current = null;
-    const next = this.#parts.buffer.take();
+    const next = this.#parts.buffer.take(mayTake);
     if (next === null) return null;
     this.#parts.onRoom(); // there is room now
     this.#current = new OpenedBatch(next, this.#parts.decompressedBytesMax);
@@ -128,12 +164,16 @@ export class RecordTaker<K, V> {
     if (partition.isStopped) this.#parts.buffer.notify();
   }
 
-  #handOut({ partition: { topic, partition }, batch }: OpenedBatch, record: DecodedRecord): ConsumerRecord<K, V> {
+  #handOut({ partition, batch }: OpenedBatch, record: DecodedRecord): ConsumerRecord<K, V> {
+    return this.#read(partition, record, batch.leaderEpoch);
+  }
+
+  #read({ topic, partition }: AssignedPartition, record: DecodedRecord, leaderEpoch: number): ConsumerRecord<K, V> {
     const { offset, timestampMs, headers } = record;
     try {
       const key = deserializeWith(this.#parts.keySerde, record.key, "key");
       const value = deserializeWith(this.#parts.valueSerde, record.value, "value");
-      return { topic, partition, offset, timestampMs, key, value, headers, leaderEpoch: batch.leaderEpoch };
+      return { topic, partition, offset, timestampMs, key, value, headers, leaderEpoch };
     } catch (error) {
       throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });
     }

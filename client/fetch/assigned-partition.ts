@@ -57,6 +57,11 @@ export class AssignedPartition {
   isPaused = false;
   /** Being reassigned within the group: nothing is fetched, nothing handed out. Unlike a pause, invisible to the application. */
   isHeld = false;
+  /**
+   * A record waits to be handled again, and enough of what comes after it was taken: nothing is fetched, so that nothing takes the room of
+   * other partitions meanwhile.
+   */
+  isBackedUp = false;
   /** Iteration leaves the partition here, exclusive; null: never. See `stopAt`. */
   stopOffset: number | null = null;
   /** The position is beyond `stopOffset`, and it is not known yet whether it is in the log. */

@@ -87,7 +87,8 @@ export class ConsumerFetcher {
     const toValidate: AssignedPartition[] = [];
     const toFetch = new Map<BrokerId, Wanted[]>();
     for (const partition of partitions()) {
-      if (partition.isStopped || ((partition.isPaused || partition.isHeld) && partition.phase.kind === "fetching")) continue;
+      const isIdle = partition.isPaused || partition.isHeld || partition.isBackedUp;
+      if (partition.isStopped || (isIdle && partition.phase.kind === "fetching")) continue;
       const known = cluster.metadata.partition(partition.topic, partition.partition);
       if (partition.notBeforeMs > nowMs && !partition.resumesUnder(known?.leaderEpoch)) {
         nextCheckMs = Math.min(nextCheckMs, partition.notBeforeMs);

@@ -31,16 +31,21 @@ interface Failure {
   readonly generation: number;
 }
 
+interface Held extends FetchedBatches {
+  /** How many of its batches were. */
+  taken: number;
+}
+
+const any = () => true;
+
 /** What was fetched and not handed out yet, in order of arrival. */
 export class FetchBuffer {
-  readonly #queue: (FetchedBatches | Failure)[] = [];
-  /** Batches taken of the first in the queue. */
-  #taken = 0;
+  readonly #queue: (Held | Failure)[] = [];
   #changed = Promise.withResolvers<void>();
 
   push(fetched: FetchedBatches): void {
     for (const batch of fetched.batches) fetched.partition.bufferedBytes += heldBytes(batch);
-    this.#queue.push(fetched);
+    this.#queue.push({ ...fetched, taken: 0 });
     this.notify();
   }
 
@@ -55,24 +60,37 @@ export class FetchBuffer {
     return this.#queue.some((each) => "error" in each && isCurrent(each));
   }
 
-  /** The next batch whose partition was not moved since it was fetched; null: none. Throws a failure whose turn it is, once. */
-  take(): NextBatch | null {
-    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
-      const mayBeTaken = isCurrent(first);
-      if (mayBeTaken && "batches" in first) {
-        const { partition, generation, bytes } = first;
-        const batch = first.batches[this.#taken];
+  /**
+   * The next batch whose partition was not moved since it was fetched; null: none. Throws a failure whose turn it is, once. What is there
+   * of partitions that `mayTake` excludes keeps its place.
+   */
+  take(mayTake: (partition: AssignedPartition) => boolean = any): NextBatch | null {
+    for (let at = 0; ; ) {
+      const each = this.#queue[at];
+      if (each === undefined) return null;
+      const mayBeTaken = isCurrent(each);
+      if (mayBeTaken && each.partition !== null && !mayTake(each.partition)) {
+        at++;
+        continue;
+      }
+      if (mayBeTaken && "batches" in each) {
+        const { partition, generation, bytes } = each;
+        const batch = each.batches[each.taken];
         if (batch !== undefined) {
-          this.#taken++;
+          each.taken++;
           partition.bufferedBytes -= heldBytes(batch);
           return { partition, generation, bytes, batch };
         }
       }
-      this.#queue.shift();
-      this.#taken = 0;
-      if (mayBeTaken && "error" in first) throw first.error;
+      this.#queue.splice(at, 1);
+      if (mayBeTaken && "error" in each) throw each.error;
     }
-    return null;
+  }
+
+  /** A batch that was taken, and not handed out to its end, comes first again. */
+  putBack({ partition, generation, bytes, batch }: NextBatch): void {
+    partition.bufferedBytes += heldBytes(batch);
+    this.#queue.unshift({ partition, generation, bytes, batches: [batch], taken: 0 });
   }
 
   /** Resolves at the next change. Ask for it before looking, or in the same turn. */

@@ -17,6 +17,14 @@ import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
 import { SafePoints } from "./safe-points.ts";
 import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
 
+/** Handlers that run in parallel. */
+export interface ParallelHandlers {
+  /** Since when the oldest of them has been running; null: none runs. Monotonic. */
+  readonly busySinceMs: number | null;
+  /** Resolves when none of the partitions' records is being handled any more, or that has taken too long. None begins to be. */
+  release(partitions: readonly AssignedPartition[], as: GivenUpAs): Promise<void>;
+}
+
 /** The consumer, as its group sees it. */
 export interface GroupReader {
   /** The assigned partitions, by key; the group adds and removes them. */
@@ -25,6 +33,8 @@ export interface GroupReader {
   processed(partition: AssignedPartition): Place;
   /** One of its records was handed out last, and the next was not requested yet. */
   isHandled(partition: AssignedPartition): boolean;
+  /** Null: the application iterates, and handles one record at a time. */
+  handlers(): ParallelHandlers | null;
   /** Some partitions may be fetched, or handed out, that could not before. */
   wake(): void;
   /** Thrown by the iteration when its turn comes. */
@@ -87,7 +97,7 @@ export class GroupSession {
     this.#safePoints = new SafePoints(cluster.runtime.clock, () => reader.wake());
     const host: MembershipHost = {
       topics: () => this.#topics.topics,
-      busySinceMs: () => this.#safePoints.busySinceMs,
+      busySinceMs: () => this.#busySinceMs,
       giveUp: (partitions, as) => this.#giveUp(partitions, as),
       take: (partitions) => void this.#take(partitions),
       fail: (error) => {
@@ -134,6 +144,22 @@ export class GroupSession {
   }
 
   get mayHandOut(): boolean {
+    return this.#safePoints.mayHandOut;
+  }
+
+  get #busySinceMs(): number | null {
+    const handlers = this.#parts.reader.handlers();
+    return handlers === null ? this.#safePoints.busySinceMs : handlers.busySinceMs;
+  }
+
+  /**
+   * For handlers that run in parallel: another may be started. False as well while one of them takes longer than the application may; once
+   * it is done, a member that had to leave the group for that rejoins.
+   */
+  mayHandle(): boolean {
+    const sinceMs = this.#busySinceMs;
+    if (sinceMs !== null && this.#cluster.runtime.clock.monotonicMs() >= sinceMs + this.#settings.maxPollIntervalMs) return false;
+    this.#member.polled();
     return this.#safePoints.mayHandOut;
   }
 
@@ -238,7 +264,8 @@ export class GroupSession {
 
   /**
    * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is notified. 4. They are no longer ours.
-   *    Begins when none of their records is being handled. An application with a callback is notified between two records, and gets none
+   *    Begins when none of their records is being handled, or handlers that run in parallel were waited for long enough. An application
+   *    with a callback is notified between two records, and gets none
    *    until it is done; otherwise the other partitions continue meanwhile.
    */
   async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
@@ -263,6 +290,11 @@ export class GroupSession {
         this.#positions.end(partition);
       }
     };
+    const handlers = reader.handlers();
+    if (handlers !== null) {
+      hold();
+      await handlers.release(ours(), as);
+    }
     if (this.#settings.onRevoked !== null || this.#settings.onLost !== null) await this.#safePoints.run(letGo);
     else {
       if (ours().some((partition) => reader.isHandled(partition))) await this.#safePoints.run(hold);
@@ -279,12 +311,16 @@ export class GroupSession {
     }
   }
 
+  /** Commits what was processed, unless `autoCommit` is false. What fails is committed the next time: never thrown. */
+  async commitProcessed(timeoutMs = this.#cluster.settings.requestTimeoutMs): Promise<void> {
+    if (!this.#settings.autoCommit || !this.#isSubscribed || this.#closing.signal.aborted) return;
+    const ours = [...this.#parts.reader.partitions.values()].filter((partition) => this.#wanted.has(keyOf(partition)) && !partition.isHeld);
+    await this.#commitProcessed(ours, timeoutMs);
+  }
+
   #scheduleCommit(): void {
     this.#timer = this.#cluster.runtime.clock.schedule(this.#settings.autoCommitIntervalMs, () => {
-      const ours = [...this.#parts.reader.partitions.values()].filter(
-        (partition) => this.#wanted.has(keyOf(partition)) && !partition.isHeld,
-      );
-      void this.#commitProcessed(ours, this.#settings.autoCommitIntervalMs).finally(() => {
+      void this.commitProcessed(this.#settings.autoCommitIntervalMs).finally(() => {
         if (!this.#closing.signal.aborted && !this.#cluster.isClosed) this.#scheduleCommit();
       });
     });

@@ -1,0 +1,363 @@
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
+import { partitionKey } from "../../protocol/base/ids.ts";
+import { backoffMs } from "../base/backoff.ts";
+import type { ClientRuntime } from "../base/client-runtime.ts";
+import { SerializationFailed } from "../base/errors.ts";
+import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
+import type { OffsetToCommit } from "../group/group-offsets.ts";
+import type { GivenUpAs } from "../group/member-step.ts";
+import type { ConsumerRecord } from "./consumer-options.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import { Handling, Task } from "./handling.ts";
+import { Lanes } from "./lanes.ts";
+import { recordCostInBytes } from "./opened-batch.ts";
+import { placeOf } from "./processed.ts";
+import type { TakenRecord } from "./record-taker.ts";
+import type { RunSettings } from "./run-options.ts";
+import { TakenWindow, type WindowLimits } from "./taken-window.ts";
+
+/** The consumer, as a run sees it. */
+export interface RunSource<K, V> {
+  readonly partitions: ReadonlyMap<string, AssignedPartition>;
+  /** The next record of a partition that may be taken from; null: it is not available yet. Throws a failure, which ends the run. */
+  take(mayTake: (partition: AssignedPartition) => boolean): TakenRecord | null;
+  read(taken: TakenRecord): ConsumerRecord<K, V>;
+  /** Handlers may be started. */
+  mayHandle(): boolean;
+  /** Nothing more will come, beyond what was taken. */
+  isAtEnd(): boolean;
+  /** Resolves at the next change. */
+  changed(): Promise<void>;
+  wake(): void;
+  /** Aborts when the consumer is closed, without waiting for anything. */
+  readonly closed: AbortSignal;
+}
+
+/** Calls the application's handler: `records` are those of `tasks`. */
+export type RunHandler<K, V> = (
+  records: readonly ConsumerRecord<K, V>[],
+  tasks: readonly Task[],
+  handling: Handling,
+) => void | Promise<void>;
+
+export interface RunParts<K, V> {
+  readonly runtime: ClientRuntime;
+  readonly settings: RunSettings;
+  readonly source: RunSource<K, V>;
+  readonly handler: RunHandler<K, V>;
+  /** Null: the run ends when a handler has failed for the last time. */
+  readonly deadLetters: DeadLetters | null;
+}
+
+/**
+ * Hands records to handlers that run in parallel, each lane in order. Every turn of it is one synchronous step: take what may be taken,
+ * start what may be started.
+ *
+ * What is committed is, for each partition, the place of the oldest record that is not processed. When a partition is reassigned: 1. none
+ * of its records is taken or handed out any more; 2. its handlers that run are waited for, `drainTimeoutMs` at most; 3. its group commits
+ * that place, and gives it up. What a handler does after that does not count, but its lane stays busy until it is done: should the
+ * partition come back, its records are not handled at the same time as what is left of the first time.
+ */
+export class Run<K, V> {
+  readonly #parts: RunParts<K, V>;
+  readonly #clock: Clock;
+  readonly #lanes = new Lanes<Task>();
+  readonly #windows = new WeakMap<AssignedPartition, TakenWindow>();
+  /** Partitions of which a record waits to be handled again, and how many do. */
+  readonly #waiting = new Map<AssignedPartition, number>();
+  /** In the order in which they began. */
+  readonly #running = new Set<Handling>();
+  readonly #retries = new Set<Timer>();
+  readonly #over = Promise.withResolvers<void>();
+  #isStopping = false;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(parts: RunParts<K, V>) {
+    this.#parts = parts;
+    this.#clock = parts.runtime.clock;
+  }
+
+  /** Resolves when it was stopped, or has come to the end; rejects with the failure that ended it. */
+  async run(): Promise<void> {
+    const { source, settings } = this.#parts;
+    const stop = () => void this.stop();
+    settings.signal?.addEventListener("abort", stop, { once: true });
+    if (settings.signal?.aborted) this.#isStopping = true;
+    while (!this.#isStopping && !source.closed.aborted) {
+      const changed = source.changed();
+      this.#turn(true);
+      if (this.#isStopping || this.#isAtEnd()) break;
+      await changed;
+    }
+    settings.signal?.removeEventListener("abort", stop);
+    await this.#end();
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Nothing more is handed out. Resolves once handlers that run are done, or were waited for long enough. */
+  stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#parts.source.wake();
+    return this.#over.promise;
+  }
+
+  /** Since when the oldest handler has been running; null: none runs. Monotonic. */
+  get busySinceMs(): number | null {
+    for (const { sinceMs } of this.#running) return sinceMs;
+    return null;
+  }
+
+  /** Everything before it was processed. */
+  placeOf(partition: AssignedPartition): Place {
+    const oldest = this.#windows.get(partition)?.oldest ?? null;
+    // a record of a topic that was re-created since, or of a log that was cut since, says nothing about this one
+    const isBehind = oldest !== null && oldest.topicId === partition.topicId && oldest.offset <= partition.position;
+    return isBehind ? oldest : placeOf(partition);
+  }
+
+  /** What the application itself commits counts as processed: no later commit of ours goes back before it. */
+  committed(offsets: readonly OffsetToCommit[]): void {
+    for (const { topic, partition, offset } of offsets) {
+      const assigned = this.#parts.source.partitions.get(partitionKey(topic, partition));
+      if (assigned !== undefined) this.#windows.get(assigned)?.committedTo(offset);
+    }
+  }
+
+  /** The position was moved: what was taken from elsewhere is not handed out any more, and handlers that have it count for nothing. */
+  startOver(partition: AssignedPartition): void {
+    partition.isBackedUp = false;
+    this.#lanes.drop(keyOf(partition));
+    this.#windows.delete(partition);
+    for (const handling of this.#running) if (handling.partition === partition) handling.isVoid = true;
+  }
+
+  /** They are being reassigned, and are held. Resolves when none of their records is being handled, or that has taken too long. */
+  async release(partitions: readonly AssignedPartition[], as: GivenUpAs): Promise<void> {
+    for (const partition of partitions) this.#lanes.drop(keyOf(partition));
+    const theirs = new Set(partitions);
+    const running = [...this.#running].filter(({ partition }) => theirs.has(partition));
+    if (as === "revoked") await this.#ended(running);
+    // others may be handling the same records already, and nothing can be committed
+    else for (const handling of running) handling.abandon();
+  }
+
+  #limits(): WindowLimits {
+    const { source, settings } = this.#parts;
+    const share = Math.max(source.partitions.size, 1);
+    return { recordsMax: settings.pendingRecordsMax / share, bytesMax: settings.pendingBytesMax / share };
+  }
+
+  #turn(mayTake: boolean): void {
+    const { source } = this.#parts;
+    if (this.#isStopping || source.closed.aborted || !source.mayHandle()) return;
+    if (mayTake) this.#take();
+    if (!this.#isStopping) this.#start();
+  }
+
+  #take(): void {
+    const { source } = this.#parts;
+    const limits = this.#limits();
+    const mayTake = (partition: AssignedPartition) => this.#windows.get(partition)?.mayTake(limits) ?? true;
+    try {
+      for (let taken = source.take(mayTake); taken !== null; taken = source.take(mayTake)) this.#add(taken);
+    } catch (error) {
+      this.#fail(error);
+    }
+    for (const partition of this.#waiting.keys()) if (!mayTake(partition)) this.#backUp(partition);
+  }
+
+  #backUp(partition: AssignedPartition): void {
+    if (partition.isBackedUp) return;
+    partition.isBackedUp = true;
+    partition.dropBuffered();
+  }
+
+  #fetchAgain(partition: AssignedPartition): void {
+    if (!partition.isBackedUp) return;
+    partition.isBackedUp = false;
+    this.#parts.source.wake();
+  }
+
+  #add(taken: TakenRecord): void {
+    const { partition, before, record } = taken;
+    let window = this.#windows.get(partition);
+    if (window !== undefined && !window.isContinuedBy(before)) {
+      this.startOver(partition);
+      window = undefined;
+    }
+    if (window === undefined) {
+      window = new TakenWindow();
+      this.#windows.set(partition, window);
+    }
+    const bytes = recordCostInBytes(record) + (record.key?.length ?? 0) + (record.value?.length ?? 0);
+    const task = new Task(taken, window, bytes);
+    window.take(task);
+    this.#lanes.add(keyOf(partition), this.#laneOf(taken), task);
+  }
+
+  #laneOf({ record: { key, offset } }: TakenRecord): string {
+    if (!this.#parts.settings.isOrderedByKey) return "";
+    return key === null ? `offset ${offset}` : `key ${key.toString("latin1")}`;
+  }
+
+  #start(): void {
+    const { settings, source } = this.#parts;
+    const isPaused = (key: string) => source.partitions.get(key)?.isPaused ?? false;
+    while (this.#running.size < settings.concurrency) {
+      const turn = this.#lanes.next(settings.batchRecordsMax, isPaused);
+      if (turn === null) return;
+      const handling = new Handling(turn, this.#clock.monotonicMs());
+      this.#running.add(handling);
+      void this.#handle(handling);
+    }
+  }
+
+  async #handle(handling: Handling): Promise<void> {
+    await this.#attempt(handling);
+    this.#handled(handling);
+  }
+
+  #handled(handling: Handling): void {
+    this.#running.delete(handling);
+    handling.ended();
+    const { window } = handling.turn.tasks[0] as Task;
+    const wasFull = window.isFull;
+    const hasRoom = window.mayTake(this.#limits());
+    if (hasRoom) this.#fetchAgain(handling.partition);
+    this.#turn(wasFull && hasRoom);
+    if (this.#isAtEnd()) this.#parts.source.wake();
+  }
+
+  async #attempt(handling: Handling): Promise<void> {
+    const { tasks } = handling.turn;
+    const { records, unread, error } = this.#read(tasks);
+    if (records.length === 0) return this.#failed(handling, { failed: tasks.slice(0, 1), unread: tasks.slice(1), error });
+    const read = unread.length === 0 ? tasks : tasks.slice(0, records.length);
+    try {
+      await this.#parts.handler(records, read, handling);
+      if (!handling.isVoid) for (const task of read) task.processed();
+      this.#goOn(handling, unread);
+    } catch (error) {
+      const failed = read.filter(({ isProcessed }) => !isProcessed);
+      // what comes after progress has not failed before
+      for (const task of failed) task.failures = failed.length < read.length ? 1 : task.failures + 1;
+      await this.#failed(handling, { failed, unread, error });
+    }
+  }
+
+  /** Up to the first that cannot be read. */
+  #read(tasks: readonly Task[]): { readonly records: ConsumerRecord<K, V>[]; readonly unread: readonly Task[]; readonly error: unknown } {
+    const records: ConsumerRecord<K, V>[] = [];
+    try {
+      for (const { taken } of tasks) records.push(this.#parts.source.read(taken));
+      return { records, unread: nothing, error: null };
+    } catch (error) {
+      return { records, unread: tasks.slice(records.length), error };
+    }
+  }
+
+  async #failed(handling: Handling, { failed, unread, error }: Failed): Promise<void> {
+    const { settings, deadLetters } = this.#parts;
+    if (handling.isVoid) return this.#goOn(handling, []);
+    const [first] = failed;
+    if (first === undefined) return this.#goOn(handling, unread); // it marked them all as processed before it failed
+    if (!(error instanceof SerializationFailed) && first.failures <= settings.retries)
+      return this.#handleLater(handling, [...failed, ...unread], error);
+    if (deadLetters === null) {
+      this.#fail(error);
+      return this.#goOn(handling, []);
+    }
+    const sent = await Promise.allSettled(
+      failed.map(async (task) => {
+        await deadLetters.send(task.taken, error, task.failures, handling.signal);
+        if (!handling.isVoid) task.processed();
+      }),
+    );
+    const lost = sent.find((each) => each.status === "rejected");
+    if (lost !== undefined && !handling.isVoid) this.#fail(lost.reason);
+    this.#goOn(handling, unread);
+  }
+
+  /** The turn is over; of its tasks these are left to do. */
+  #goOn({ turn, isVoid, partition }: Handling, left: readonly Task[]): void {
+    if (left.length === 0 || isVoid || this.#isStopping || partition.isHeld) return this.#lanes.done(turn);
+    this.#lanes.again(turn, left);
+    this.#lanes.resume(turn);
+  }
+
+  #handleLater({ turn, partition }: Handling, left: readonly Task[], error: unknown): void {
+    if (this.#isStopping || partition.isHeld) return this.#lanes.done(turn);
+    const { settings, runtime } = this.#parts;
+    const [{ taken, failures }] = left as [Task];
+    const limits = { retryBackoffMs: settings.retryDelayMs, retryBackoffMaxMs: settings.retryDelayMaxMs };
+    const delayMs = backoffMs(failures, limits, runtime.random);
+    const { topic, partition: index } = partition;
+    runtime.log.warn({ topic, partition: index, offset: taken.record.offset, attempts: failures, delayMs, err: error }, "a handler failed");
+    this.#lanes.again(turn, left);
+    this.#waiting.set(partition, (this.#waiting.get(partition) ?? 0) + 1);
+    const timer = this.#clock.schedule(delayMs, () => {
+      this.#retries.delete(timer);
+      const others = (this.#waiting.get(partition) ?? 1) - 1;
+      if (others > 0) this.#waiting.set(partition, others);
+      else this.#waiting.delete(partition);
+      this.#lanes.resume(turn);
+      this.#turn(false);
+    });
+    this.#retries.add(timer);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    void this.stop();
+  }
+
+  #isAtEnd(): boolean {
+    return this.#lanes.isEmpty && this.#running.size === 0 && this.#parts.source.isAtEnd();
+  }
+
+  /** What is not processed is where the next reading begins, of this consumer or another. */
+  async #end(): Promise<void> {
+    this.#isStopping = true;
+    for (const timer of this.#retries) timer.cancel();
+    this.#lanes.dropAll();
+    await this.#ended([...this.#running]);
+    for (const partition of this.#parts.source.partitions.values()) {
+      partition.isBackedUp = false;
+      const { offset, leaderEpoch } = this.placeOf(partition);
+      if (offset < 0 || offset === partition.position) continue;
+      partition.moveTo({ offset });
+      partition.knowsEpochBefore(leaderEpoch);
+    }
+    this.#over.resolve();
+  }
+
+  /** Resolves when these handlers are done. After `drainTimeoutMs`, or when the consumer is closed, they are told that nobody waits. */
+  async #ended(handlings: readonly Handling[]): Promise<void> {
+    const { settings, source } = this.#parts;
+    if (handlings.length === 0) return;
+    const tooLate = Promise.withResolvers<void>();
+    const giveUp = () => {
+      for (const handling of handlings) if (this.#running.has(handling)) handling.abandon();
+      tooLate.resolve();
+    };
+    const timer = this.#clock.schedule(settings.drainTimeoutMs, giveUp);
+    source.closed.addEventListener("abort", giveUp, { once: true });
+    if (source.closed.aborted) giveUp();
+    await Promise.race([tooLate.promise, Promise.all(handlings.map(({ whenEnded }) => whenEnded))]);
+    timer.cancel();
+    source.closed.removeEventListener("abort", giveUp);
+  }
+}
+
+const nothing: readonly Task[] = [];
+
+interface Failed {
+  readonly failed: readonly Task[];
+  /** Those after them, which the handler was not handed. */
+  readonly unread: readonly Task[];
+  readonly error: unknown;
+}
+
+function keyOf({ topic, partition }: AssignedPartition): string {
+  return partitionKey(topic, partition);
+}
