@@ -1,7 +1,9 @@
 import { type BrokerId, noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
-import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
+import type { ClientEventName } from "../base/client-event-map.ts";
+import type { ClientListener, EventSource } from "../base/client-events.ts";
+import type { ClientMetrics } from "../base/client-metrics.ts";
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
@@ -39,6 +41,7 @@ import type {
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
 import { type GroupLag, groupLag } from "./group-lag.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
+import { wirePartitions, wireTopic } from "./new-topics.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 import { TopicsDeletion } from "./topics-deletion.ts";
@@ -67,27 +70,30 @@ export class Admin implements EventSource, AsyncDisposable {
   #controller: BrokerId | null = null;
 
   constructor(options: AdminOptions) {
-    this.#cluster = new Cluster(options, { mayCreateTopics: false });
+    this.#cluster = new Cluster(options, { kind: "admin", mayCreateTopics: false });
     this.#operationTimeoutMs = options.operationTimeoutMs ?? 60_000;
     options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true, signal: this.#cluster.signal });
     if (options.signal?.aborted) this.#cluster.close();
   }
 
-  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  /** Tells of what happens inside: see `ClientEventMap`. Returns a function that takes the listener away. */
   on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
     return this.#cluster.events.on(event, listener);
   }
 
+  /** Which client it is, in this process: in its log lines, and on diagnostics channels. */
+  get id(): string {
+    return this.#cluster.identity.id;
+  }
+
+  /** What it has counted, and how things stand now. */
+  metrics(): ClientMetrics {
+    return this.#cluster.metrics();
+  }
+
   async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<readonly ItemResult<CreatedTopic>[]> {
-    const wanted = topics.map(({ name, partitions = -1, replicationFactor = -1, assignment = [], configs = {} }) => ({
-      name,
-      numPartitions: assignment.length > 0 ? -1 : partitions,
-      replicationFactor: assignment.length > 0 ? -1 : replicationFactor,
-      assignments: assignment.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })),
-      configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
-    }));
     return this.#perItem(
-      wanted,
+      topics.map(wireTopic),
       "creating topic",
       ({ name }) => name,
       async (open) => {
@@ -122,13 +128,8 @@ export class Admin implements EventSource, AsyncDisposable {
       "adding partitions to topic",
       ({ topic }) => topic,
       async (open) => {
-        const wanted = open.map(({ topic, count, assignment }) => ({
-          name: topic,
-          count,
-          assignments: assignment?.map((brokerIds) => ({ brokerIds })) ?? null,
-        }));
         const answer = await this.#ask(apis.createPartitions, () => ({
-          topics: wanted,
+          topics: open.map(wirePartitions),
           timeoutMs: this.#brokerTimeoutMs(),
           validateOnly,
         }));

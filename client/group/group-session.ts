@@ -10,6 +10,7 @@ import { CoordinatorLink } from "./coordinator-link.ts";
 import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
+import { type GroupCounters, GroupTally } from "./group-tally.ts";
 import { incrementalMember } from "./incremental-member.ts";
 import type { GivenUpAs } from "./member-step.ts";
 import { keyOf } from "./partition-assignor.ts";
@@ -63,8 +64,10 @@ export class GroupSession {
   /** Partitions that are ours or about to be, with a count of their assignments to us. */
   readonly #wanted = new Map<string, object>();
   readonly #positions: PositionKeeper;
+  readonly #tally: GroupTally;
   readonly #closing = new AbortController();
   #takesUnderWay = 0;
+  #givesUnderWay = 0;
   /** Partitions that are ours, but where to begin could not be found out. */
   #notTaken: TopicPartition[] = [];
   /** Why we are no longer in the group; null: we are, or intend to be. */
@@ -77,6 +80,7 @@ export class GroupSession {
     this.#parts = parts;
     this.#cluster = cluster;
     this.#settings = settings;
+    this.#tally = new GroupTally(cluster, settings.groupId);
     this.#link = new CoordinatorLink(cluster, settings.groupId);
     this.#positions = new PositionKeeper({
       cluster,
@@ -95,6 +99,7 @@ export class GroupSession {
         reader.fail(error, null);
       },
       changed: () => {
+        this.#lookAtRebalance();
         if (parts.stopAtEnd) reader.wake();
       },
     };
@@ -131,6 +136,10 @@ export class GroupSession {
   /** All partitions that are to be ours are, with their positions. */
   get isSettled(): boolean {
     return this.#member.isSettled && this.#takesUnderWay === 0;
+  }
+
+  get counters(): GroupCounters {
+    return this.#tally.counters;
   }
 
   get mayHandOut(): boolean {
@@ -181,7 +190,16 @@ export class GroupSession {
     if (this.#settings.autoCommit && isMember) await this.#commitProcessed(ours, closeTimeoutMs / 2);
     if (ours.length > 0) await (isMember ? this.#settings.onRevoked : this.#settings.onLost)?.(named(ours));
     this.#wanted.clear();
+    const { memberId } = this.#member.identity;
+    if (ours.length > 0) this.#tally.gaveUp(ours, isMember ? "revoked" : "lost");
     await this.#member.leave();
+    if (this.#isSubscribed) this.#tally.left({ ...noMember, memberId });
+  }
+
+  /** Failed for good is settled, too: nothing more comes before the application subscribes again. */
+  #lookAtRebalance(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#tally.look(this.isSettled || (this.#end !== null && this.#givesUnderWay === 0), this.#member.identity);
   }
 
   #deadlineMs(): number {
@@ -203,6 +221,7 @@ export class GroupSession {
           const added = ours.map((each) => this.#add(each));
           if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
           for (const partition of added) partition.isHeld = false;
+          if (added.length > 0) this.#tally.took(added);
         };
         await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
         const begun = new Set(found.map(keyOf));
@@ -215,6 +234,7 @@ export class GroupSession {
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
     } finally {
       this.#takesUnderWay--;
+      this.#lookAtRebalance();
       this.#parts.reader.wake();
     }
   }
@@ -257,17 +277,20 @@ export class GroupSession {
       if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(theirs, this.#cluster.settings.requestTimeoutMs);
       if (this.#closing.signal.aborted) return;
       await this.#callBack(isOrderly ? this.#settings.onRevoked : this.#settings.onLost, theirs);
+      this.#tally.gaveUp(theirs, isOrderly ? "revoked" : "lost");
       for (const partition of theirs) {
         partition.dropBuffered();
         reader.partitions.delete(keyOf(partition));
         this.#positions.end(partition);
       }
     };
+    this.#givesUnderWay++;
     if (this.#settings.onRevoked !== null || this.#settings.onLost !== null) await this.#safePoints.run(letGo);
     else {
       if (ours().some((partition) => reader.isHandled(partition))) await this.#safePoints.run(hold);
       await letGo();
     }
+    this.#givesUnderWay--;
     reader.wake();
   }
 
@@ -304,8 +327,19 @@ export class GroupSession {
   }
 
   async #commit(offsets: readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
-    const { runtime, settings, signal } = this.#cluster;
     if (offsets.length === 0) return;
+    const ended = this.#tally.commit(offsets);
+    try {
+      await this.#commitUntil(deadlineMs, offsets);
+    } catch (error) {
+      ended(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+    ended(null);
+  }
+
+  async #commitUntil(deadlineMs: number, offsets: readonly OffsetToCommit[]): Promise<void> {
+    const { runtime, settings, signal } = this.#cluster;
     const { partitions } = this.#parts.reader;
     const before = new Map(offsets.map((each) => [keyOf(each), partitions.get(keyOf(each))]));
     let left = offsets;
