@@ -52,9 +52,31 @@ export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
 export type { PresentTopic, TopicDifference } from "./admin/topic-creation.ts";
-export type { ClientEventMap, ClientEventName, ClientListener, EventSource, RetryEvent, SettledEvent } from "./base/client-events.ts";
+export type {
+  ClientDiagnostic,
+  ClientEventMap,
+  ClientEventName,
+  ClientIdentity,
+  CommitEvent,
+  ConnectedEvent,
+  ConnectionPurpose,
+  DisconnectedEvent,
+  FetchEvent,
+  LeaderMovedEvent,
+  MetadataEvent,
+  ProduceEvent,
+  RebalanceEvent,
+  RetryEvent,
+  SettledEvent,
+  ThrottledEvent,
+} from "./base/client-event-map.ts";
+export { clientEventNames } from "./base/client-event-map.ts";
+export type { ClientListener, EventSource } from "./base/client-events.ts";
+export type { ClientLogger } from "./base/client-logger.ts";
+export type { ClientMetrics, ConsumerMetrics, MetricDescription, ProducerMetrics } from "./base/client-metrics.ts";
+export { metricDescriptions } from "./base/client-metrics.ts";
 export type { ClientOptions } from "./base/client-options.ts";
-export type { ClientRuntime } from "./base/client-runtime.ts";
+export type { ClientRuntime, DiagnosticsChannel } from "./base/client-runtime.ts";
 export {
   BufferExhausted,
   ClientClosed,

@@ -1,4 +1,5 @@
-import type { EventSource, RetryEvent, SettledEvent } from "../../client/base/client-events.ts";
+import type { RetryEvent, SettledEvent } from "../../client/base/client-event-map.ts";
+import type { EventSource } from "../../client/base/client-events.ts";
 import type { Clock } from "../../protocol/base/clock.ts";
 import { complain, tellingRuntime } from "./complaints.ts";
 import { formatCount, formatSeconds, formatTime } from "./units.ts";

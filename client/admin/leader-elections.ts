@@ -1,23 +1,23 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
 import { byTopic } from "../group/partition-assignor.ts";
+import type { AdminRequests } from "./admin-requests.ts";
 import type { ItemResult } from "./admin-types.ts";
 
-export interface ElectionParts {
-  readonly ask: <Req, Res>(api: MessagePair<Req, Res>, build: (version: number) => Req) => Promise<Res>;
-  readonly retrying: <T>(attempt: () => Promise<T>) => Promise<T>;
-  readonly brokerTimeoutMs: number;
-}
-
 export async function electLeaders(
-  { ask, retrying, brokerTimeoutMs: timeoutMs }: ElectionParts,
+  requests: AdminRequests,
   type: "preferred" | "unclean",
   partitions: readonly TopicPartition[] | null,
 ): Promise<readonly ItemResult<TopicPartition>[]> {
   const topicPartitions = partitions === null ? null : byTopic(partitions);
-  const answer = await retrying(async () => {
-    const answer = await ask(apis.electLeaders, () => ({ electionType: type === "preferred" ? 0 : 1, topicPartitions, timeoutMs }));
+  const timeoutMs = requests.brokerTimeoutMs();
+  const answer = await requests.retrying(async () => {
+    const answer = await requests.ask(apis.electLeaders, () => ({
+      electionType: type === "preferred" ? 0 : 1,
+      topicPartitions,
+      timeoutMs,
+    }));
     if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, "electing leaders");
     return answer;
   });

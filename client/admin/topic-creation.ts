@@ -1,6 +1,5 @@
 import { noBroker, type TopicId } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
-import type { CreateTopicsRequest } from "../../protocol/messages/create-topics.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
 import { whileAlive } from "../metadata/broker-watch.ts";
 import type { Cluster } from "../metadata/cluster.ts";
@@ -16,23 +15,6 @@ import {
   type ResourceConfigs,
   type TopicDescription,
 } from "./admin-types.ts";
-
-/** As CreateTopics has it. */
-export function wireTopic({
-  name,
-  partitions = -1,
-  replicationFactor = -1,
-  assignment = [],
-  configs = {},
-}: NewTopic): CreateTopicsRequest["topics"][number] {
-  return {
-    name,
-    numPartitions: assignment.length > 0 ? -1 : partitions,
-    replicationFactor: assignment.length > 0 ? -1 : replicationFactor,
-    assignments: assignment.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })),
-    configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
-  };
-}
 
 /** A topic that is there, and can be used. */
 export interface PresentTopic {

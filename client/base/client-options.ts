@@ -1,4 +1,5 @@
 import type { Address } from "../../protocol/base/transport.ts";
+import type { ClientLogger } from "./client-logger.ts";
 import type { ClientRuntime } from "./client-runtime.ts";
 import { InvalidArgument } from "./errors.ts";
 
@@ -39,6 +40,12 @@ export interface ClientOptions {
   readonly responseBytesMax?: number;
   /** Closes the client when aborted, without waiting for anything. */
   readonly signal?: AbortSignal;
+  /**
+   * Where the client says what happens to it: what fails and is tried again, leaders that move, rebalances, positions that could not be
+   * committed. Pino's will do. Nothing is printed by default. Of lines with the same message few come at once, and fewer the longer it
+   * goes on; the next one says how many were left out (`more`).
+   */
+  readonly logger?: ClientLogger;
   /** Clock, sockets and randomness other than the machine's. */
   readonly runtime?: ClientRuntime;
 }

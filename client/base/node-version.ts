@@ -5,6 +5,6 @@
 const oldest = 24;
 
 if (Number(process.versions.node.split(".")[0]) < oldest)
-  throw new Error(`the package "ottla" needs Node ${oldest} or newer, and this is ${process.versions.node}`);
+  throw new Error(`Ottla's client needs Node ${oldest} or newer, and this is ${process.versions.node}`);
 
 export {};

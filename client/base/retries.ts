@@ -1,5 +1,6 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import type { ClientEvents, SettledEvent } from "./client-events.ts";
+import type { SettledEvent } from "./client-event-map.ts";
+import type { ClientEvents } from "./client-events.ts";
 import { KafkaProtocolError } from "./errors.ts";
 
 /** What is tried again; `what` says it all, and is how it is found again. */
@@ -34,23 +35,42 @@ const forgottenAfterMs = 60_000;
 
 export const wholeCluster: RetrySubject = { what: "the cluster" };
 
-/** What fails and is tried again, for those who listen to `retry` and `settled`. Nothing is kept, or made, where nobody does. */
+/** What fails and is tried again, for those who listen to `retry` and `settled`. Where nobody does, it is counted, and nothing is kept. */
 export class Retries {
   readonly #clock: Clock;
   readonly #events: ClientEvents;
   readonly #open = new Map<string, Open>();
+  #failures = 0;
 
   constructor(clock: Clock, events: ClientEvents) {
     this.#clock = clock;
     this.#events = events;
   }
 
-  /** Somebody listens: only then is it worth making up what `failed` needs. */
+  /** All that were tried again, whether anybody listens or not. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Somebody listens: only then is it worth making up what `waits` needs. */
   get areWatched(): boolean {
     return this.#events.has("retry");
   }
 
-  failed(subject: RetrySubject, error: unknown, { deadlineMs = Number.POSITIVE_INFINITY, sinceMs }: RetryTimes = {}): void {
+  /** It has failed, and is tried again. */
+  failed(subject: RetrySubject, error: unknown, times: RetryTimes = {}): void {
+    this.#failures++;
+    this.waits(subject, error, times);
+  }
+
+  /** The same of a partition. */
+  partitionFailed(topic: string, partition: number, error: unknown, times: RetryTimes = {}): void {
+    this.#failures++;
+    if (this.areWatched) this.waits(partitionSubject(topic, partition), error, times);
+  }
+
+  /** Nothing has failed yet, or nothing was tried; but there is a reason why it does not go on. */
+  waits(subject: RetrySubject, error: unknown, { deadlineMs = Number.POSITIVE_INFINITY, sinceMs }: RetryTimes = {}): void {
     if (!this.areWatched) return;
     const nowMs = this.#clock.monotonicMs();
     const known = this.#open.get(subject.what);

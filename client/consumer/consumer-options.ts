@@ -110,3 +110,10 @@ export interface AssignmentState extends TopicPartition {
   readonly lag: number;
   readonly isPaused: boolean;
 }
+
+/** Throws InvalidArgument for what is no place in a log. */
+export function checkStart(from: StartPosition): void {
+  if (from === "beginning" || from === "end") return;
+  const at = typeof from === "object" ? ("offset" in from ? from.offset : from.timestampMs) : Number.NaN;
+  if (!Number.isSafeInteger(at) || at < 0) throw new InvalidArgument(`no place in a log: ${JSON.stringify(from)}`);
+}

@@ -1,5 +1,7 @@
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
-import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
+import type { ClientEventName } from "../base/client-event-map.ts";
+import type { ClientListener, EventSource } from "../base/client-events.ts";
+import type { ConsumerMetrics } from "../base/client-metrics.ts";
 import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../base/errors.ts";
 import { AssignedPartition, type StartPosition } from "../fetch/assigned-partition.ts";
 import { ConsumerFetcher } from "../fetch/consumer-fetcher.ts";
@@ -7,6 +9,7 @@ import { FetchBuffer } from "../fetch/fetch-buffer.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { groupSettings } from "../group/group-options.ts";
 import { GroupSession } from "../group/group-session.ts";
+import { GroupCounters } from "../group/group-tally.ts";
 import type { TopicPattern } from "../group/topic-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/offset-lookup.ts";
@@ -18,9 +21,11 @@ import {
   type ConsumerOptions,
   type ConsumerRecord,
   type ConsumerSettings,
+  checkStart,
   consumerSettings,
 } from "./consumer-options.ts";
 import { iterate } from "./iteration.ts";
+import { partitionMetrics } from "./partition-metrics.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
 import type { RunSource } from "./run.ts";
@@ -64,7 +69,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #closing: Promise<void> | null = null;
 
   constructor(options: ConsumerOptions<K, V>) {
-    this.#cluster = new Cluster(options, { mayCreateTopics: false });
+    this.#cluster = new Cluster(options, { kind: "consumer", mayCreateTopics: false });
     this.#settings = consumerSettings(options, this.#cluster.settings.requestTimeoutMs);
     this.#fetcher = new ConsumerFetcher({
       cluster: this.#cluster,
@@ -96,9 +101,26 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     if (options.signal?.aborted) this.#end();
   }
 
-  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  /** Tells of what happens inside: see `ClientEventMap`. Returns a function that takes the listener away. */
   on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
     return this.#cluster.events.on(event, listener);
+  }
+
+  /** Which client it is, in this process: in its log lines, and on diagnostics channels. */
+  get id(): string {
+    return this.#cluster.identity.id;
+  }
+
+  /** What it has counted, and how things stand now. */
+  metrics(): ConsumerMetrics {
+    return {
+      ...this.#cluster.metrics(),
+      ...this.#fetcher.counters,
+      ...(this.#group?.counters ?? new GroupCounters()),
+      recordsConsumed: this.#taker.recordsTaken,
+      ...partitionMetrics(this.#partitions.values(), this.assignment()),
+      bufferBytesMax: this.#settings.prefetchBytesMax,
+    };
   }
 
   /**
@@ -375,10 +397,4 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #beginHandling(partition: AssignedPartition): void {
     if (this.#group !== null) this.#processed.begin(partition);
   }
-}
-
-function checkStart(from: StartPosition): void {
-  if (from === "beginning" || from === "end") return;
-  const at = typeof from === "object" ? ("offset" in from ? from.offset : from.timestampMs) : Number.NaN;
-  if (!Number.isSafeInteger(at) || at < 0) throw new InvalidArgument(`no place in a log: ${JSON.stringify(from)}`);
 }

@@ -40,9 +40,15 @@ export interface RecordTakerParts<K, V> {
 export class RecordTaker<K, V> {
   readonly #parts: RecordTakerParts<K, V>;
   #current: OpenedBatch | null = null;
+  #recordsTaken = 0;
 
   constructor(parts: RecordTakerParts<K, V>) {
     this.#parts = parts;
+  }
+
+  /** Handed out so far. */
+  get recordsTaken(): number {
+    return this.#recordsTaken;
   }
 
   takeRecord(): ConsumerRecord<K, V> | null {
@@ -52,6 +58,7 @@ export class RecordTaker<K, V> {
         const handedOut = this.#handOut(batch, record);
         this.#parts.onHandling(batch.partition);
         this.#pass(batch, record);
+        this.#recordsTaken++;
         return handedOut;
       }
       this.#finish(batch);
@@ -85,6 +92,7 @@ export class RecordTaker<K, V> {
       if (records.length === 0) this.#finish(batch);
       else {
         const { topic, partition, highWatermark } = batch.partition;
+        this.#recordsTaken += records.length;
         return { topic, partition, records, highWatermark };
       }
     }

@@ -14,6 +14,7 @@ import { type AssignedPartition, type EpochEnd, judgeEpochEnd, type ResetPolicy 
 import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
 import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
 import type { FetchBuffer } from "./fetch-buffer.ts";
+import { type FetchCounters, FetchTally } from "./fetch-counters.ts";
 import { judgeFetchError } from "./fetch-verdict.ts";
 import { PositionFinder } from "./position-finder.ts";
 
@@ -43,6 +44,7 @@ interface Wanted {
 
 /** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. */
 export class ConsumerFetcher {
+  readonly #tally: FetchTally;
   readonly #parts: ConsumerFetcherParts;
   readonly #finder: PositionFinder;
   readonly #sessions = new Map<BrokerId, ClientFetchSession>();
@@ -58,6 +60,7 @@ export class ConsumerFetcher {
 
   constructor(parts: ConsumerFetcherParts) {
     this.#parts = parts;
+    this.#tally = new FetchTally(parts.cluster);
     this.#finder = new PositionFinder({
       cluster: parts.cluster,
       onProgress: () => {
@@ -68,6 +71,10 @@ export class ConsumerFetcher {
       onTruncated: (partition, end) => this.#truncated(partition, end),
     });
     this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
+  }
+
+  get counters(): FetchCounters {
+    return this.#tally.counters;
   }
 
   wake(): void {
@@ -196,6 +203,7 @@ export class ConsumerFetcher {
     //    already known.
     const partitions = targets.map(({ topic, partition, currentLeaderEpoch: sentToEpoch }) => ({ topic, partition, sentToEpoch }));
     const waitMs = settings.fetchWaitMaxMs;
+    const ended = this.#tally.begin(broker, targets.length);
     try {
       const answer = await whileLeading(cluster, { broker, partitions, waitMs }, async (moved) => {
         const signal = AbortSignal.any([moved, makesWay]);
@@ -206,7 +214,10 @@ export class ConsumerFetcher {
         const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
         return connection.request(apis.fetch, () => fetchRequestOf(asked, wishes), options);
       });
-      if (!session.answered(answer.errorCode, answer.sessionId)) return this.#onVoidAnswer(wanted, answer.errorCode);
+      if (!session.answered(answer.errorCode, answer.sessionId)) {
+        if (answer.errorCode !== "NONE") ended(new KafkaProtocolError(answer.errorCode, "fetching"));
+        return this.#onVoidAnswer(wanted, answer.errorCode);
+      }
       const answers = answersByPartition(answer, targets);
       this.#learnLeaders(answers, targets, answer.nodeEndpoints);
       for (const one of wanted) {
@@ -220,11 +231,14 @@ export class ConsumerFetcher {
           cluster.retries.partitionWorked(topic, partition);
         }
       }
+      ended(null);
     } catch (error) {
       session.failed();
       if (cluster.isClosed || makesWay.aborted) return;
+      const failure = error instanceof Error ? error : new Error(String(error));
+      ended(failure);
       const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
-      this.#failed(current, error instanceof Error ? error : new Error(String(error)));
+      this.#failed(current, failure);
     }
   }
 
@@ -316,6 +330,7 @@ export class ConsumerFetcher {
     const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     const { batches, tail } = scanBatches(bytes, { checkCrc: settings.checkCrc });
     const fresh = batches.filter(({ lastOffset }) => lastOffset >= partition.fetchPosition);
+    this.#tally.brought(bytes.length, fresh);
     const last = fresh.at(-1);
     if (last !== undefined) {
       buffer.push({ partition, generation: partition.generation, bytes, batches: fresh });
@@ -356,7 +371,7 @@ export class ConsumerFetcher {
     const nowMs = cluster.runtime.clock.monotonicMs();
     for (const partition of partitions) {
       partition.pauseUntil(nowMs + backoffMs(partition.failures + 1, cluster.settings, cluster.runtime.random));
-      if (cluster.retries.areWatched) cluster.retries.failed(partitionSubject(partition.topic, partition.partition), error);
+      cluster.retries.partitionFailed(partition.topic, partition.partition, error);
       if (refreshMetadata) cluster.search.successorOf(partition, partition.notBeforeMs);
     }
     cluster.runtime.log.debug({ err: error }, "a fetch failed and will be tried again");

@@ -3,11 +3,11 @@ import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { retryUntil } from "../base/backoff.ts";
+import type { ConnectionPurpose } from "../base/client-event-map.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import { groupSubject, type RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
-import type { ConnectionPurpose } from "../network/connection-pool.ts";
 import { isOfCoordinator } from "./failure.ts";
 
 const groupKeyType = 0;

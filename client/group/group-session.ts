@@ -2,7 +2,7 @@ import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
-import { AssignedPartition, type Place, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
+import { AssignedPartition, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
 import { classicMember } from "./classic-member.ts";
@@ -10,36 +10,14 @@ import { CoordinatorLink } from "./coordinator-link.ts";
 import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
+import type { GroupReader } from "./group-reader.ts";
+import { type GroupCounters, GroupTally } from "./group-tally.ts";
 import { incrementalMember } from "./incremental-member.ts";
 import type { GivenUpAs } from "./member-step.ts";
 import { keyOf } from "./partition-assignor.ts";
 import { type FoundPosition, PositionKeeper } from "./position-keeper.ts";
 import { SafePoints } from "./safe-points.ts";
 import { type TopicPattern, TopicWatch } from "./topic-watch.ts";
-
-/** Handlers that run in parallel. */
-export interface ParallelHandlers {
-  /** Since when the oldest of them has been running; null: none runs. Monotonic. */
-  readonly busySinceMs: number | null;
-  /** Resolves when none of the partitions' records is being handled any more, or that has taken too long. None begins to be. */
-  release(partitions: readonly AssignedPartition[], as: GivenUpAs): Promise<void>;
-}
-
-/** The consumer, as its group sees it. */
-export interface GroupReader {
-  /** The assigned partitions, by key; the group adds and removes them. */
-  readonly partitions: Map<string, AssignedPartition>;
-  /** Everything before it was handled: the record that the application is handling does not count. */
-  processed(partition: AssignedPartition): Place;
-  /** One of its records was handed out last, and the next was not requested yet. */
-  isHandled(partition: AssignedPartition): boolean;
-  /** Null: the application iterates, and handles one record at a time. */
-  handlers(): ParallelHandlers | null;
-  /** Some partitions may be fetched, or handed out, that could not before. */
-  wake(): void;
-  /** Thrown by the iteration when its turn comes. */
-  fail(error: Error, partition: AssignedPartition | null): void;
-}
 
 export interface GroupSessionParts {
   readonly cluster: Cluster;
@@ -73,8 +51,10 @@ export class GroupSession {
   /** Partitions that are ours or about to be, with a count of their assignments to us. */
   readonly #wanted = new Map<string, object>();
   readonly #positions: PositionKeeper;
+  readonly #tally: GroupTally;
   readonly #closing = new AbortController();
   #takesUnderWay = 0;
+  #givesUnderWay = 0;
   /** Partitions that are ours, but where to begin could not be found out. */
   #notTaken: TopicPartition[] = [];
   /** Why we are no longer in the group; null: we are, or intend to be. */
@@ -87,6 +67,7 @@ export class GroupSession {
     this.#parts = parts;
     this.#cluster = cluster;
     this.#settings = settings;
+    this.#tally = new GroupTally(cluster, settings.groupId);
     this.#link = new CoordinatorLink(cluster, settings.groupId);
     this.#positions = new PositionKeeper({
       cluster,
@@ -105,6 +86,7 @@ export class GroupSession {
         reader.fail(error, null);
       },
       changed: () => {
+        this.#lookAtRebalance();
         if (parts.stopAtEnd) reader.wake();
       },
     };
@@ -141,6 +123,10 @@ export class GroupSession {
   /** All partitions that are to be ours are, with their positions. */
   get isSettled(): boolean {
     return this.#member.isSettled && this.#takesUnderWay === 0;
+  }
+
+  get counters(): GroupCounters {
+    return this.#tally.counters;
   }
 
   get mayHandOut(): boolean {
@@ -207,7 +193,16 @@ export class GroupSession {
     if (this.#settings.autoCommit && isMember) await this.#commitProcessed(ours, closeTimeoutMs / 2);
     if (ours.length > 0) await (isMember ? this.#settings.onRevoked : this.#settings.onLost)?.(named(ours));
     this.#wanted.clear();
+    const { memberId } = this.#member.identity;
+    if (ours.length > 0) this.#tally.gaveUp(ours, isMember ? "revoked" : "lost");
     await this.#member.leave();
+    if (this.#isSubscribed) this.#tally.left({ ...noMember, memberId });
+  }
+
+  /** Failed for good is settled, too: nothing more comes before the application subscribes again. */
+  #lookAtRebalance(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#tally.look(this.isSettled || (this.#end !== null && this.#givesUnderWay === 0), this.#member.identity);
   }
 
   #deadlineMs(): number {
@@ -229,6 +224,7 @@ export class GroupSession {
           const added = ours.map((each) => this.#add(each));
           if (added.length > 0) await this.#callBack(this.#settings.onAssigned, added);
           for (const partition of added) partition.isHeld = false;
+          if (added.length > 0) this.#tally.took(added);
         };
         await (this.#settings.onAssigned === null ? begin() : this.#safePoints.run(begin));
         const begun = new Set(found.map(keyOf));
@@ -241,6 +237,7 @@ export class GroupSession {
       this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
     } finally {
       this.#takesUnderWay--;
+      this.#lookAtRebalance();
       this.#parts.reader.wake();
     }
   }
@@ -265,8 +262,7 @@ export class GroupSession {
   /**
    * 1. Nothing more of these is handed out. 2. What was processed is committed. 3. The application is notified. 4. They are no longer ours.
    *    Begins when none of their records is being handled, or handlers that run in parallel were waited for long enough. An application
-   *    with a callback is notified between two records, and gets none
-   *    until it is done; otherwise the other partitions continue meanwhile.
+   *    with a callback is notified between two records, and gets none until it is done; otherwise the other partitions continue meanwhile.
    */
   async #giveUp(partitions: readonly TopicPartition[], as: GivenUpAs): Promise<void> {
     const { reader } = this.#parts;
@@ -284,12 +280,14 @@ export class GroupSession {
       if (isOrderly && this.#settings.autoCommit) await this.#commitProcessed(theirs, this.#cluster.settings.requestTimeoutMs);
       if (this.#closing.signal.aborted) return;
       await this.#callBack(isOrderly ? this.#settings.onRevoked : this.#settings.onLost, theirs);
+      this.#tally.gaveUp(theirs, isOrderly ? "revoked" : "lost");
       for (const partition of theirs) {
         partition.dropBuffered();
         reader.partitions.delete(keyOf(partition));
         this.#positions.end(partition);
       }
     };
+    this.#givesUnderWay++;
     const handlers = reader.handlers();
     if (handlers !== null) {
       hold();
@@ -300,6 +298,7 @@ export class GroupSession {
       if (ours().some((partition) => reader.isHandled(partition))) await this.#safePoints.run(hold);
       await letGo();
     }
+    this.#givesUnderWay--;
     reader.wake();
   }
 
@@ -340,8 +339,19 @@ export class GroupSession {
   }
 
   async #commit(offsets: readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
-    const { runtime, settings, signal } = this.#cluster;
     if (offsets.length === 0) return;
+    const ended = this.#tally.commit(offsets);
+    try {
+      await this.#commitUntil(deadlineMs, offsets);
+    } catch (error) {
+      ended(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+    ended(null);
+  }
+
+  async #commitUntil(deadlineMs: number, offsets: readonly OffsetToCommit[]): Promise<void> {
+    const { runtime, settings, signal } = this.#cluster;
     const { partitions } = this.#parts.reader;
     const before = new Map(offsets.map((each) => [keyOf(each), partitions.get(keyOf(each))]));
     let left = offsets;

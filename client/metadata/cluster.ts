@@ -1,9 +1,15 @@
 import { abortable } from "../base/abort.ts";
 import { type RetryParts, retryUntil } from "../base/backoff.ts";
+import { ClientCounters } from "../base/client-counters.ts";
+import type { ClientIdentity } from "../base/client-event-map.ts";
 import { ClientEvents } from "../base/client-events.ts";
+import { boundedLogger } from "../base/client-logger.ts";
+import type { ClientMetrics } from "../base/client-metrics.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
+import { channelsOf } from "../base/diagnostics.ts";
 import { ClientClosed, RequestTimedOut } from "../base/errors.ts";
+import { logEvents } from "../base/event-log.ts";
 import { nodeRuntime } from "../base/node-runtime.ts";
 import { Retries, wholeCluster } from "../base/retries.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
@@ -11,8 +17,17 @@ import { ConnectionPool } from "../network/connection-pool.ts";
 import { LeaderSearch } from "./leader-search.ts";
 import { MetadataCache } from "./metadata-cache.ts";
 
+export interface ClusterUse {
+  readonly kind: ClientIdentity["kind"];
+  readonly mayCreateTopics: boolean;
+}
+
+/** Of this process. Nothing depends on it: it tells clients apart for those who observe them. */
+let clientsMade = 0;
+
 /** A client's view of one cluster: connections and metadata, and closing both. */
 export class Cluster {
+  readonly identity: ClientIdentity;
   readonly runtime: ClientRuntime;
   readonly settings: ClientSettings;
   readonly pool: ConnectionPool;
@@ -20,18 +35,25 @@ export class Cluster {
   readonly search: LeaderSearch;
   readonly events: ClientEvents;
   readonly retries: Retries;
+  readonly counters = new ClientCounters();
   readonly #closing = new AbortController();
   /** Asked for with each record, where the signal's own property would be several times as slow. */
   #isClosed = false;
   #hasReached = false;
 
-  constructor(options: ClientOptions, { mayCreateTopics }: { readonly mayCreateTopics: boolean }) {
-    this.runtime = options.runtime ?? nodeRuntime;
+  constructor(options: ClientOptions, { kind, mayCreateTopics }: ClusterUse) {
+    const { runtime = nodeRuntime, logger } = options;
     this.settings = clientSettings(options);
-    this.pool = new ConnectionPool(this.runtime, this.settings);
-    this.events = new ClientEvents(this.runtime.log);
+    clientsMade++;
+    this.identity = { id: `${kind}-${clientsMade}`, kind, clientId: this.settings.clientId };
+    const { clock, transport, random } = runtime;
+    const log = logger === undefined ? runtime.log : boundedLogger(logger, { client: this.identity.id }, clock);
+    this.runtime = { clock, transport, random, log };
+    this.events = new ClientEvents(log, channelsOf(runtime, this.identity));
+    if (logger !== undefined) logEvents(this.events, log);
+    this.pool = new ConnectionPool(this.runtime, this.settings, this.events, this.counters);
     this.retries = new Retries(this.runtime.clock, this.events);
-    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, this.retries, { mayCreateTopics });
+    this.metadata = new MetadataCache(this.pool, this.runtime, this.settings, this.retries, this.events, { mayCreateTopics });
     this.search = new LeaderSearch(this.metadata, this.runtime.clock);
   }
 
@@ -42,6 +64,13 @@ export class Cluster {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** What all clients count. */
+  metrics(): ClientMetrics {
+    const { connectionsClosed, ...counted } = this.counters;
+    const connections = counted.connectionsOpened - connectionsClosed;
+    return { ...counted, connections, requestsInFlight: this.pool.pending, retries: this.retries.failures };
   }
 
   /**

@@ -85,7 +85,7 @@ function tellLate({ retries, metadata }: Cluster, broker: BrokerId, late: Iterab
     const gone = isr.filter((id) => id !== broker && !brokers.has(id));
     const why = gone.length === 0 ? "" : `; of its in-sync replicas, ${brokersAre(gone, "not there")}`;
     const error = new RequestTimedOut(`broker ${broker} does not answer${why}`);
-    retries.failed(partitionSubject(topic, partition), error, { sinceMs, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+    retries.waits(partitionSubject(topic, partition), error, { sinceMs, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
   }
 }
 

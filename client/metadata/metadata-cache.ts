@@ -3,6 +3,7 @@ import { apis } from "../../protocol/messages/apis.ts";
 import type { MetadataRequest, MetadataResponse } from "../../protocol/messages/metadata.ts";
 import { abortable } from "../base/abort.ts";
 import { backoffMs } from "../base/backoff.ts";
+import type { ClientEvents } from "../base/client-events.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { isRetriableFailure, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
@@ -20,6 +21,7 @@ import {
 } from "./cluster-snapshot.ts";
 import { metadataRequest } from "./metadata-request.ts";
 import { RefreshPace } from "./refresh-pace.ts";
+import { tellChanges } from "./snapshot-changes.ts";
 
 /** Kafka's. */
 const topicNameMax = 249;
@@ -33,6 +35,7 @@ export class MetadataCache {
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
   readonly #retries: Retries;
+  readonly #events: ClientEvents;
   readonly #mayCreateTopics: boolean;
   readonly #pace: RefreshPace;
   readonly #listeners = new Set<() => void>();
@@ -61,12 +64,14 @@ export class MetadataCache {
     runtime: ClientRuntime,
     settings: ClientSettings,
     retries: Retries,
+    events: ClientEvents,
     { mayCreateTopics }: { readonly mayCreateTopics: boolean },
   ) {
     this.#pool = pool;
     this.#runtime = runtime;
     this.#settings = settings;
     this.#retries = retries;
+    this.#events = events;
     this.#mayCreateTopics = mayCreateTopics;
     this.#pace = new RefreshPace(settings);
   }
@@ -262,10 +267,12 @@ export class MetadataCache {
   }
 
   #replace(snapshot: ClusterSnapshot): void {
-    if (snapshot === this.#snapshot || this.#closing.signal.aborted) return;
+    const before = this.#snapshot;
+    if (snapshot === before || this.#closing.signal.aborted) return;
     this.#snapshot = snapshot;
     this.#pool.setBrokers(snapshot.brokers);
     for (const listener of [...this.#listeners]) listener();
+    tellChanges(this.#events, before, snapshot);
   }
 }
 

@@ -28,7 +28,7 @@ export function awaitLeaders({ metadata, retries }: Cluster, leaderless: readonl
   if (!retries.areWatched) return;
   for (const { topic, partition, deadlineMs } of leaderless) {
     const reason = noLeader(metadata.snapshot, topic, partition);
-    if (reason !== null) retries.failed(partitionSubject(topic, partition), reason, deadlineMs === undefined ? {} : { deadlineMs });
+    if (reason !== null) retries.waits(partitionSubject(topic, partition), reason, deadlineMs === undefined ? {} : { deadlineMs });
   }
 }
 

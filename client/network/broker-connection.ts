@@ -2,17 +2,21 @@ import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { type Address, formatAddress, type Link, type Transport } from "../../protocol/base/transport.ts";
 import { kafkaErrors } from "../../protocol/errors/kafka-errors.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
-import { skipResponseHeaderRest, writeRequestHeader } from "../../protocol/messages/headers.ts";
+import { skipResponseHeaderRest } from "../../protocol/messages/headers.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
-import { beginFrame, endFrame } from "../../protocol/wire/frame-writer.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { abortable } from "../base/abort.ts";
+import type { ClientCounters } from "../base/client-counters.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../base/errors.ts";
+import { requestFrame } from "./request-frame.ts";
 import { commonVersion, type ServedVersions } from "./versions.ts";
 
 export interface ConnectionParts {
   readonly clock: Clock;
   readonly transport: Transport;
+  readonly counters: ClientCounters;
+  /** An answer to this request says that it was held back, or that the next ones will be. */
+  readonly onThrottled?: (api: string, throttleMs: number) => void;
 }
 
 export interface ConnectionLimits {
@@ -77,6 +81,8 @@ interface Exchange {
 export class BrokerConnection {
   readonly #address: Address;
   readonly #clock: Clock;
+  readonly #parts: ConnectionParts;
+  readonly #counters: ClientCounters;
   readonly #limits: ConnectionLimits;
   readonly #splitter: FrameSplitter;
   readonly #inFlight: Exchange[] = [];
@@ -84,27 +90,27 @@ export class BrokerConnection {
   #link: Link | null = null;
   #served: ServedVersions = new Map();
   #failure: Error | null = null;
+  /** When it failed. */
+  #unanswered = 0;
+  #onEnd: (() => void) | null = null;
   #nextCorrelationId = 0;
   #answeredAtMs = Number.NEGATIVE_INFINITY;
   #drained: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
 
-  private constructor(address: Address, clock: Clock, limits: ConnectionLimits) {
+  private constructor(address: Address, parts: ConnectionParts, limits: ConnectionLimits) {
     this.#address = address;
-    this.#clock = clock;
+    this.#clock = parts.clock;
+    this.#parts = parts;
+    this.#counters = parts.counters;
     this.#limits = limits;
     this.#splitter = new FrameSplitter({ frameMaxBytes: limits.responseBytesMax, allocatedAtOnceBytesMax });
   }
 
   /** Connects and asks the broker for its versions. Throws ConnectionLost, RequestTimedOut or the signal's reason. */
-  static async open(
-    address: Address,
-    { transport, clock }: ConnectionParts,
-    limits: ConnectionLimits,
-    signal?: AbortSignal,
-  ): Promise<BrokerConnection> {
-    const connection = new BrokerConnection(address, clock, limits);
+  static async open(address: Address, parts: ConnectionParts, limits: ConnectionLimits, signal?: AbortSignal): Promise<BrokerConnection> {
+    const connection = new BrokerConnection(address, parts, limits);
     try {
-      const link = await transport.connect(
+      const link = await parts.transport.connect(
         address,
         {
           onData: (chunk) => connection.#onData(chunk),
@@ -131,6 +137,12 @@ export class BrokerConnection {
 
   get isOpen(): boolean {
     return this.#failure === null;
+  }
+
+  /** Called once, when it has failed or was closed: at once if it has already. */
+  whenEnded(listener: (error: Error, unanswered: number) => void): void {
+    this.#onEnd = () => listener(this.#failure as Error, this.#unanswered);
+    if (this.#failure !== null) this.#onEnd();
   }
 
   get address(): Address {
@@ -198,8 +210,18 @@ export class BrokerConnection {
   #reading<Req, Res>(api: MessagePair<Req, Res>, version: number): (frame: Buffer, reader: Reader) => Res {
     return (_frame, reader) => {
       skipResponseHeaderRest(reader, api.request.apiKey, api.response.isFlexible(version));
-      return api.response.read(reader, version);
+      const answer = api.response.read(reader, version);
+      this.#checkThrottle(api.name, answer as { readonly throttleTimeMs?: number });
+      return answer;
     };
+  }
+
+  #checkThrottle(api: string, answer: { readonly throttleTimeMs?: number }): void {
+    const throttleMs = answer.throttleTimeMs ?? 0;
+    if (throttleMs <= 0) return;
+    this.#counters.throttles++;
+    this.#counters.throttleTimeMs += throttleMs;
+    this.#parts.onThrottled?.(api, throttleMs);
   }
 
   /** A broker that does not know our version of ApiVersions answers in version 0, with an error and its versions (KIP-511). */
@@ -240,7 +262,7 @@ export class BrokerConnection {
       if (this.#waiting.length >= waitingMax)
         return reject(new ConnectionLost(`${waitingMax} requests wait for ${formatAddress(this.#address)}`));
       const { name } = api.request;
-      const encode = (correlationId: number) => encodeFrame(api, version, correlationId, this.#limits.clientId, value);
+      const encode = (correlationId: number) => requestFrame(api, version, correlationId, this.#limits.clientId, value);
       const exchange: Exchange = {
         name,
         read,
@@ -279,6 +301,8 @@ export class BrokerConnection {
       // the request cannot be expressed in the protocol: nothing was sent, and the others continue
       return this.#settle(exchange, () => exchange.reject(error as Error));
     }
+    this.#counters.requestsSent++;
+    for (const chunk of frame) this.#counters.networkBytesSent += chunk.length;
     const hasRoom = this.#link?.write(frame) ?? true;
     if (!hasRoom) this.#drained ??= Promise.withResolvers<void>();
     if (exchange.read !== null) this.#inFlight.push(exchange);
@@ -287,6 +311,7 @@ export class BrokerConnection {
 
   #onData(chunk: Buffer): void {
     if (this.#failure !== null) return;
+    this.#counters.networkBytesReceived += chunk.length;
     try {
       this.#splitter.push(chunk, (frame) => {
         if (this.#failure === null) this.#onFrame(frame);
@@ -308,6 +333,8 @@ export class BrokerConnection {
     const answer = exchange.isGivenUp ? undefined : exchange.read?.(frame, reader);
     this.#inFlight.shift();
     this.#answeredAtMs = this.#clock.monotonicMs();
+    this.#counters.requestsAnswered++;
+    this.#counters.requestTimeMs += this.#answeredAtMs - exchange.sentAtMs;
     this.#settle(exchange, () => exchange.resolve(answer));
     while (this.#waiting.length > 0 && this.#inFlight.length < inFlightMax) this.#send(this.#waiting.shift() as Exchange);
   }
@@ -351,22 +378,12 @@ export class BrokerConnection {
     this.#failure = error;
     this.#link?.destroy(error);
     this.#onDrain();
+    this.#unanswered = this.pending;
+    this.#counters.requestsFailed += this.#inFlight.length;
     for (const exchange of [...this.#inFlight.splice(0), ...this.#waiting.splice(0)])
       this.#settle(exchange, () => exchange.reject(error as Error));
+    this.#onEnd?.();
   }
 }
 
 const nobodyWaits = () => undefined;
-
-function encodeFrame<Req, Res>(
-  { request }: MessagePair<Req, Res>,
-  version: number,
-  correlationId: number,
-  clientId: string,
-  value: Req,
-): Buffer[] {
-  const writer = beginFrame();
-  writeRequestHeader(writer, { apiKey: request.apiKey, apiVersion: version, correlationId }, clientId, request.isFlexible(version));
-  request.write(writer, value, version);
-  return endFrame(writer);
-}

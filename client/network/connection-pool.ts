@@ -2,19 +2,15 @@ import { randomInt } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
 import { abortable } from "../base/abort.ts";
 import { backoffMs } from "../base/backoff.ts";
+import { ClientCounters } from "../base/client-counters.ts";
+import type { ConnectionPurpose } from "../base/client-event-map.ts";
+import { ClientEvents } from "../base/client-events.ts";
 import type { ClientSettings } from "../base/client-options.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import { ClientClosed, ConnectionLost } from "../base/errors.ts";
 import { BrokerConnection } from "./broker-connection.ts";
 import { hedged } from "./hedge.ts";
 import { type NamedBy, unreachable } from "./unreachable.ts";
-
-/**
- * A broker answers a connection's requests in order. Long polls have connections of their own, so that nothing else waits behind them. So
- * do requests to a broker whose answer to an earlier request is late ("probes"), and joining a group, which is answered when all members
- * have joined ("groups").
- */
-export type ConnectionPurpose = "requests" | "fetches" | "probes" | "groups";
 
 /** One attempt of a request that any broker can answer. */
 export type AskOne<T> = (connection: BrokerConnection, signal: AbortSignal) => Promise<T>;
@@ -34,6 +30,8 @@ const doubtfulRank = 3;
 interface Slot {
   readonly address: Address;
   readonly purpose: ConnectionPurpose;
+  /** As last named by the metadata; null: it never was. */
+  broker: number | null;
   connection: BrokerConnection | null;
   opening: Promise<BrokerConnection> | null;
   failures: number;
@@ -42,10 +40,15 @@ interface Slot {
   lastError: ConnectionLost | null;
 }
 
-/** One connection per broker and purpose, opened when first needed and reopened, with pauses, after it was lost. */
+/**
+ * One connection per broker and purpose, opened when first needed and reopened, with pauses, after it was lost. A broker answers a
+ * connection's requests in order, so what may take long has one of its own.
+ */
 export class ConnectionPool {
   readonly #runtime: ClientRuntime;
   readonly #settings: ClientSettings;
+  readonly #events: ClientEvents;
+  readonly #counters: ClientCounters;
   readonly #slots = new Map<string, Slot>();
   readonly #closing = new AbortController();
   /** By address: when it was last asked what any broker can answer. */
@@ -54,20 +57,35 @@ export class ConnectionPool {
   /** Addresses that accepted a connection once, or that were logged as unreachable. */
   readonly #settled = new Set<string>();
 
-  constructor(runtime: ClientRuntime, settings: ClientSettings) {
+  constructor(
+    runtime: ClientRuntime,
+    settings: ClientSettings,
+    events: ClientEvents = new ClientEvents(runtime.log),
+    counters: ClientCounters = new ClientCounters(),
+  ) {
     this.#runtime = runtime;
     this.#settings = settings;
+    this.#events = events;
+    this.#counters = counters;
+  }
+
+  /** Requests that are not answered yet. */
+  get pending(): number {
+    let pending = 0;
+    for (const { connection } of this.#slots.values()) pending += connection?.pending ?? 0;
+    return pending;
   }
 
   /** The brokers' present addresses. Connections to addresses of no broker are closed once idle. */
   setBrokers(brokers: ReadonlyMap<number, Address>): void {
     for (const [id, address] of brokers) if (!this.#brokers.has(id)) this.#mayBeBack(address);
     this.#brokers = brokers;
+    for (const slot of this.#slots.values()) slot.broker = this.#brokerAt(slot.address) ?? slot.broker;
     const current = new Set([...brokers.values(), ...this.#settings.bootstrap].map(formatAddress));
     for (const [key, slot] of this.#slots) {
       if (current.has(formatAddress(slot.address)) || slot.opening !== null || (slot.connection?.pending ?? 0) > 0) continue;
       // whoever was given the connection and has not used it yet may try again, elsewhere: the client itself is not closed
-      slot.connection?.close(new ConnectionLost(`the metadata names no broker at ${formatAddress(slot.address)} any more`));
+      slot.connection?.close(new AddressLeft(`the metadata names no broker at ${formatAddress(slot.address)} any more`));
       this.#slots.delete(key);
     }
     for (const address of this.#settled) if (!current.has(address)) this.#settled.delete(address);
@@ -134,8 +152,9 @@ export class ConnectionPool {
   }
 
   close(): void {
-    this.#closing.abort(new ClientClosed("the client was closed"));
-    for (const slot of this.#slots.values()) slot.connection?.close();
+    const reason = new ClientClosed("the client was closed");
+    this.#closing.abort(reason);
+    for (const slot of this.#slots.values()) slot.connection?.close(reason);
     this.#slots.clear();
   }
 
@@ -177,11 +196,16 @@ export class ConnectionPool {
     return { rank: isRecent ? 0 : 1, pending };
   }
 
+  #brokerAt(address: Address): number | null {
+    for (const [id, one] of this.#brokers) if (isSame(one, address)) return id;
+    return null;
+  }
+
   /** Null: an address given by the application. */
   #namedBy(address: Address): NamedBy | null {
     if (this.#settings.bootstrap.some((one) => isSame(one, address))) return null;
-    const [broker] = [...this.#brokers].find(([, one]) => isSame(one, address)) ?? [];
-    if (broker === undefined) return null;
+    const broker = this.#brokerAt(address);
+    if (broker === null) return null;
     const open = [...this.#slots.values()].flatMap((slot) => (slot.connection?.isOpen ? [slot.address] : []));
     const reached = [...new Map(open.map((one) => [formatAddress(one), one])).values()];
     return { broker, isItself: this.#brokers.size === 1, reached };
@@ -191,7 +215,8 @@ export class ConnectionPool {
     const key = `${formatAddress(address)} ${purpose}`;
     let slot = this.#slots.get(key);
     if (slot === undefined) {
-      slot = { address, purpose, connection: null, opening: null, failures: 0, notBeforeMs: 0, lastError: null };
+      const broker = this.#brokerAt(address);
+      slot = { address, purpose, broker, connection: null, opening: null, failures: 0, notBeforeMs: 0, lastError: null };
       this.#slots.set(key, slot);
     }
     return slot;
@@ -207,10 +232,36 @@ export class ConnectionPool {
     return slot.opening;
   }
 
+  #connected(slot: Slot, connection: BrokerConnection, tookMs: number): void {
+    const { address, purpose } = slot;
+    const openedAtMs = this.#runtime.clock.monotonicMs();
+    this.#counters.connectionsOpened++;
+    if (this.#events.has("connected"))
+      this.#events.emit("connected", { broker: slot.broker, address: formatAddress(address), purpose, tookMs });
+    connection.whenEnded((error, unanswered) => {
+      this.#counters.connectionsClosed++;
+      const isWanted = this.#closing.signal.aborted || error instanceof AddressLeft;
+      if (!isWanted) this.#counters.connectionsLost++;
+      if (!this.#events.has("disconnected")) return;
+      const openMs = this.#runtime.clock.monotonicMs() - openedAtMs;
+      const { broker } = slot;
+      const reason = error.message;
+      this.#events.emit("disconnected", { broker, address: formatAddress(address), purpose, reason, error, unanswered, openMs });
+    });
+  }
+
+  #throttled({ broker, address }: Slot, api: string, throttleMs: number): void {
+    if (!this.#events.has("throttled")) return;
+    this.#events.emit("throttled", { broker, address: formatAddress(address), api, throttleMs });
+  }
+
   async #open(slot: Slot): Promise<BrokerConnection> {
-    const { clock, random, log } = this.#runtime;
+    const { clock, random, log, transport } = this.#runtime;
+    const beganAtMs = clock.monotonicMs();
+    const onThrottled = (api: string, throttleMs: number) => this.#throttled(slot, api, throttleMs);
+    const parts = { clock, transport, counters: this.#counters, onThrottled };
     try {
-      const connection = await BrokerConnection.open(slot.address, this.#runtime, this.#settings, this.#closing.signal);
+      const connection = await BrokerConnection.open(slot.address, parts, this.#settings, this.#closing.signal);
       if (this.#closing.signal.aborted) {
         connection.close();
         throw this.#closing.signal.reason;
@@ -219,6 +270,7 @@ export class ConnectionPool {
       slot.failures = 0;
       slot.lastError = null;
       this.#settled.add(formatAddress(slot.address));
+      this.#connected(slot, connection, clock.monotonicMs() - beganAtMs);
       return connection;
     } catch (error) {
       if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
@@ -237,6 +289,9 @@ export class ConnectionPool {
     }
   }
 }
+
+/** Closed by us, because nobody is there any more. */
+class AddressLeft extends ConnectionLost {}
 
 function isSame(a: Address, b: Address): boolean {
   return a.host === b.host && a.port === b.port;

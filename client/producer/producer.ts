@@ -1,6 +1,8 @@
 import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
 import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
-import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
+import type { ClientEventName } from "../base/client-event-map.ts";
+import type { ClientListener, EventSource } from "../base/client-events.ts";
+import type { ProducerMetrics } from "../base/client-metrics.ts";
 import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
@@ -96,7 +98,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
 
   constructor(options: ProducerOptions<K, V>) {
     const settings = producerSettings(options);
-    const cluster = new Cluster(options, { mayCreateTopics: options.allowAutoTopicCreation ?? true });
+    const cluster = new Cluster(options, { kind: "producer", mayCreateTopics: options.allowAutoTopicCreation ?? true });
     this.#settings = settings;
     this.#cluster = cluster;
     this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
@@ -127,9 +129,28 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     if (options.signal?.aborted) this.#end(new ClientClosed("the producer was aborted"));
   }
 
-  /** Tells of what fails and is tried again: see `ClientEventMap`. Returns a function that takes the listener away. */
+  /** Tells of what happens inside: see `ClientEventMap`. Returns a function that takes the listener away. */
   on<E extends ClientEventName>(event: E, listener: ClientListener<E>): () => void {
     return this.#cluster.events.on(event, listener);
+  }
+
+  /** Which client it is, in this process: in its log lines, and on diagnostics channels. */
+  get id(): string {
+    return this.#cluster.identity.id;
+  }
+
+  /** What it has counted, and how things stand now. */
+  metrics(): ProducerMetrics {
+    let recordsInBuffer = 0;
+    for (const { sends } of this.#accumulator.unsettled) recordsInBuffer += sends.length;
+    return {
+      ...this.#cluster.metrics(),
+      ...this.#sender.counters,
+      recordsInBuffer,
+      bufferBytes: this.#space.usedBytes,
+      bufferBytesMax: this.#settings.bufferBytesMax,
+      sendsWaiting: this.#waitingSends,
+    };
   }
 
   /**
@@ -199,6 +220,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#closing ??= Promise.resolve();
     this.#sender.close();
     for (const batch of this.#accumulator.takeExpired(Number.POSITIVE_INFINITY)) {
+      this.#sender.counters.recordsFailed += batch.sends.length;
       batch.fail(reason);
       this.#giveBack(batch);
     }
@@ -245,12 +267,17 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     const lane = this.#lanes.get(topic) ?? new SendLane(() => this.#lanes.delete(topic));
     this.#lanes.set(topic, lane);
     this.#waitingSends++;
+    const { counters } = this.#sender;
+    counters.sendsDelayed++;
     const sinceMs = this.#cluster.runtime.clock.monotonicMs();
     const wait: Wait = { lane, sinceMs, deadlineMs: sinceMs + this.#settings.maxBlockMs, signal, leave: () => lane.leave(waiting) };
     const waiting: WaitingSend = {
       signal,
       admit: () => this.#admit(prepared, wait),
-      reject: (error) => send.reject(error as Error),
+      reject: (error) => {
+        counters.recordsFailed++;
+        send.reject(error as Error);
+      },
       left: () => this.#waitingSends--,
     };
     lane.join(waiting);
@@ -273,7 +300,9 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       if (topic !== undefined) throw new ClientClosed("the producer was closed");
       return this.#admit(prepared, wait); // dropped from the metadata while we waited for room
     }
-    this.#enqueue(prepared, topic, clock.monotonicMs());
+    const nowMs = clock.monotonicMs();
+    this.#enqueue(prepared, topic, nowMs);
+    this.#sender.counters.sendDelayTimeMs += nowMs - wait.sinceMs;
     wait.leave();
   }
 

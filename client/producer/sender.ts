@@ -15,6 +15,7 @@ import type { BrokerConnection } from "../network/broker-connection.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
+import { ProducerCounters } from "./producer-counters.ts";
 import type { IdentitySource } from "./producer-identity.ts";
 
 export interface SenderSettings {
@@ -39,6 +40,7 @@ export interface SenderParts {
 
 /** Moves batches from the accumulator to their leaders, and back again after temporary failures. */
 export class Sender {
+  readonly counters = new ProducerCounters();
   readonly #parts: SenderParts;
   readonly #inFlight = new Map<BrokerId, number>();
   readonly #stepper: Stepper;
@@ -107,6 +109,7 @@ export class Sender {
    */
   async #deliver(brokerId: BrokerId, batches: readonly ProducerBatch[]): Promise<void> {
     const { cluster } = this.#parts;
+    const beganAtMs = cluster.runtime.clock.monotonicMs();
     for (const batch of batches) {
       const topicId = cluster.metadata.snapshot.topics.get(batch.topic)?.topicId ?? zeroTopicId;
       batch.sentToBroker = brokerId;
@@ -124,18 +127,33 @@ export class Sender {
       this.wake();
     });
     let outcomeOf: (batch: ProducerBatch) => ProduceOutcome;
+    let failed: Error | null = null;
     try {
       const connection = await cluster.pool.toBroker(brokerId, "requests", allMoved.signal);
       wasSent = true;
       outcomeOf = await this.#produce(connection, batches, allMoved.signal);
     } catch (error) {
       const failure = error instanceof Error ? error : new Error(String(error));
+      failed = failure;
       outcomeOf = () => ({ kind: "failed", error: failure, wasSent });
     }
     endWatch();
     this.#inFlight.set(brokerId, (this.#inFlight.get(brokerId) ?? 1) - 1);
+    this.#tell(brokerId, batches, beganAtMs, failed);
     for (const batch of open) this.#conclude(batch, outcomeOf(batch));
     this.wake();
+  }
+
+  /** Before the batches are concluded, which may change them. */
+  #tell(broker: BrokerId, batches: readonly ProducerBatch[], beganAtMs: number, error: Error | null): void {
+    const { events, runtime } = this.#parts.cluster;
+    const tookMs = runtime.clock.monotonicMs() - beganAtMs;
+    this.counters.produceRequests++;
+    this.counters.produceTimeMs += tookMs;
+    if (!events.has("produce")) return;
+    const records = batches.reduce((sum, { sends }) => sum + sends.length, 0);
+    const bytes = batches.reduce((sum, { encodedBytes }) => sum + encodedBytes, 0);
+    events.emit("produce", { broker, partitions: batches.length, records, bytes, tookMs, error });
   }
 
   async #produce(
@@ -145,6 +163,7 @@ export class Sender {
   ): Promise<(batch: ProducerBatch) => ProduceOutcome> {
     const { settings, cluster } = this.#parts;
     const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords));
+    for (const batch of batches) this.counters.sent(batch);
     // the broker's own timeout comes first, so that slow replication does not cost the connection
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
     const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
@@ -185,6 +204,7 @@ export class Sender {
     switch (verdict.kind) {
       case "acknowledge":
         accumulator.finished(batch, "acknowledged");
+        this.counters.acknowledged(batch);
         cluster.retries.partitionWorked(topic, partition);
         batch.acknowledge(verdict);
         return this.#parts.onSettled(batch);
@@ -196,7 +216,7 @@ export class Sender {
           return this.#fail(batch, error);
         }
         batch.lastError = error;
-        if (isNext && cluster.retries.areWatched) cluster.retries.failed(partitionSubject(topic, partition), error, { deadlineMs });
+        if (isNext) cluster.retries.partitionFailed(topic, partition, error, { deadlineMs });
         // a batch that was only out of order waits for those before it, not for its own pause
         const notBeforeMs = isNext ? nowMs + backoffMs(attempts, pausesAfter(outcome, cluster.settings), random) : nowMs;
         accumulator.putBack(batch, notBeforeMs);
@@ -219,6 +239,7 @@ export class Sender {
 
   #fail(batch: ProducerBatch, error: Error): void {
     this.#parts.cluster.retries.gaveUp(partitionSubject(batch.topic, batch.partition));
+    this.counters.recordsFailed += batch.sends.length;
     batch.fail(error);
     this.#parts.onSettled(batch);
   }

@@ -39,7 +39,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "client/serialization": ["client/base"],
   "client/producer": ["client/serialization", "client/metadata", "client/network", "client/base", "protocol"],
   "client/fetch": ["client/metadata", "client/base", "protocol"],
-  "client/group": ["client/fetch", "client/metadata", "client/network", "client/base", "protocol"],
+  "client/group": ["client/fetch", "client/metadata", "client/base", "protocol"],
   "client/consumer": [
     "client/producer",
     "client/group",

@@ -27,7 +27,7 @@ function onNode(version: string, ...args: string[]) {
 }
 
 test("what an old Node reads first is in the language of old Nodes", async () => {
-  for (const file of ["bin/ottla", "deploy/npm-script.cjs"]) {
+  for (const file of ["bin/ottla", "deploy/npm-script.cjs", "client/old-node.cjs"]) {
     const source = (await readFile(join(root, file), "utf8")).replace(/^#!.*\n/, "");
     const [plain, lowered] = await Promise.all(
       ["esnext", "es5"].map((target) => transform(source, { target, minifyWhitespace: true, charset: "utf8" })),
@@ -61,7 +61,7 @@ test("a program that imports the client on an old Node is told so before anythin
   expect(/^(?:import|export)\b.*$/m.exec(index)?.[0]).toBe('import "./base/node-version.ts";');
   expect(onNode("20.20.2", join(root, "client", "index.ts"))).toMatchObject({
     status: 1,
-    stderr: expect.stringContaining('Error: the package "ottla" needs Node 24 or newer, and this is 20.20.2\n'),
+    stderr: expect.stringContaining("Error: Ottla's client needs Node 24 or newer, and this is 20.20.2\n"),
   });
   // a name that an old Node's module lacks fails before the first line runs, and zlib got some
   for (const project of ["protocol", "client"])

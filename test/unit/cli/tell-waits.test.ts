@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { tellWaits } from "../../../cli/output/tell-waits.ts";
 import { formatTime } from "../../../cli/output/units.ts";
-import { ClientEvents, type RetryEvent } from "../../../client/base/client-events.ts";
+import type { RetryEvent } from "../../../client/base/client-event-map.ts";
+import { ClientEvents } from "../../../client/base/client-events.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { ManualClock } from "../client/manual-clock.ts";
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { ClientCounters } from "../../../client/base/client-counters.ts";
 import { clientSettings, parseBootstrap } from "../../../client/base/client-options.ts";
 import { ConnectionLost, InvalidArgument, isRetriableFailure, RequestTimedOut, UnsupportedApi } from "../../../client/base/errors.ts";
 import { BrokerConnection } from "../../../client/network/broker-connection.ts";
@@ -38,11 +39,13 @@ test("bootstrap lists: ports, defaults, IPv6, and what is no address", () => {
   for (const bad of ["", "a:0", "a:99999", "a:b", "::1:3"]) expect(() => parseBootstrap(bad), bad).toThrow(InvalidArgument);
 });
 
+const partsOf = ({ clock, transport }: FakeCluster) => ({ clock, transport, counters: new ClientCounters() });
+
 describe("a connection", () => {
   test("agrees on versions, even with a broker that knows only old ones", async () => {
     const cluster = new FakeCluster([1]);
     cluster.versionMax = { ApiVersions: 2, Metadata: 4 };
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     expect(connection.versionOf(apis.metadata)).toBe(4);
     expect((await cluster.clock.until(connection.request(apis.metadata, noTopics))).clusterId).toBe("fake");
   });
@@ -50,7 +53,7 @@ describe("a connection", () => {
   test("says so when an API is not served", async () => {
     const cluster = new FakeCluster([1]);
     cluster.versionMax = { Produce: 2 };
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     await expect(
       connection.request(apis.produce, () => ({ transactionalId: null, acks: 1, timeoutMs: 1, topicData: [] })),
     ).rejects.toBeInstanceOf(UnsupportedApi);
@@ -59,7 +62,7 @@ describe("a connection", () => {
   test("pipelines: many requests are under way at once and each gets its own answer", async () => {
     const cluster = new FakeCluster([1]);
     cluster.topic("t", [1]);
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     const answers = await cluster.clock.until(
       Promise.all(
         Array.from({ length: 250 }, (_, i) =>
@@ -72,7 +75,7 @@ describe("a connection", () => {
 
   test("refuses what has no form in the protocol, by itself: the others on it go on, those that waited too", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     const asking = (name: string) =>
       connection.request(apis.metadata, () => ({ ...noTopics(), topics: [{ topicId: "AAAAAAAAAAAAAAAAAAAAAA", name }] }));
     const asked = Array.from({ length: 3000 }, (_, i) => asking(i % 2 === 0 ? "n".repeat(40_000) : `n${i}`));
@@ -85,7 +88,7 @@ describe("a connection", () => {
 
   test("is closed by a request that times out; the others on it fail, and a late answer reaches nobody", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     cluster.intercept = () => "ignore";
     const first = connection.request(apis.metadata, noTopics, { timeoutMs: 500 });
     const second = connection.request(apis.metadata, noTopics);
@@ -99,7 +102,7 @@ describe("a connection", () => {
 
   test("fails what is under way when the broker goes", async () => {
     const cluster = new FakeCluster([1]);
-    const connection = await cluster.clock.until(BrokerConnection.open(address, cluster, limits));
+    const connection = await cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits));
     cluster.intercept = () => "close";
     await expect(cluster.clock.until(connection.request(apis.metadata, noTopics))).rejects.toBeInstanceOf(ConnectionLost);
     await expect(connection.request(apis.metadata, noTopics)).rejects.toBeInstanceOf(ConnectionLost);
@@ -108,11 +111,11 @@ describe("a connection", () => {
   test("gives up on an address that does not answer, and on a broker that accepts but never speaks", async () => {
     const cluster = new FakeCluster([1]);
     cluster.transport.silent.add("fake:9002");
-    await expect(cluster.clock.until(BrokerConnection.open({ host: "fake", port: 9002 }, cluster, limits))).rejects.toBeInstanceOf(
+    await expect(cluster.clock.until(BrokerConnection.open({ host: "fake", port: 9002 }, partsOf(cluster), limits))).rejects.toBeInstanceOf(
       ConnectionLost,
     );
     cluster.intercept = () => "ignore";
-    await expect(cluster.clock.until(BrokerConnection.open(address, cluster, limits))).rejects.toBeInstanceOf(RequestTimedOut);
+    await expect(cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits))).rejects.toBeInstanceOf(RequestTimedOut);
   });
 
   test.each<[string, Buffer]>([
@@ -128,7 +131,7 @@ describe("a connection", () => {
       server = link;
       return { onData: () => link.write([bytes]), onClose: () => {} };
     });
-    await expect(cluster.clock.until(BrokerConnection.open(address, cluster, limits))).rejects.toBeInstanceOf(ConnectionLost);
+    await expect(cluster.clock.until(BrokerConnection.open(address, partsOf(cluster), limits))).rejects.toBeInstanceOf(ConnectionLost);
     expect(server).not.toBe(null);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { EventSource, RetryEvent, SettledEvent } from "../../../client/base/client-events.ts";
-import { ClientEvents } from "../../../client/base/client-events.ts";
+import type { RetryEvent, SettledEvent } from "../../../client/base/client-event-map.ts";
+import { ClientEvents, type EventSource } from "../../../client/base/client-events.ts";
 import { partitionSubject, Retries } from "../../../client/base/retries.ts";
 import { Admin, Consumer, Producer } from "../../../client/index.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
