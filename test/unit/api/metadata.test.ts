@@ -57,6 +57,8 @@ describe("Metadata", () => {
         isrNodes: [1, 2],
         offlineReplicas: [],
         offlineReasons: [],
+        addingReplicas: [],
+        removingReplicas: [],
       });
     }
   });
