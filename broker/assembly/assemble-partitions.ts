@@ -92,7 +92,7 @@ const appendWaitersMax = 100_000;
 
 /** `producerExpirationMs` may change while we run. */
 function partitionConfig({ brokerId, replication, controller, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
-  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
+  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs, reassignedAtOnceMax } = replication;
   const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
   return {
     brokerId,
@@ -102,6 +102,7 @@ function partitionConfig({ brokerId, replication, controller, log }: BrokerSetti
     suspectLagMs: Math.min(replicaLagTimeMaxMs, replication.fetchWaitMaxMs + controller.suspectTimeoutMs / 4),
     diskStallTimeoutMs: controller.diskStallTimeoutMs,
     highWatermarkCheckpointMs,
+    reassignedAtOnceMax,
     retentionCheckMs,
     strayRetentionMs,
     producerExpirationCheckMs,

@@ -3,8 +3,8 @@ import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import { type Log, LogOffline } from "../log/log-contract.ts";
-import { type DirectoryFailure, InconsistentTopicId, type LogStore, TooManyLogs } from "../log/store-contract.ts";
+import { LogOffline } from "../log/log-contract.ts";
+import { type DirectoryFailure, type LogStore, TooManyLogs } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
@@ -18,6 +18,7 @@ import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
+import { ReplicaLogs } from "./replica-logs.ts";
 import type { FollowedPartition, FollowingChange, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
 import { FollowerLooks, startUpkeep } from "./upkeep.ts";
@@ -58,13 +59,14 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     written: new Set<(identity: ReplicaIdentity) => void>(),
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
-  readonly #following = new FollowingNews(({ topicId, partition }) => this.findById(topicId, partition)?.followership() ?? null);
+  readonly #following: FollowingNews;
   /** Led here, and not at rest: see `leaderMoved`. */
   readonly #restless = new Set<ReplicaIdentity>();
   readonly #roleCheck: RoleCheck;
   /** Replicas that were reported here because no open partition could report itself, by id. */
   readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
+  readonly #replicaLogs: ReplicaLogs;
   readonly #followerLooks: FollowerLooks;
   readonly #assignments: Assignments;
   /** Counts the calls of `standDown`: an assignment begun before one must not continue. */
@@ -76,18 +78,15 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#parts = parts;
     this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
+    this.#replicaLogs = new ReplicaLogs(parts, this.#checkpoint, this.#closing.signal);
+    const followed = ({ topicId, partition }: ReplicaIdentity) => this.findById(topicId, partition)?.followership() ?? null;
+    this.#following = new FollowingNews(followed, config.reassignedAtOnceMax);
     const news = {
       committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
       leaderMoved: (identity: ReplicaIdentity) => this.#restless.add(identity),
       follows: (identity: ReplicaIdentity) => this.#following.changed(identity),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
-    };
-    const lowerHighWatermark = (key: string, highWatermark: number) => {
-      this.#checkpoint.set(key, highWatermark);
-      const partition = this.#byKey.get(key);
-      if (partition !== undefined) partition.checkpointedHighWatermark = null;
-      return this.#checkpoint.write();
     };
     const admissions = new Admissions({ clock, codecs, plainBytesMax: config.batchUnpackedBytesMax });
     const futureTimestamps = new FutureTimestamps({ clock, logger });
@@ -103,7 +102,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       news,
       admissions,
       futureTimestamps,
-      lowerHighWatermark,
+      lowerHighWatermark: (key, highWatermark) => this.#lowerHighWatermark(key, highWatermark),
     };
     this.#roleCheck = new RoleCheck({
       clock,
@@ -129,6 +128,13 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       for (const partition of this.#byKey.values()) partition.tick();
     });
     logs.onOffline((failure) => this.#goOffline(failure));
+  }
+
+  #lowerHighWatermark(key: string, highWatermark: number): Promise<void> {
+    this.#checkpoint.set(key, highWatermark);
+    const partition = this.#byKey.get(key);
+    if (partition !== undefined) partition.checkpointedHighWatermark = null;
+    return this.#checkpoint.write();
   }
 
   /** Starts the periodic work: see `upkeep.ts`. Ends with `close`. */
@@ -215,7 +221,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   following(): readonly FollowedPartition[] {
-    return [...this.#byKey.values()].map((partition) => partition.followership()).filter((followership) => followership !== null);
+    const all = [...this.#byKey.values()].map((partition) => partition.followership());
+    return all.filter((followership) => followership !== null && this.#following.isFetched(followership)) as FollowedPartition[];
   }
 
   async assign(replicas: readonly AssignedReplica[]): Promise<void> {
@@ -267,8 +274,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     if (partition !== null) await this.#close(partition);
     // under that name another topic's replica is active
     else if (this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
-    if (isDeleted) await this.#deleteLog(ref, topicId);
-    else await this.#setAside(ref, topicId, highWatermark);
+    if (isDeleted) await this.#replicaLogs.delete(ref, topicId);
+    else await this.#replicaLogs.setAside(ref, topicId, highWatermark);
   }
 
   async forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]> {
@@ -299,11 +306,11 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       if (known !== undefined) {
         const { highWatermark } = known;
         await this.#close(known);
-        await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
+        await this.#replicaLogs.setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
       }
       // the state as the controller creates it: before a broker that re-registers with a log of it is assigned again, the state has changed
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
-      const log = await this.#openLog(topic, state.partition, topicId, settings, isNew);
+      const log = await this.#replicaLogs.open(topic, state.partition, topicId, settings, isNew);
       const identity = { topic, topicId, partition: state.partition, key };
       const partition = new Partition(identity, { log, settings }, this.#environment, this.#checkpoint.restored(key));
       this.#byKey.set(key, partition);
@@ -329,34 +336,6 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#parts.health.report({ topicId, partition: state.partition }, { kind: "offline", reason });
   }
 
-  async #openLog(topic: string, partition: number, topicId: TopicId, settings: TopicSettings, isNew: boolean): Promise<Log> {
-    const { logs, logger } = this.#parts;
-    const key = partitionKey(topic, partition);
-    // it was set aside, and its topic is back
-    const restored = (highWatermark: number) => {
-      this.#checkpoint.set(key, highWatermark);
-      return this.#checkpoint.write();
-    };
-    this.#assertNotClosing();
-    await logs.takeUp(topic, partition, topicId, restored);
-    this.#assertNotClosing();
-    try {
-      return await logs.open(topic, partition, topicId, settings, isNew);
-    } catch (error) {
-      if (!(error instanceof InconsistentTopicId)) throw error;
-      logger.warn({ err: error }, "a topic of this name was re-created, and the deletion of the old one is not on record");
-      await this.#setAside({ topic, partition }, null, this.#checkpoint.restored(key));
-      this.#assertNotClosing();
-      await logs.takeUp(topic, partition, topicId, restored);
-      this.#assertNotClosing();
-      return logs.open(topic, partition, topicId, settings, isNew);
-    }
-  }
-
-  #assertNotClosing(): void {
-    if (this.#closing.signal.aborted) throw new LogOffline("this broker is stopping");
-  }
-
   async #close(partition: Partition): Promise<void> {
     const { topicId, partition: number, key } = partition.identity;
     await partition.close();
@@ -364,23 +343,6 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#byId.delete(partitionKey(topicId, number));
     this.#commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
-  }
-
-  async #deleteLog({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
-    // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
-    // restarted, it takes the old log's high watermark for the new one's, and records that no other replica has for committed. So the file
-    // forgets it first.
-    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
-    // stopped meanwhile: after a restart the broker is notified of the deletion again
-    if (this.#closing.signal.aborted) return;
-    await this.#parts.logs.delete(topic, partition, topicId);
-  }
-
-  /** The note in its folder has the high watermark before the file forgets it. */
-  async #setAside({ topic, partition }: TopicPartition, topicId: TopicId | null, highWatermark: number): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    if (!(await this.#parts.logs.setAside(topic, partition, { topicId, highWatermark }))) return;
-    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
   }
 
   #goOffline({ error, holds }: DirectoryFailure): void {

@@ -1,4 +1,4 @@
-import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import type { ClientEventName } from "../base/client-event-map.ts";
 import type { ClientListener, EventSource } from "../base/client-events.ts";
@@ -38,6 +38,7 @@ import { describedConfigs, wireChanges, wireReplacement, wireResource } from "./
 import { type GroupLag, groupLag } from "./group-lag.ts";
 import { electLeaders } from "./leader-elections.ts";
 import { wirePartitions, wireTopic } from "./new-topics.ts";
+import { alterReassignments, listReassignments, type PartitionReassignment, type ReplicasWanted } from "./reassignments.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 import { createTopicIfMissing, type PresentTopic } from "./topic-creation.ts";
@@ -219,6 +220,26 @@ export class Admin implements EventSource, AsyncDisposable {
     partitions: readonly TopicPartition[] | null = null,
   ): Promise<readonly ItemResult<TopicPartition>[]> {
     return electLeaders(this.#requests, type, partitions);
+  }
+
+  /** Moves partitions to other brokers, or changes how many have them. Done when `listPartitionReassignments` does not list it any more. */
+  alterPartitionReassignments(
+    wanted: readonly ReplicasWanted[],
+    { allowReplicationFactorChange = true } = {},
+  ): Promise<readonly ItemResult<TopicPartition>[]> {
+    const ask = (open: readonly ReplicasWanted[]) =>
+      alterReassignments((api, build) => this.#requests.ask(api, build), open, {
+        timeoutMs: this.#requests.brokerTimeoutMs(),
+        allowReplicationFactorChange,
+      });
+    return this.#requests.perItem(wanted, "reassigning", ({ topic, partition }) => partitionKey(topic, partition), ask);
+  }
+
+  /** Null: of every partition. Those that are not being reassigned are left out. */
+  listPartitionReassignments(partitions: readonly TopicPartition[] | null = null): Promise<readonly PartitionReassignment[]> {
+    return this.#requests.retrying(() =>
+      listReassignments((api, build) => this.#requests.ask(api, build), partitions, this.#requests.brokerTimeoutMs()),
+    );
   }
 
   /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */
