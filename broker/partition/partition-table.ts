@@ -55,6 +55,8 @@ const logsWithdrawnAtOnce = 256;
 export class PartitionTable implements RoleSink, FollowingSource, ClientPartitions, ReplicaLeaders {
   /** Woken when a high watermark or a leadership moves. */
   readonly #commits: ChangeWaiters;
+  /** Long polls that wait for that. */
+  readonly waitingReads: { readonly size: number };
   readonly #parts: PartitionTableParts;
   readonly #environment: PartitionEnvironment;
   readonly #checkpoint: HighWatermarkCheckpoint;
@@ -80,6 +82,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
     this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
+    this.waitingReads = this.#commits;
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     const news = {
       committed: (key: string) => this.#commits.notify(key),
