@@ -9,6 +9,7 @@ import type { SettingTexts } from "./runtime/config/resolve.ts";
 import type { BrokerSettings } from "./runtime/config/start-settings.ts";
 import type { DescriptorShares } from "./runtime/descriptors.ts";
 import type { FileSystem } from "./runtime/files.ts";
+import type { MonitoringHost } from "./runtime/monitoring-host.ts";
 
 /** Everything a broker gets from outside. */
 export interface BrokerOptions {
@@ -26,6 +27,8 @@ export interface BrokerOptions {
   /** For what arrives in large pieces, and for the ends of the logs. */
   readonly slabs: SlabPool;
   readonly openCoordinator: () => Coordinator;
+  /** Where `metrics.listener` is opened; null: nowhere. */
+  readonly monitoring: MonitoringHost | null;
   readonly log: Logger;
   /** A start waits for an operator to do something. */
   readonly onWaiting?: (words: string) => void;

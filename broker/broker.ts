@@ -4,6 +4,7 @@ import { formatAddress } from "../protocol/base/transport.ts";
 import { compose } from "./assembly/compose.ts";
 import type { Foundation } from "./assembly/foundation.ts";
 import type { LifeCycle } from "./assembly/life-cycle.ts";
+import type { Monitoring } from "./assembly/monitoring.ts";
 import { cleanerShare, scrubShare } from "./assembly/shares.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { CachedPeerSecret } from "./cluster/cached-peer-secret.ts";
@@ -23,6 +24,7 @@ const requestsGraceMs = 500;
 /** One broker: prepares the foundation (its directories, a coordinator that knows it, its logs), composes the rest, and stops it all. */
 export class Broker {
   readonly #options: BrokerOptions;
+  #monitoring: Monitoring | null = null;
   #directories: DataDirectories | null = null;
   #coordinator: Coordinator | null = null;
   #logs: LogDirectories | null = null;
@@ -39,6 +41,11 @@ export class Broker {
     return this.#bound.map(({ name, advertised }) => `${name}://${formatAddress(advertised)}`);
   }
 
+  /** Where its metrics are, once it has begun to start; null: nowhere. */
+  get metrics(): string | null {
+    return this.#monitoring?.url ?? null;
+  }
+
   /** Logs that a stop has yet to close. */
   get unclosedLogs(): number {
     return this.#logs?.unclosedCount ?? 0;
@@ -49,8 +56,10 @@ export class Broker {
    * human-readable message, when it cannot; `stop` then frees what was taken.
    */
   async start(): Promise<void> {
+    // first: whoever asks learns that it starts, however long that takes
+    this.#monitoring = await openMonitoring(this.#options);
     const foundation = await this.#layFoundation();
-    const life = compose(this.#options, foundation);
+    const life = compose(this.#options, foundation, this.#monitoring);
     this.#life = life;
     foundation.logs.onOffline((failure) => this.#directoryFailed(failure, foundation.logs, life));
     this.#bound = await life.listen();
@@ -120,6 +129,7 @@ export class Broker {
     if (this.#life !== null) await this.#life.close();
     else await this.#logs?.close();
     await this.#directories?.unlock();
+    await this.#monitoring?.close();
   }
 
   /** The partitions close its replicas and report them to the controller; the other directories continue. */
@@ -145,4 +155,13 @@ export class Broker {
     await this.#coordinator?.close();
     life.fail(error);
   }
+}
+
+/** Null: it is not wanted, and then what it takes is not even loaded. Rejects when its listener cannot be opened. */
+async function openMonitoring(options: BrokerOptions): Promise<Monitoring | null> {
+  const { settings, monitoring: host } = options;
+  const { listener } = settings.monitoring;
+  if (listener === null || host === null) return null;
+  const { Monitoring } = await import("./assembly/monitoring.ts");
+  return Monitoring.open(options, host, listener);
 }

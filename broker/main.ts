@@ -15,6 +15,7 @@ import { DescriptorShortage } from "./runtime/descriptor-shortage.ts";
 import { type DescriptorShares, descriptorLimit, descriptorShares, fewDescriptors } from "./runtime/descriptors.ts";
 import { DirectWrites } from "./runtime/direct-writes.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
+import { nodeMonitoring } from "./runtime/node-monitoring.ts";
 import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
 import { type PrettyLines, prettyLines } from "./runtime/pretty-lines.ts";
 
@@ -27,7 +28,8 @@ export interface RunOptions {
 
 /** What a broker reports to the process of ours that started it. */
 export type BrokerReport =
-  | { readonly kind: "ready"; readonly listeners: readonly string[] }
+  /** `metrics`: the address of its `/metrics`, or null. */
+  | { readonly kind: "ready"; readonly listeners: readonly string[]; readonly metrics: string | null }
   /** It is not ready, and will not be before an operator does something. */
   | { readonly kind: "waiting"; readonly message: string }
   | { readonly kind: "failed"; readonly message: string }
@@ -78,6 +80,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
         log: log.child({ part: "coordinator" }),
       }),
     log,
+    monitoring: settings.monitoring.listener === null ? null : nodeMonitoring(),
     onWaiting: (words) => report({ kind: "waiting", message: `broker ${settings.brokerId}: ${words}` }),
     onFatal,
     onFailed: (error) => {
@@ -92,7 +95,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
     const started = await Promise.race([broker.start().then(() => true), stop.then(() => false)]);
     if (started) {
       hasStarted = true;
-      report({ kind: "ready", listeners: broker.listeners });
+      report({ kind: "ready", listeners: broker.listeners, metrics: broker.metrics });
       log.info({ listeners: broker.listeners }, "ready");
       await stop;
     }

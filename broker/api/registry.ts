@@ -42,6 +42,7 @@ import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
 import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
+import type { TopicTraffic } from "./topic-traffic.ts";
 
 export interface ApiParts {
   readonly partitions: ClientPartitions;
@@ -52,6 +53,8 @@ export interface ApiParts {
   /** `topicMaker`: for the topics that coordinators keep their state in. */
   readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
+  /** Null: nobody wants to know what clients send and are sent. */
+  readonly traffic: TopicTraffic | null;
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
@@ -83,20 +86,22 @@ export interface ServedApis {
 
 /** Every API of the protocol's list, as this broker serves it. `more`: what other parts of the broker are asked. */
 export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> & ReturnType<typeof logDirectoryApis>): ServedApis {
-  const { partitions, consumed, images, config } = parts;
+  const { partitions, consumed, images, config, traffic } = parts;
   const controllerApis = controllerApisOf(parts);
   const forwarder = new Forwarder({ ...parts, timeoutMs: config.forwardTimeoutMs });
   const maker = topicMaker({ controller: parts.controller, forwarder, signal: parts.signal });
   const autoCreation = autoTopicCreation({ ...parts, isEnabled: () => config.autoCreateTopics, topicMaker: maker });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
+  const produce = produceApi(partitions, images);
+  const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
     ...controllerApis,
     apiVersions: apiVersionsApi(() => endpoints),
     metadata: metadataApi(images, autoCreation),
-    produce: produceApi(partitions, images),
+    produce: traffic?.countingProduces(produce) ?? produce,
     initProducerId: initProducerIdApi(parts.producerIds),
-    fetch: fetchApi({ ...parts, partitions: consumed }, sessions, { maxBytes: config.fetchMaxBytes }),
+    fetch: traffic?.countingFetches(fetch) ?? fetch,
     listOffsets: listOffsetsApi(consumed, images),
     deleteRecords: deleteRecordsApi(partitions, images),
     offsetForLeaderEpoch: offsetForLeaderEpochApi(partitions, images),

@@ -14,6 +14,7 @@ import { sparingLogger } from "../runtime/sparing-logger.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
+import type { Recorders } from "./recorders.ts";
 import { clientMemoryBytes } from "./shares.ts";
 
 export type Partitions = ReturnType<typeof assemblePartitions>;
@@ -25,8 +26,9 @@ export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
   { logs, images, seen, inForce }: Storage,
-  { cluster, isrStore, replicaReporter, peers, resolveSettings, watch, vote }: ClusterMembership,
+  membership: ClusterMembership & { readonly recorders: Recorders | null },
 ) {
+  const { cluster, isrStore, replicaReporter, peers, resolveSettings, watch, vote, recorders } = membership;
   const { settings, clock, random } = options;
   const { brokerId, replication } = settings;
   const logger = (part: string) => options.log.child({ part });
@@ -37,7 +39,7 @@ export function assemblePartitions(
     logger: sparingLogger(logger("partition"), clock),
     logs,
     cluster,
-    isrStore,
+    isrStore: recorders?.isrChanges.counted(isrStore) ?? isrStore,
     health: replicaReporter,
     codecs: codecsAside,
   });
@@ -48,7 +50,7 @@ export function assemblePartitions(
     random,
     logger: logger("replication"),
     cluster,
-    peers,
+    peers: recorders?.replication.countingAnswers(peers) ?? peers,
   });
   const groups = new GroupCoordinator({
     partitions: { ...statePartitions(table), onLeadershipChanged: (listener) => table.onLeadershipChanged(listener) },

@@ -1,3 +1,4 @@
+import type { TopicId } from "../../protocol/base/ids.ts";
 import type { Endpoint } from "../api/api.ts";
 import { groupApis } from "../api/group-apis.ts";
 import { groupFinder, type OffsetsTopicConfig } from "../api/group-finder.ts";
@@ -10,6 +11,7 @@ import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
+import { committedEndsHandler } from "../peer-api/committed-ends.ts";
 import { forwardHandler } from "../peer-api/forward.ts";
 import { handOverHandler } from "../peer-api/hand-over.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
@@ -19,6 +21,7 @@ import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
+import type { Recorders } from "./recorders.ts";
 import { clientMemoryBytes, tooLittleMemory } from "./shares.ts";
 
 /** What is served, and when. */
@@ -26,6 +29,8 @@ export interface Served
   extends Pick<Storage, "logs" | "images" | "inForce">,
     Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "watch" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
+  /** Null: nothing is counted. */
+  readonly recorders: Recorders | null;
   readonly stopping: AbortSignal;
   /** This broker knows the cluster. Clients' requests wait for it. */
   readonly joined: Promise<void>;
@@ -37,29 +42,32 @@ export type Serving = ReturnType<typeof assembleServing>;
 export function assembleServing(options: BrokerOptions, { coordinator, known, peerSecret }: Foundation, served: Served) {
   const { settings, transport, clock, random, onFatal } = options;
   const { brokerId, replication } = settings;
-  const { table, updates, controller } = served;
+  const { table, updates, controller, recorders } = served;
   const logger = (part: string) => options.log.child({ part });
   const warning = tooLittleMemory(settings, options.memoryBytes);
   if (warning !== null) options.log.warn({}, warning);
   const producerIds = new ProducerIds({ coordinator, brokerId, membership: served.membership, clock, log: logger("api") });
   const apis = allApis(options, producerIds, served);
+  const leaderOf = (topicId: TopicId, partition: number) => table.leaderOf(topicId, partition);
+  const replicaFetch = replicaFetchHandler({
+    leaders: table,
+    registration: served.cluster.registration,
+    clock,
+    config: replication,
+    sessionPartitionsMax: sessionPartitionsMaxDefault,
+  });
   const peerServer = new PeerServer(transport, {
     clusterId: known.clusterId,
     brokerId,
     secret: peerSecret,
     handlers: peerHandlers({
-      replicaFetch: replicaFetchHandler({
-        leaders: table,
-        registration: served.cluster.registration,
-        clock,
-        config: replication,
-        sessionPartitionsMax: sessionPartitionsMaxDefault,
-      }),
+      replicaFetch: recorders?.replication.countingServed(replicaFetch) ?? replicaFetch,
       updates,
       controller,
-      handOver: handOverHandler({ images: served.images, clock, leaderOf: (topicId, partition) => table.leaderOf(topicId, partition) }),
+      handOver: handOverHandler({ images: served.images, clock, leaderOf }),
       heartbeat: heartbeatHandler(clock, served.membership, served.watch),
       vote: served.vote,
+      committedEnds: committedEndsHandler(leaderOf),
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),
     limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
@@ -70,7 +78,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
   });
   const clients = new ClientListeners({
     transport,
-    dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => afterJoining(endpoint, served.joined))),
+    dispatcher: new Dispatcher(apis.endpoints.map((endpoint) => counted(afterJoining(endpoint, served.joined), recorders))),
     limits: () => {
       const { network } = served.inForce.now;
       return { ...network, connectionsMax: Math.min(network.connectionsMax, options.descriptors.clientConnectionsMax) };
@@ -82,6 +90,10 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     onFatal,
   });
   return { peerServer, clients };
+}
+
+function counted(endpoint: Endpoint, recorders: Recorders | null): Endpoint {
+  return recorders?.requests.counting(endpoint) ?? endpoint;
 }
 
 function allApis({ settings, texts, clock, random, log }: BrokerOptions, producerIds: ProducerIds, served: Served): ServedApis {
@@ -98,6 +110,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
       coordinators: (topicMaker) =>
         groupFinder({ images, topicMaker, log: log.child({ part: "group" }), clock, config: offsetsTopicConfig(settings) }),
       producerIds,
+      traffic: served.recorders?.topics ?? null,
       peers,
       clock,
       random,

@@ -36,12 +36,14 @@ export interface ListedGroups {
 
 /** The groups that this broker coordinates: one shard for each partition of `__consumer_offsets` that it leads. */
 export class GroupCoordinator {
+  readonly memberMemory: MemberMemory;
   readonly #shards: Shards<GroupMachine>;
   #topics: TopicsView["topics"];
   #deletedTopics: TopicsView["deletedTopics"];
 
   constructor({ partitions, topics, clock, random, log, config }: GroupCoordinatorParts) {
     const memberMemory = new MemberMemory(config.memberBytesMax);
+    this.memberMemory = memberMemory;
     const patternTurns = new PatternTurns();
     this.#shards = new Shards<GroupMachine>({
       topic: { name: offsetsTopic, what: "groups", partitionCount: () => topics.current.topics.get(offsetsTopic)?.partitions.length ?? 0 },
@@ -80,6 +82,16 @@ export class GroupCoordinator {
   /** Partitions coordinated here and loaded. */
   get servingCount(): number {
     return this.#shards.servingCount;
+  }
+
+  /** Their state as it is now, to be read only: for figures, which need not wait for the replicas. */
+  machines(): readonly Pick<GroupMachine, "groups" | "offsets">[] {
+    return this.#shards.machines();
+  }
+
+  /** Requests that wait for other members or for the replicas. */
+  get waiting(): number {
+    return this.#shards.waiting;
   }
 
   close(): void {

@@ -17,6 +17,8 @@ export interface Log {
    * most `endOffset`. Only this may count for the high watermark, be replicated or be served.
    */
   readonly writtenEndOffset: number;
+  /** Of the files with records, indexes aside. */
+  readonly sizeInBytes: number;
   /** Leader epoch of the last record (queued ones included), or -1 for an empty log. An epoch begun without a record does not count. */
   readonly lastEpoch: number;
 

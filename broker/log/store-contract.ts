@@ -87,11 +87,14 @@ export interface LogDirectoryService {
   move(topic: string, partition: number, directory: string): MoveVerdict;
 }
 
-export interface DescribedDirectory {
+export interface DirectorySpace {
   readonly directory: string;
   readonly isOnline: boolean;
   /** Null: not known. */
   readonly space: Space | null;
+}
+
+export interface DescribedDirectory extends DirectorySpace {
   readonly logs: readonly DescribedLog[];
 }
 

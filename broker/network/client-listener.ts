@@ -67,6 +67,11 @@ export class ClientListeners {
     return this.#memory.usedBytes;
   }
 
+  /** How much that may be. */
+  get heldBytesMax(): number {
+    return this.#memory.maxBytes;
+  }
+
   /** Rejects when one cannot be opened (its address is in use); those before it are closed again. */
   async listen(configs: readonly DeclaredListener[]): Promise<BoundListener[]> {
     const bound: BoundListener[] = [];

@@ -37,7 +37,7 @@ export class PeerClient implements PeerRequester, SilentLinks {
   }
 
   giveUp(to: Address): void {
-    for (const lane of ["control", "replication"] as const) this.#links.get(keyOf(to, lane))?.close("it is silent");
+    for (const lane of ["control", "replication", "figures"] as const) this.#links.get(keyOf(to, lane))?.close("it is silent");
   }
 
   /** Every call in flight is rejected with PeerUnavailable. */

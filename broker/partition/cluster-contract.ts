@@ -75,6 +75,8 @@ export interface IsrChangeRequest {
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
   readonly isrEpochs: IsrEpochs;
+  /** How many are in the set that this one replaces. */
+  readonly formerSize: number;
   readonly expectedVersion: number;
 }
 

@@ -67,7 +67,8 @@ export class IsrWriter {
     const { identity, environment } = this.#parts;
     const { topic, topicId, partition } = identity;
     try {
-      const change = { topic, topicId, partition, leader: state.self, leaderEpoch: state.epoch, isr, isrEpochs, expectedVersion };
+      const from = { leader: state.self, leaderEpoch: state.epoch, formerSize: state.isr.size };
+      const change = { topic, topicId, partition, ...from, isr, isrEpochs, expectedVersion };
       return await environment.isrStore.writeIsr(change, state.highWatermark < state.logEndOffset);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;

@@ -52,6 +52,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #members: Members;
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
+  /** Appends that wait for replicas. */
+  readonly waitingAppends: { readonly size: number };
   readonly #stopListening: () => void;
   readonly #repeating = new RepeatedFetches();
   #state: LeaderState;
@@ -62,6 +64,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     this.#parts = parts;
     this.#members = new Members(environment.cluster, environment.config.brokerId, identity);
     this.#waiters = new OffsetWaiters(environment.deadlines, environment.config.appendWaitersMax);
+    this.waitingAppends = this.#waiters;
     this.#intake = new Intake({
       admissions: environment.admissions,
       deadlines: environment.deadlines,
@@ -295,10 +298,9 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   }
 
   #begin(record: PartitionRecord, highWatermark: number): LeaderState {
-    const { environment, replica } = this.#parts;
-    const { log } = replica;
-    const { config } = environment;
-    environment.news.leaderMoved(this.#parts.identity);
+    const { log } = this.#parts.replica;
+    const { config, news } = this.#parts.environment;
+    news.leaderMoved(this.#parts.identity);
     if (log.lastEpoch < record.leaderEpoch) log.beginEpoch(record.leaderEpoch);
     return startLeading({
       self: config.brokerId,

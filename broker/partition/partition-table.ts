@@ -50,6 +50,8 @@ const logsWithdrawnAtOnce = 256;
 export class PartitionTable implements RoleSink, FollowingSource, ClientPartitions, ReplicaLeaders {
   /** Woken when a high watermark or a leadership moves. */
   readonly #commits: ChangeWaiters;
+  /** Long polls that wait for that. */
+  readonly waitingReads: { readonly size: number };
   readonly #parts: PartitionTableParts;
   readonly #environment: PartitionEnvironment;
   readonly #checkpoint: HighWatermarkCheckpoint;
@@ -77,6 +79,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const deadlines = new Deadlines(clock);
     this.#parts = parts;
     this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
+    this.waitingReads = this.#commits;
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     this.#replicaLogs = new ReplicaLogs(parts, this.#checkpoint, this.#closing.signal);
     const followed = ({ topicId, partition }: ReplicaIdentity) => this.findById(topicId, partition)?.followership() ?? null;

@@ -11,10 +11,12 @@ export interface PeerHandlerParts {
   readonly handOver: PeerHandler<"hand-over">;
   readonly heartbeat: PeerHandler<"heartbeat">;
   readonly vote: Pick<ControllerVote, "answer">;
+  readonly committedEnds: PeerHandler<"committed-ends">;
 }
 
 /** Everything that other brokers may request of this one. */
-export function peerHandlers({ replicaFetch, updates, controller, forward, handOver, heartbeat, vote }: PeerHandlerParts): PeerHandlers {
+export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
+  const { replicaFetch, updates, controller, forward, handOver, heartbeat, vote, committedEnds } = parts;
   return {
     // a follower
     "replica-fetch": replicaFetch,
@@ -29,5 +31,6 @@ export function peerHandlers({ replicaFetch, updates, controller, forward, handO
     // any broker
     heartbeat,
     "controller-unreachable": async (request) => ({ body: await vote.answer(request) }),
+    "committed-ends": committedEnds,
   };
 }

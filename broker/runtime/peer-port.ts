@@ -19,7 +19,8 @@ export interface SilentLinks {
   giveUp(to: Address): void;
 }
 
-export type PeerLane = "control" | "replication" | "heartbeat";
+/** `figures`: what only fills in metrics. */
+export type PeerLane = "control" | "replication" | "heartbeat" | "figures";
 
 export interface PeerCallOptions {
   readonly timeoutMs: number;

@@ -83,6 +83,11 @@ export class Shard<M extends StateMachine> {
     return this.#isServing;
   }
 
+  /** As it is now, to be read only; null: it does not serve. What it says may not be committed yet. */
+  get machine(): M | null {
+    return this.#isServing ? this.#machine : null;
+  }
+
   /** Requests that wait for others or for the replicas. */
   get waiting(): number {
     return this.#waiting.size;

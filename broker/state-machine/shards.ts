@@ -60,6 +60,16 @@ export class Shards<M extends StateMachine> {
     return [...this.#shards.values()].filter(({ isServing }) => isServing).length;
   }
 
+  /** Of those that serve: see `Shard.machine`. */
+  machines(): M[] {
+    return [...this.#shards.values()].flatMap(({ machine }) => machine ?? []);
+  }
+
+  /** Requests that wait, of all shards. */
+  get waiting(): number {
+    return [...this.#shards.values()].reduce((sum, { waiting }) => sum + waiting, 0);
+  }
+
   /**
    * On the shard that the key belongs to. Errors as `Shard.run` has them; NOT_COORDINATOR where that is not here, and for what may have
    * been meant for an earlier leadership of this broker. Race: (1) this machine sleeps, or the network delays what is sent to it; (2) a

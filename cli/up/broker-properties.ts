@@ -3,6 +3,8 @@ export interface UpBroker {
   readonly port: number;
   readonly host: string;
   readonly dataDirectory: string;
+  /** Of its metrics, on the same host. */
+  readonly metricsPort: number;
   readonly zookeeperConnect: string;
   /** How many brokers the cluster has. */
   readonly clusterSize: number;
@@ -20,6 +22,7 @@ export function brokerProperties(broker: UpBroker): string {
     "broker.id": broker.id,
     listeners: `PLAINTEXT://${broker.host}:${broker.port}`,
     "log.dirs": broker.dataDirectory,
+    "metrics.listener": `http://${broker.host}:${broker.metricsPort}`,
     "zookeeper.connect": broker.zookeeperConnect,
     "zookeeper.session.timeout.ms": 4000,
     "num.partitions": 6,

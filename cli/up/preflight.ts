@@ -15,6 +15,22 @@ export async function checkPortsFree(host: string, ports: readonly number[]): Pr
   }
 }
 
+/** This one if nobody has it, else any that is free. */
+export async function freePortNear(host: string, wanted: number): Promise<number> {
+  return wanted <= 65_535 && (await tryListen(host, wanted)) === null ? wanted : freePort(host);
+}
+
+export function freePort(host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port: 0 }, () => {
+      const address = server.address();
+      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no free port"))));
+    });
+  });
+}
+
 function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -1,4 +1,3 @@
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
@@ -10,7 +9,7 @@ import { copiesIn, type UpBroker } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
 import { KeptBroker } from "./kept-broker.ts";
 import { LiveBrokers } from "./live-brokers.ts";
-import { checkPortsFree } from "./preflight.ts";
+import { checkPortsFree, freePort, freePortNear } from "./preflight.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
 export interface UpOptions {
@@ -27,6 +26,8 @@ export interface UpOptions {
 }
 
 const host = "127.0.0.1";
+/** From a broker's port to that of its metrics: 9404, where exporters of Kafka's metrics are as a rule, for 9092. */
+const metricsPortDistance = 312;
 const zookeeperReadyMaxMs = 30_000;
 const brokersReadyMaxMs = 60_000;
 /** A whole stop takes at most 5 seconds, unless brokers have much to write: they all at once, then ZooKeeper. */
@@ -55,6 +56,7 @@ async function runCluster(
 ): Promise<number> {
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
+  const metricsPorts: number[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
   const living = new LiveBrokers({ clock: nodeClock, tell, size: options.brokers, copies: copiesIn(options.brokers) });
   let someoneWaits = false;
@@ -72,7 +74,10 @@ async function runCluster(
     directory.note.zookeeper(connect, zookeeper?.process.pid ?? null);
     for (const [index, port] of ports.entries()) {
       const id = index + 1;
-      const settings = { id, host, port, dataDirectory: directory.brokerData(id), zookeeperConnect: connect, clusterSize: options.brokers };
+      const metricsPort = await freePortNear(host, port + metricsPortDistance);
+      metricsPorts.push(metricsPort);
+      const cluster = { zookeeperConnect: connect, clusterSize: options.brokers };
+      const settings = { id, host, port, metricsPort, dataDirectory: directory.brokerData(id), ...cluster };
       brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living }));
     }
     const stoppedEarly = await Promise.race([
@@ -80,7 +85,7 @@ async function runCluster(
       stopRequested.then(() => true),
     ]);
     if (!stoppedEarly) {
-      await announce(options, ports, brokers, output);
+      await announce(options, { ports, metricsPorts }, brokers, output);
       for (const broker of brokers) broker.keep();
       await Promise.race([stopRequested, zookeeperGone(zookeeper?.process)]);
     }
@@ -110,7 +115,7 @@ async function keptBroker(settings: UpBroker, directory: ClusterDirectory, { pol
 }
 
 async function startZookeeper(directory: ClusterDirectory): Promise<{ readonly process: ZookeeperProcess; readonly connect: string }> {
-  const clientPort = await freePort();
+  const clientPort = await freePort(host);
   const zookeeper = await ZookeeperProcess.start({
     settings: {
       dataDirectory: directory.zookeeperData,
@@ -131,17 +136,6 @@ async function startZookeeper(directory: ClusterDirectory): Promise<{ readonly p
     throw error;
   }
   return { process: zookeeper, connect: `${host}:${clientPort}` };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen({ host, port: 0 }, () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no free port"))));
-    });
-  });
 }
 
 /** A broker that waits for the user has said so, and keeps waiting. */
@@ -168,19 +162,20 @@ async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirect
 /** The reader may go away after that; a cluster that could not be announced is of no use. */
 async function announce(
   { json, data, othersGoElsewhere }: UpOptions,
-  ports: readonly number[],
+  { ports, metricsPorts }: { readonly ports: readonly number[]; readonly metricsPorts: readonly number[] },
   brokers: readonly KeptBroker[],
   output: Output,
 ): Promise<void> {
   const bootstrap = ports.map((port) => `${host}:${port}`).join(",");
+  const metrics = metricsPorts.map((port) => `http://${host}:${port}/metrics`);
   if (json) {
-    const list = brokers.map(({ id, pid }, index) => ({ id, address: `${host}:${ports[index]}`, pid }));
+    const list = brokers.map(({ id, pid }, index) => ({ id, address: `${host}:${ports[index]}`, pid, metrics: metrics[index] }));
     await output.json({ brokers: list, bootstrap, data: resolve(data) });
   } else {
     const lines = brokers.map(({ id, pid }, index) => `broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
     const flag = ports[0] === 9092 && !othersGoElsewhere ? "" : ` --bootstrap ${host}:${ports[0]}`;
     await output.write(
-      `${lines.join("")}bootstrap ${bootstrap}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
+      `${lines.join("")}bootstrap ${bootstrap}\nmetrics ${metrics.join(",")}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
     );
   }
   await output.flushed();

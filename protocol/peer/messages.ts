@@ -28,6 +28,8 @@ export interface PeerMessages {
   readonly heartbeat: { request: HeartbeatRequest; response: HeartbeatResponse };
   /** A broker that cannot reach the controller to the others: whether they cannot either. */
   readonly "controller-unreachable": { request: ControllerUnreachableRequest; response: ControllerUnreachableResponse };
+  /** A broker that tells the lag of groups to the leaders of partitions of which it has no replica. */
+  readonly "committed-ends": { request: CommittedEndsRequest; response: CommittedEndsResponse };
 }
 
 export type PeerKind = keyof PeerMessages;
@@ -285,4 +287,14 @@ export interface ControllerUnreachableRequest {
 export interface ControllerUnreachableResponse {
   /** The broker that answers cannot reach that controller either, and knows no newer one. */
   readonly agrees: boolean;
+}
+
+export interface CommittedEndsRequest {
+  readonly brokerId: BrokerId;
+  readonly partitions: readonly ReplicaName[];
+}
+
+export interface CommittedEndsResponse {
+  /** High watermarks, in the request's order; -1: the broker that answers does not lead that partition. */
+  readonly ends: readonly number[];
 }

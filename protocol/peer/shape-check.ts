@@ -2,6 +2,8 @@ import type { TopicId } from "../base/ids.ts";
 import { kafkaErrors } from "../errors/kafka-errors.ts";
 import type {
   BrokerRecord,
+  CommittedEndsRequest,
+  CommittedEndsResponse,
   ControlledShutdownRequest,
   ControlledShutdownResponse,
   ControllerUnreachableRequest,
@@ -205,6 +207,9 @@ const controllerUnreachableRequest = object<ControllerUnreachableRequest>({
 });
 const controllerUnreachableResponse = object<ControllerUnreachableResponse>({ agrees: flag });
 
+const committedEndsRequest = object<CommittedEndsRequest>({ brokerId, partitions: array(replicaName, partitionsMax) });
+const committedEndsResponse = object<CommittedEndsResponse>({ ends: array(offset, partitionsMax) });
+
 /** Every kind, in both directions. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
@@ -216,6 +221,7 @@ const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<
   "replicas-offline": { request: replicasOfflineRequest, response: peerStatus },
   heartbeat: { request: heartbeatRequest, response: heartbeatResponse },
   "controller-unreachable": { request: controllerUnreachableRequest, response: controllerUnreachableResponse },
+  "committed-ends": { request: committedEndsRequest, response: committedEndsResponse },
 };
 
 /** A body from another broker that does not have the shape declared for its kind. */

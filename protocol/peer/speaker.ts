@@ -11,6 +11,7 @@ const speakers: { readonly [K in PeerKind]: (request: PeerMessages[K]["request"]
   "replicas-offline": ({ brokerId }) => brokerId,
   heartbeat: ({ brokerId }) => brokerId,
   "controller-unreachable": ({ brokerId }) => brokerId,
+  "committed-ends": ({ brokerId }) => brokerId,
 };
 
 /** The broker in whose name a request speaks; null: in nobody's. */

@@ -94,6 +94,9 @@ test("starts three brokers, stops them within 5 seconds, and finds the data agai
     ...bootstrap.map((address, i) => expect.stringMatching(`^broker ${i + 1}  ${address}  pid \\d+$`)),
     `bootstrap ${bootstrap.join(",")}`,
   ]);
+  const metrics = lines[4]?.replace(/^metrics /, "").split(",") ?? [];
+  const scraped = await Promise.all(metrics.map(async (url) => (await fetch(url)).text()));
+  expect(scraped.map((text) => /^ottla_broker_info\{broker_id="(\d)"/m.exec(text)?.[1])).toEqual(["1", "2", "3"]);
   const admin = new Admin({ bootstrap });
   orThrow(await admin.createTopics([{ name: "kept", partitions: 3, replicationFactor: 3 }]));
   await admin.close();

@@ -117,6 +117,7 @@ export class SimBroker {
       descriptors: descriptorShares(null),
       slabs: new SlabPool({ detachesReleased: true, frameBytesMin: 1 }),
       openCoordinator: () => this.#openCoordinator(owner),
+      monitoring: null,
       log: trace.logger(owner),
       onFatal: this.#parts.onFatal,
       // as in main.ts: a start in progress rejects with it

@@ -45,6 +45,10 @@ export class MemoryLog implements Log {
     this.settings = settings;
   }
 
+  get sizeInBytes(): number {
+    return this.#batches.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  }
+
   get lastEpoch(): number {
     return this.#batches.at(-1)?.epoch ?? -1;
   }

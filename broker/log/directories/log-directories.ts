@@ -5,11 +5,13 @@ import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { type Doubt, doubtOnceRegistered, joinedDoubt, type SeenControllerEpoch } from "../files/directory-notes.ts";
 import { canBeMoved, parsePartitionDirectory } from "../files/file-names.ts";
 import { type Log, LogOffline } from "../log-contract.ts";
+import type { LogCaches } from "../partition-log/log-caches.ts";
 import {
   type CleanerConfig,
   type DescribedDirectory,
   type DescribedLog,
   type DirectoryFailure,
+  type DirectorySpace,
   type LogDirectoryService,
   type LogStore,
   type MoveVerdict,
@@ -44,6 +46,7 @@ export class DuplicateLog extends Error {
 export class LogDirectories implements LogStore, LogDirectoryService {
   readonly found: LogStore["found"];
   readonly highWatermarks: ReadonlyMap<string, number>;
+  readonly caches: Pick<LogCaches, "tails" | "indexes">;
   readonly #stores: readonly DirectoryLogStore[];
   readonly #lost: readonly OfflineDirectory[];
   /** The directory of each log. */
@@ -67,8 +70,10 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     stores: readonly DirectoryLogStore[],
     lost: readonly OfflineDirectory[],
     { wishes, elsewhere }: SettledMoves,
+    caches: Pick<LogCaches, "tails" | "indexes">,
     logsMax = Number.POSITIVE_INFINITY,
   ) {
+    this.caches = caches;
     this.#logger = logger;
     this.#logsMax = logsMax;
     this.#stores = stores;
@@ -163,20 +168,18 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   }
 
   async describe(): Promise<readonly DescribedDirectory[]> {
-    const offline = ({ directory }: { readonly directory: string }): DescribedDirectory => ({
-      directory,
-      isOnline: false,
-      space: null,
-      logs: [],
-    });
-    const online = await Promise.all(this.#stores.map(async (store) => (store.offline === null ? this.#describe(store) : offline(store))));
-    return [...online, ...this.#lost.map(offline)];
+    const online = await Promise.all(
+      this.#stores.map(async (store) => ({ ...(await spaceOf(store)), logs: store.offline === null ? this.#logsIn(store) : [] })),
+    );
+    return [...online, ...this.#lost.map((lost) => ({ ...unusable(lost), logs: [] }))];
   }
 
-  async #describe(store: DirectoryLogStore): Promise<DescribedDirectory> {
-    const { directory, files } = store;
-    // a failing query of the file system says nothing about its logs
-    const space = await files.space(directory).catch(() => null);
+  /** The same without the logs, of which there may be many. */
+  async spaces(): Promise<readonly DirectorySpace[]> {
+    return [...(await Promise.all(this.#stores.map(spaceOf))), ...this.#lost.map(unusable)];
+  }
+
+  #logsIn(store: DirectoryLogStore): DescribedLog[] {
     const described = (key: string, log: { readonly sizeInBytes: number }, endOffset: number, copyOf: DescribedLog["copyOf"]) => {
       const name = parsePartitionDirectory(key);
       invariant(name !== null, "a log's key is its folder's name", () => ({ key }));
@@ -187,7 +190,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
       const original = this.#places.get(key)?.openLog(key);
       return described(key, copy, copy.endOffset, { endOffset: original?.writtenEndOffset ?? copy.endOffset });
     });
-    return { directory, isOnline: true, space, logs: [...logs, ...copies] };
+    return [...logs, ...copies];
   }
 
   delete(topic: string, partition: number, topicId: TopicId): Promise<boolean> {
@@ -330,6 +333,16 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     if (first === undefined) throw new LogOffline("all log directories are offline");
     return others.reduce((best, store) => (load(store) < load(best) ? store : best), first);
   }
+}
+
+async function spaceOf({ directory, files, offline }: DirectoryLogStore): Promise<DirectorySpace> {
+  if (offline !== null) return unusable({ directory });
+  // a failing query of the file system says nothing about its logs
+  return { directory, isOnline: true, space: await files.space(directory).catch(() => null) };
+}
+
+function unusable({ directory }: { readonly directory: string }): DirectorySpace {
+  return { directory, isOnline: false, space: null };
 }
 
 function highWatermarksOf({ found, highWatermarks }: DirectoryLogStore): [key: string, highWatermark: number][] {

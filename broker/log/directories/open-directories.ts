@@ -76,7 +76,7 @@ export async function openLogDirectories(parts: LogStoreParts, options: LogDirec
   stores.sort((a, b) => options.directories.indexOf(a.directory) - options.directories.indexOf(b.directory));
   const moves = await settleMoves(stores, parts.log);
   if (offline.length === 0) await settleNamesakes(stores, parts.log);
-  return new LogDirectories(parts, stores, offline, moves, options.logsMax);
+  return new LogDirectories(parts, stores, offline, moves, caches, options.logsMax);
 }
 
 /**

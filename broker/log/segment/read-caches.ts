@@ -107,13 +107,13 @@ async function close(held: Held): Promise<void> {
  * not kept.
  */
 export class IndexCache {
-  readonly #bytesMax: number;
+  readonly bytesMax: number;
   readonly #contents = new Map<string, Buffer>();
   #bytes = 0;
   #version = 0;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   get sizeInBytes(): number {
@@ -135,14 +135,14 @@ export class IndexCache {
 
   set(path: string, content: Buffer): void {
     this.#drop(path);
-    if (content.length > this.#bytesMax) return;
+    if (content.length > this.bytesMax) return;
     this.#contents.set(path, content);
     this.#bytes += content.length;
     for (const oldest of this.#contents.keys()) {
-      if (this.#bytes <= this.#bytesMax) break;
+      if (this.#bytes <= this.bytesMax) break;
       this.#drop(oldest);
     }
-    invariant(this.#bytes >= 0 && this.#bytes <= this.#bytesMax, "cached indexes stay within their bound", () => ({ bytes: this.#bytes }));
+    invariant(this.#bytes >= 0 && this.#bytes <= this.bytesMax, "cached indexes stay within their bound", () => ({ bytes: this.#bytes }));
   }
 
   /** To be called when the file was changed other than by appending, or deleted. */

@@ -1,4 +1,5 @@
-import { boolean, int, intMax, list, long, oneOf, string } from "./definition.ts";
+import { boolean, int, intMax, list, long, oneOf, restricted, string } from "./definition.ts";
+import { parseHttpAddress } from "./http-address.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
 
 /** A required setting is missing; the message says which and what it is. */
@@ -329,6 +330,31 @@ export const logging = {
     "ottla.log.file",
     string(null, "The file that the broker's own log is appended to; without it, standard error."),
     (file) => file || null,
+  ),
+};
+
+export const monitoring = {
+  listener: brokerSetting(
+    "metrics.listener",
+    restricted(
+      string(
+        null,
+        "Where to serve `/metrics` to Prometheus, `/healthz` and `/readyz`: `http://host:port`. An empty host or 0.0.0.0 means every address of the machine, port 0 takes a free one, which the broker's log tells. Without it nothing is served. Whoever reaches it may read it: there is no TLS and no password, so keep it on a network of your own.",
+      ),
+      "http://HOST:PORT (an IPv6 address in brackets; HOST may be left out)",
+      (text) => !text || parseHttpAddress(text) !== null,
+    ),
+    (text) => (text ? parseHttpAddress(text) : null),
+  ),
+  partitionsEnabled: brokerSetting(
+    "ottla.metrics.partitions.enable",
+    boolean(
+      false,
+      "Whether `/metrics` tells the size, the offsets and the groups' lag of each partition, too, and not only of each topic.",
+      {
+        update: "per-broker",
+      },
+    ),
   ),
 };
 

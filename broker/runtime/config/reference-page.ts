@@ -19,6 +19,7 @@ const titles: Readonly<Record<SettingGroupName, string | null>> = {
   groups: "Groups",
   consumerGroups: "Consumer groups",
   logging: "Logging",
+  monitoring: "Monitoring",
   withoutEffect: "Without effect",
   ofTopicsOnly: null,
 };

@@ -6,6 +6,7 @@ import {
   identity,
   listeners,
   logging,
+  monitoring,
   network,
   replication,
   threads,
@@ -36,6 +37,7 @@ export const settingGroups = {
   groups: groupSettings,
   consumerGroups: consumerGroupSettings,
   logging,
+  monitoring,
   withoutEffect: settingsWithoutEffect,
   ofTopicsOnly,
 };

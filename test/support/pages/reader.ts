@@ -80,7 +80,8 @@ export class Reader {
   #asShown(line: string): string {
     const there = line.replaceAll(addresses, (whole, text) => {
       const place = Number(text) - this.#port;
-      return place >= 0 && place < brokers ? `127.0.0.1:${shownPort + place}` : whole;
+      const isOurs = [place, place - metricsPortDistance].some((index) => index >= 0 && index < brokers);
+      return isOurs ? `127.0.0.1:${shownPort + place}` : whole;
     });
     const pid = [...this.#pids].find(([, real]) => real === pidIn(line));
     const named = pid === undefined ? there : there.replace(`pid ${pid[1]}`, `pid ${pid[0]}`);
@@ -93,6 +94,9 @@ export class Reader {
     await removeTestFolder(this.#folder);
   }
 }
+
+/** As `ottla up` has it. */
+const metricsPortDistance = 312;
 
 const addresses = /127\.0\.0\.1:(\d+)/g;
 

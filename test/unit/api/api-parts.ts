@@ -12,6 +12,7 @@ export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordi
     consumed: given.partitions,
     controller: new FakeController(),
     producerIds: { next: async () => ({ error: null, producerId: 7 }) },
+    traffic: null,
     peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
     clock: new ManualClock(),
     random: seededRandom(1),

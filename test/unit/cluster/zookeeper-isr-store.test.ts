@@ -85,7 +85,7 @@ async function setUp(partitions: number) {
     change: Partial<IsrChangeRequest> = {},
     isAwaited = false,
   ): Promise<IsrWriteResult> => {
-    const isr = { isr: [1], isrEpochs: { 1: 101 }, expectedVersion: 0 };
+    const isr = { isr: [1], isrEpochs: { 1: 101 }, formerSize: 2, expectedVersion: 0 };
     return store.writeIsr({ topic, topicId: names[topic], partition: number, leader: 1, leaderEpoch: 5, ...isr, ...change }, isAwaited);
   };
   const stateOf = (topic: string, number: number) => {

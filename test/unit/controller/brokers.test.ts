@@ -60,7 +60,16 @@ describe("brokers that come and go", () => {
       expect(world.state("followed")).toMatchObject({ leader: 3, leaderEpoch: 0, isr: [3], isrEpochs: { 3: epochs[3] } });
       expect(world.state("only")).toMatchObject({ leader: 2, leaderEpoch: 1, isr: [2], leaderRecovering: false });
       const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
-      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      const late = {
+        topic: "led",
+        topicId: id,
+        partition: 0,
+        leader: 3,
+        leaderEpoch,
+        isr: [3, 2],
+        formerSize: 1,
+        expectedVersion: stateVersion,
+      };
       expect(await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }))).toMatchObject({
         kind: "written",
       });
@@ -76,7 +85,16 @@ describe("brokers that come and go", () => {
       });
       const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
       world.isLost = (_from, _to, kind) => kind === "isr-changed";
-      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      const late = {
+        topic: "led",
+        topicId: id,
+        partition: 0,
+        leader: 3,
+        leaderEpoch,
+        isr: [3, 2],
+        formerSize: 1,
+        expectedVersion: stateVersion,
+      };
       await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }));
       world.kill(3);
       await world.until("nobody leads", () => world.state("led").leader === -1);
@@ -94,7 +112,16 @@ describe("brokers that come and go", () => {
       });
       const { leaderEpoch, stateVersion } = assigned(world, 3, id)!;
       world.isLost = (_from, _to, kind) => kind === "isr-changed";
-      const late = { topic: "led", topicId: id, partition: 0, leader: 3, leaderEpoch, isr: [3, 2], expectedVersion: stateVersion };
+      const late = {
+        topic: "led",
+        topicId: id,
+        partition: 0,
+        leader: 3,
+        leaderEpoch,
+        isr: [3, 2],
+        formerSize: 1,
+        expectedVersion: stateVersion,
+      };
       await world.run(world.node(3).isrStore.writeIsr({ ...late, isrEpochs: { ...epochs, 2: before } }));
       world.kill(1);
       world.kill(3);

@@ -156,7 +156,16 @@ describe("what others write at the same time", () => {
     const [answer] = await world.run(world.controller.createTopics([explicit], options));
     // the leader's word does not reach the controller: it goes by an old state, in which broker 3 is in sync
     world.isLost = (_from, _to, kind) => kind === "isr-changed";
-    const change = { topic: "t", topicId: answer!.topicId, partition: 0, leader: 2, leaderEpoch: 0, isrEpochs: {}, expectedVersion: 0 };
+    const change = {
+      topic: "t",
+      topicId: answer!.topicId,
+      partition: 0,
+      leader: 2,
+      leaderEpoch: 0,
+      isrEpochs: {},
+      formerSize: 1,
+      expectedVersion: 0,
+    };
     expect(await world.run(world.node(2).isrStore.writeIsr({ ...change, isr: [2, 1] }))).toEqual({ kind: "written", stateVersion: 1 });
     world.kill(2);
     await world.until("broker 1 leads", () => world.state("t").leader === 1);
@@ -174,6 +183,7 @@ describe("what others write at the same time", () => {
       leader: 2,
       leaderEpoch: 0,
       isrEpochs: {},
+      formerSize: 1,
       expectedVersion: 0,
       isr: [2, 1],
     };
@@ -198,6 +208,7 @@ describe("what others write at the same time", () => {
         leader: 2,
         leaderEpoch: 0,
         isrEpochs: {},
+        formerSize: 1,
         expectedVersion: 0,
         isr: [2],
       };

@@ -103,6 +103,7 @@ describe("leaders", () => {
           leaderEpoch,
           isr: [3, 2],
           isrEpochs: { 2: world.node(2).membership.epoch, 3: world.node(3).membership.epoch },
+          formerSize: 1,
           expectedVersion: stateVersion,
         }),
       );

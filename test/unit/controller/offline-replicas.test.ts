@@ -50,6 +50,7 @@ describe("replicas that cannot be used", () => {
       leaderEpoch,
       isr: [2, 3],
       isrEpochs,
+      formerSize: 1,
       expectedVersion: stateVersion,
     };
     expect(await world.run(world.node(2).isrStore.writeIsr(change))).toMatchObject({ kind: "written" });

@@ -22,6 +22,7 @@ async function behind(assignment: readonly number[]) {
     leaderEpoch: 0,
     isr: [1],
     isrEpochs: {},
+    formerSize: 1,
     expectedVersion: 0,
   };
   return { world, stale, second: second!.topicId };
@@ -48,7 +49,17 @@ test("a topic that another tool has made, with an id and no more, lets its leade
   const tool = world.ensemble.open({ sessionTimeoutMs: 6_000, log: silentLogger });
   await world.run(tool.connected());
   await world.run(tool.write(own.map((path) => ({ kind: "delete", path, version: -1 }))));
-  const change = { topic: "t", topicId: id!, partition: 0, leader: 1, leaderEpoch: 0, isr: [1], isrEpochs: {}, expectedVersion: 0 };
+  const change = {
+    topic: "t",
+    topicId: id!,
+    partition: 0,
+    leader: 1,
+    leaderEpoch: 0,
+    isr: [1],
+    isrEpochs: {},
+    formerSize: 1,
+    expectedVersion: 0,
+  };
   expect(await world.run(world.node(1).isrStore.writeIsr(change))).toEqual({ kind: "unknown" });
   const previous = world.controllerId!;
   world.kill(previous);

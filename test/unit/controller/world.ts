@@ -170,6 +170,7 @@ export class Node {
       handOver: async (request) => ({ body: await this.handOver(request) }),
       heartbeat: neverAsked,
       vote: { answer: neverAsked },
+      committedEnds: neverAsked,
     });
     this.membership.start();
     this.controller.start();
@@ -182,7 +183,8 @@ export class Node {
       (other) => view.hasReplica(other, topic.id, partition) || view.stopsAsWeDo(other, { topicId: topic.id, partition }),
     );
     if (leader !== this.id || isr.length === record.isr.length || !record.isr.includes(this.id)) return;
-    const change = { topic: topic.name, topicId: topic.id, partition, leader, leaderEpoch, isrEpochs, expectedVersion };
+    const from = { leader, leaderEpoch, formerSize: record.isr.length, expectedVersion };
+    const change = { topic: topic.name, topicId: topic.id, partition, isrEpochs, ...from };
     void this.isrStore.writeIsr({ ...change, isr: isr.includes(this.id) ? isr : [...isr, this.id] });
   }
 

@@ -125,4 +125,8 @@ export const peerSamples: PeerMessages = {
     request: { brokerId: 2, controllerId: 3, controllerBrokerEpoch: 78 },
     response: { agrees: true },
   },
+  "committed-ends": {
+    request: { brokerId: 2, partitions: [{ topicId, partition: 3 }] },
+    response: { ends: [12, -1] },
+  },
 };

@@ -106,6 +106,7 @@ function otherBounds(setting: NamedSetting, { type, min, max, choices }: KafkaSe
 const ours: Readonly<Record<string, string>> = {
   "broker.suspect.timeout.ms": "Kafka's brokers do not watch each other",
   "log.dir.stall.timeout.ms": "Kafka's brokers wait for a disk that hangs",
+  "metrics.listener": "Kafka's metrics are read over JMX",
 };
 
 test("a topic has Kafka's settings, all of them and no others, with its types, defaults and bounds", () => {
