@@ -23,7 +23,7 @@ async function written(world: World, isr: readonly number[], partition = 0) {
   const { leaderEpoch, stateVersion: expectedVersion } = seen(world, leader, "t", partition)!;
   const isrEpochs = Object.fromEntries(isr.map((id) => [id, world.node(id).membership.epoch]));
   const topicId = world.node(leader).images.current.topics.get("t")!.id;
-  const change = { topic: "t", topicId, partition, leader, leaderEpoch, isr, isrEpochs, expectedVersion };
+  const change = { topic: "t", topicId, partition, leader, leaderEpoch, isr, isrEpochs, formerSize: isr.length, expectedVersion };
   return () => world.node(leader).isrStore.writeIsr(change);
 }
 
