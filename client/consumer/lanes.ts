@@ -38,6 +38,11 @@ export class Lanes<T> {
     return this.#groups.size === 0;
   }
 
+  /** The same, but for what is paused. */
+  areIdle(isPaused: (group: string) => boolean): boolean {
+    return [...this.#groups.keys()].every(isPaused);
+  }
+
   add(groupName: string, laneName: string, task: T): void {
     const group = this.#group(groupName);
     let lane = group.lanes.get(laneName);

@@ -70,6 +70,8 @@ export class Run<K, V> {
   readonly #retries = new Set<Timer>();
   readonly #over = Promise.withResolvers<void>();
   #isStopping = false;
+  /** Nothing more is taken; the run fails with it once what was taken before is handled. */
+  #readingFailure: { readonly error: unknown } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(parts: RunParts<K, V>) {
@@ -150,9 +152,13 @@ export class Run<K, V> {
   #turn(mayTake: boolean): void {
     const { source } = this.#parts;
     if (this.#isStopping || source.closed.aborted || !source.mayHandle()) return;
-    if (mayTake) this.#take();
-    if (!this.#isStopping) this.#start();
+    if (mayTake && this.#readingFailure === null) this.#take();
+    this.#start();
+    if (this.#readingFailure !== null && this.#running.size === 0 && this.#lanes.areIdle(this.#isPaused))
+      this.#fail(this.#readingFailure.error);
   }
+
+  readonly #isPaused = (key: string) => this.#parts.source.partitions.get(key)?.isPaused ?? false;
 
   #take(): void {
     const { source } = this.#parts;
@@ -161,7 +167,7 @@ export class Run<K, V> {
     try {
       for (let taken = source.take(mayTake); taken !== null; taken = source.take(mayTake)) this.#add(taken);
     } catch (error) {
-      this.#fail(error);
+      this.#readingFailure = { error };
     }
     for (const partition of this.#waiting.keys()) if (!mayTake(partition)) this.#backUp(partition);
   }
@@ -201,10 +207,9 @@ export class Run<K, V> {
   }
 
   #start(): void {
-    const { settings, source } = this.#parts;
-    const isPaused = (key: string) => source.partitions.get(key)?.isPaused ?? false;
-    while (this.#running.size < settings.concurrency) {
-      const turn = this.#lanes.next(settings.batchRecordsMax, isPaused);
+    const { concurrency, batchRecordsMax } = this.#parts.settings;
+    while (this.#running.size < concurrency) {
+      const turn = this.#lanes.next(batchRecordsMax, this.#isPaused);
       if (turn === null) return;
       const handling = new Handling(turn, this.#clock.monotonicMs());
       this.#running.add(handling);
