@@ -23,8 +23,8 @@ import {
 import { iterate } from "./iteration.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
-import type { RunSource } from "./run.ts";
 import type { BatchHandler, RecordHandler, RunBatchesOptions, RunOptions } from "./run-options.ts";
+import type { RunSource } from "./run-parts.ts";
 import { Runs } from "./runs.ts";
 
 /**

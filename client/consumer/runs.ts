@@ -3,8 +3,9 @@ import type { ClientRuntime } from "../base/client-runtime.ts";
 import type { ConsumerOptions, ConsumerRecord } from "./consumer-options.ts";
 import { deadLettersOf } from "./dead-letters.ts";
 import { BatchHandlingContext, RecordContext } from "./handling.ts";
-import { Run, type RunHandler, type RunSource } from "./run.ts";
+import { Run } from "./run.ts";
 import { type BatchHandler, type RecordHandler, type RunBatchesOptions, type RunOptions, runSettings } from "./run-options.ts";
+import type { RunHandler, RunSource } from "./run-parts.ts";
 
 export interface RunsParts<K, V> {
   readonly runtime: ClientRuntime;
