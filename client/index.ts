@@ -105,8 +105,8 @@ export { type DeadLetterOptions, type DeadLetterProducer, deadLetterHeaders } fr
 export type {
   BatchContext,
   BatchHandler,
-  BatchOptions,
   HandlingContext,
+  HandlingOptions,
   RecordHandler,
   RunBatchesOptions,
   RunOptions,

@@ -28,8 +28,8 @@ import { iterate } from "./iteration.ts";
 import { partitionMetrics } from "./partition-metrics.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
 import { RecordTaker } from "./record-taker.ts";
-import type { RunSource } from "./run.ts";
-import type { BatchHandler, BatchOptions, RecordHandler, RunOptions } from "./run-options.ts";
+import type { BatchHandler, RecordHandler, RunBatchesOptions, RunOptions } from "./run-options.ts";
+import type { RunSource } from "./run-parts.ts";
 import { Runs } from "./runs.ts";
 
 /**
@@ -296,7 +296,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
    * the handler resolves, or before that as far as it says (`processed`). A handler that throws is called again with what is not processed;
    * when it has failed for the last time, all of that goes to `deadLetter`.
    */
-  runBatches(options: BatchOptions, handler: BatchHandler<K, V>): Promise<void> {
+  runBatches(options: RunBatchesOptions, handler: BatchHandler<K, V>): Promise<void> {
     return this.#runs.batches(options, handler);
   }
 

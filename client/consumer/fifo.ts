@@ -27,8 +27,8 @@ export class Fifo<T> {
     return item;
   }
 
-  clear(): void {
-    this.#items = [];
+  keep(isKept: (item: T) => boolean): void {
+    this.#items = (this.#items.slice(this.#head) as T[]).filter(isKept);
     this.#head = 0;
   }
 

@@ -41,24 +41,13 @@ export class Handling {
   /** Nobody waits for it any more: nothing that it does counts. */
   isVoid = false;
   #isTold = false;
-  // made when they are asked for: most handlings never need them
-  #ended: PromiseWithResolvers<void> | null = null;
+  /** Made when it is asked for: most handlers never do. */
   #controller: AbortController | null = null;
 
   constructor(turn: Turn<Task>, sinceMs: number) {
     this.turn = turn;
     this.partition = (turn.tasks[0] as Task).taken.partition;
     this.sinceMs = sinceMs;
-  }
-
-  /** To be asked for while it runs. */
-  get whenEnded(): Promise<void> {
-    this.#ended ??= Promise.withResolvers<void>();
-    return this.#ended.promise;
-  }
-
-  ended(): void {
-    this.#ended?.resolve();
   }
 
   get signal(): AbortSignal {

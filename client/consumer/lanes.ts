@@ -38,6 +38,11 @@ export class Lanes<T> {
     return this.#groups.size === 0;
   }
 
+  /** The same, but for what is paused. */
+  areIdle(isPaused: (group: string) => boolean): boolean {
+    return [...this.#groups.keys()].every(isPaused);
+  }
+
   add(groupName: string, laneName: string, task: T): void {
     const group = this.#group(groupName);
     let lane = group.lanes.get(laneName);
@@ -83,20 +88,36 @@ export class Lanes<T> {
     if (lane.state === "waiting") this.#settle(lane);
   }
 
-  /** Forgets what is queued or waits. What is handed out already stays with its lane, until it is done. */
-  drop(groupName: string): void {
+  /** Those that wait to be handed out again: the first of each lane. */
+  waiting(groupName: string): T[] {
+    const lanes = [...(this.#groups.get(groupName)?.lanes.values() ?? [])];
+    return lanes.flatMap(({ state, again }) => (state === "waiting" ? again.slice(0, 1) : []));
+  }
+
+  /** Something is queued, or waits. */
+  holds(groupName: string): boolean {
+    for (const { queue, again } of this.#groups.get(groupName)?.lanes.values() ?? []) if (queue.length + again.length > 0) return true;
+    return false;
+  }
+
+  /**
+   * Forgets what is queued, but for what is to be kept, and all of lanes that wait. What is handed out already stays with its lane, until
+   * it is done.
+   */
+  drop(groupName: string, isKept: (task: T) => boolean = none): void {
     const group = this.#groups.get(groupName);
     if (group === undefined) return;
-    group.ready.clear();
+    group.ready.keep(none);
     for (const lane of group.lanes.values()) {
-      lane.again = [];
-      lane.queue.clear();
+      const isKeptHere = lane.state === "waiting" ? none : isKept;
+      lane.again = lane.again.filter(isKeptHere);
+      lane.queue.keep(isKeptHere);
       if (lane.state !== "busy") this.#settle(lane);
     }
   }
 
-  dropAll(): void {
-    for (const name of [...this.#groups.keys()]) this.drop(name);
+  get groups(): readonly string[] {
+    return [...this.#groups.keys()];
   }
 
   #group(name: string): Group<T> {
@@ -125,6 +146,10 @@ export class Lanes<T> {
     group.isListed = true;
     this.#listed.push(group);
   }
+}
+
+function none(): boolean {
+  return false;
 }
 
 function takeOf<T>(lane: Lane<T>, tasksMax: number): T[] {

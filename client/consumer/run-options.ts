@@ -4,7 +4,7 @@ import type { ConsumerBatch, ConsumerRecord } from "./consumer-options.ts";
 import type { DeadLetterOptions } from "./dead-letters.ts";
 
 /** How `run` and `runBatches` handle records. */
-export interface RunBatchesOptions {
+export interface HandlingOptions {
   /** Handlers that run at the same time. Default 1. */
   readonly concurrency?: number;
   /**
@@ -32,7 +32,7 @@ export interface RunBatchesOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface RunOptions extends RunBatchesOptions {
+export interface RunOptions extends HandlingOptions {
   /**
    * What is handled in order, one record at a time: a partition, or the records of one key in it. Records without a key then have no order.
    * Default "partition".
@@ -40,7 +40,7 @@ export interface RunOptions extends RunBatchesOptions {
   readonly orderBy?: "partition" | "key";
 }
 
-export interface BatchOptions extends RunBatchesOptions {
+export interface RunBatchesOptions extends HandlingOptions {
   /** Records in one batch, at most. Default 500. */
   readonly batchRecordsMax?: number;
 }

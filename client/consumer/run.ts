@@ -1,62 +1,28 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import { backoffMs } from "../base/backoff.ts";
-import type { ClientRuntime } from "../base/client-runtime.ts";
 import { SerializationFailed } from "../base/errors.ts";
 import type { AssignedPartition, Place } from "../fetch/assigned-partition.ts";
 import type { OffsetToCommit } from "../group/group-offsets.ts";
 import type { GivenUpAs } from "../group/member-step.ts";
 import type { ConsumerRecord } from "./consumer-options.ts";
-import type { DeadLetters } from "./dead-letters.ts";
 import { Handling, Task } from "./handling.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes, type Turn } from "./lanes.ts";
 import { recordCostInBytes } from "./opened-batch.ts";
 import { placeOf } from "./processed.ts";
 import type { TakenRecord } from "./record-taker.ts";
-import type { RunSettings } from "./run-options.ts";
+import type { RunParts } from "./run-parts.ts";
 import { TakenWindow, type WindowLimits } from "./taken-window.ts";
-
-/** The consumer, as a run sees it. */
-export interface RunSource<K, V> {
-  readonly partitions: ReadonlyMap<string, AssignedPartition>;
-  /** The next record of a partition that may be taken from; null: it is not available yet. Throws a failure, which ends the run. */
-  take(mayTake: (partition: AssignedPartition) => boolean): TakenRecord | null;
-  read(taken: TakenRecord): ConsumerRecord<K, V>;
-  /** Handlers may be started. */
-  mayHandle(): boolean;
-  /** Nothing more will come, beyond what was taken. */
-  isAtEnd(): boolean;
-  /** Resolves at the next change. */
-  changed(): Promise<void>;
-  wake(): void;
-  /** Aborts when the consumer is closed, without waiting for anything. */
-  readonly closed: AbortSignal;
-}
-
-/** Calls the application's handler: `records` are those of `tasks`. */
-export type RunHandler<K, V> = (
-  records: readonly ConsumerRecord<K, V>[],
-  tasks: readonly Task[],
-  handling: Handling,
-) => void | Promise<void>;
-
-export interface RunParts<K, V> {
-  readonly runtime: ClientRuntime;
-  readonly settings: RunSettings;
-  readonly source: RunSource<K, V>;
-  readonly handler: RunHandler<K, V>;
-  /** Null: the run ends when a handler has failed for the last time. */
-  readonly deadLetters: DeadLetters | null;
-}
 
 /**
  * Hands records to handlers that run in parallel, each lane in order. Every turn of it is one synchronous step: take what may be taken,
  * start what may be started.
  *
  * What is committed is, for each partition, the place of the oldest record that is not processed. When a partition is reassigned: 1. none
- * of its records is taken or handed out any more; 2. its handlers that run are waited for, `drainTimeoutMs` at most; 3. its group commits
- * that place, and gives it up. What a handler does after that does not count, but its lane stays busy until it is done: should the
- * partition come back, its records are not handled at the same time as what is left of the first time.
+ * of its records is taken any more, and none handed out but to close gaps (`#closeUp`); 2. its handlers that run are waited for,
+ * `drainTimeoutMs` at most; 3. its group commits that place, and gives it up. What a handler does after that does not count, but its lane
+ * stays busy until it is done: should the partition come back, its records are not handled at the same time as what is left of the first
+ * time.
  */
 export class Run<K, V> {
   readonly #parts: RunParts<K, V>;
@@ -68,8 +34,12 @@ export class Run<K, V> {
   /** In the order in which they began. */
   readonly #running = new Set<Handling>();
   readonly #retries = new Set<Timer>();
+  /** What is waited for until it is over: see `#drained`. */
+  readonly #drains = new Set<() => void>();
   readonly #over = Promise.withResolvers<void>();
   #isStopping = false;
+  /** Nothing more is taken; the run fails with it once what was taken before is handled. */
+  #readingFailure: { readonly error: unknown } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   constructor(parts: RunParts<K, V>) {
@@ -97,6 +67,7 @@ export class Run<K, V> {
   /** Nothing more is handed out. Resolves once handlers that run are done, or were waited for long enough. */
   stop(): Promise<void> {
     this.#isStopping = true;
+    for (const group of this.#lanes.groups) this.#closeUp(group);
     this.#parts.source.wake();
     return this.#over.promise;
   }
@@ -133,12 +104,26 @@ export class Run<K, V> {
 
   /** They are being reassigned, and are held. Resolves when none of their records is being handled, or that has taken too long. */
   async release(partitions: readonly AssignedPartition[], as: GivenUpAs): Promise<void> {
-    for (const partition of partitions) this.#lanes.drop(keyOf(partition));
+    const groups = partitions.map(keyOf);
     const theirs = new Set(partitions);
-    const running = [...this.#running].filter(({ partition }) => theirs.has(partition));
-    if (as === "revoked") await this.#ended(running);
-    // others may be handling the same records already, and nothing can be committed
-    else for (const handling of running) handling.abandon();
+    if (as === "lost") {
+      // others may be handling the same records already, and nothing can be committed
+      for (const group of groups) this.#lanes.drop(group);
+      for (const handling of this.#running) if (theirs.has(handling.partition)) handling.abandon();
+      return;
+    }
+    for (const group of groups) this.#closeUp(group);
+    await this.#drained(groups, ({ partition }) => theirs.has(partition));
+  }
+
+  /**
+   * No more of the partition is begun, but for what lies between records that were: by key, what was handled after such a gap could not be
+   * committed, and would be handled a second time. After a failure, or before a record that waits to be tried again, that is of no use.
+   */
+  #closeUp(group: string): void {
+    for (const task of this.#lanes.waiting(group)) task.window.failed(task);
+    const isPaused = this.#isPaused(group);
+    this.#lanes.drop(group, (task) => this.#failure === null && !isPaused && task.window.holdsUp(task));
   }
 
   #limits(): WindowLimits {
@@ -149,10 +134,14 @@ export class Run<K, V> {
 
   #turn(mayTake: boolean): void {
     const { source } = this.#parts;
-    if (this.#isStopping || source.closed.aborted || !source.mayHandle()) return;
-    if (mayTake) this.#take();
-    if (!this.#isStopping) this.#start();
+    if (source.closed.aborted || !source.mayHandle()) return;
+    if (mayTake && !this.#isStopping && this.#readingFailure === null) this.#take();
+    this.#start();
+    if (this.#readingFailure !== null && this.#running.size === 0 && this.#lanes.areIdle(this.#isPaused))
+      this.#fail(this.#readingFailure.error);
   }
+
+  readonly #isPaused = (key: string) => this.#parts.source.partitions.get(key)?.isPaused ?? false;
 
   #take(): void {
     const { source } = this.#parts;
@@ -161,7 +150,7 @@ export class Run<K, V> {
     try {
       for (let taken = source.take(mayTake); taken !== null; taken = source.take(mayTake)) this.#add(taken);
     } catch (error) {
-      this.#fail(error);
+      this.#readingFailure = { error };
     }
     for (const partition of this.#waiting.keys()) if (!mayTake(partition)) this.#backUp(partition);
   }
@@ -201,11 +190,11 @@ export class Run<K, V> {
   }
 
   #start(): void {
-    const { settings, source } = this.#parts;
-    const isPaused = (key: string) => source.partitions.get(key)?.isPaused ?? false;
-    while (this.#running.size < settings.concurrency) {
-      const turn = this.#lanes.next(settings.batchRecordsMax, isPaused);
+    const { concurrency, batchRecordsMax } = this.#parts.settings;
+    while (this.#running.size < concurrency) {
+      const turn = this.#lanes.next(batchRecordsMax, this.#isPaused);
       if (turn === null) return;
+      for (const task of turn.tasks) task.window.begun(task);
       const handling = new Handling(turn, this.#clock.monotonicMs());
       this.#running.add(handling);
       void this.#handle(handling);
@@ -219,12 +208,12 @@ export class Run<K, V> {
 
   #handled(handling: Handling): void {
     this.#running.delete(handling);
-    handling.ended();
     const { window } = handling.turn.tasks[0] as Task;
     const wasFull = window.isFull;
     const hasRoom = window.mayTake(this.#limits());
     if (hasRoom) this.#fetchAgain(handling.partition);
     this.#turn(wasFull && hasRoom);
+    for (const check of this.#drains) check();
     if (this.#isAtEnd()) this.#parts.source.wake();
   }
 
@@ -286,7 +275,7 @@ export class Run<K, V> {
   }
 
   #handleLater({ turn, partition }: Handling, left: readonly Task[], error: unknown): void {
-    if (this.#isStopping || partition.isHeld) return this.#lanes.done(turn);
+    if (this.#isStopping || partition.isHeld) return this.#leave(turn, left);
     const { settings, runtime } = this.#parts;
     const [{ taken, failures }] = left as [Task];
     const limits = { retryBackoffMs: settings.retryDelayMs, retryBackoffMaxMs: settings.retryDelayMaxMs };
@@ -306,6 +295,14 @@ export class Run<K, V> {
     this.#retries.add(timer);
   }
 
+  /** It is not tried again here. */
+  #leave(turn: Turn<Task>, [first]: readonly Task[]): void {
+    const { window, taken } = first as Task;
+    window.failed(first as Task);
+    this.#lanes.done(turn);
+    this.#closeUp(keyOf(taken.partition));
+  }
+
   #fail(error: unknown): void {
     this.#failure ??= { error };
     void this.stop();
@@ -317,10 +314,9 @@ export class Run<K, V> {
 
   /** What is not processed is where the next reading begins, of this consumer or another. */
   async #end(): Promise<void> {
-    this.#isStopping = true;
+    void this.stop();
     for (const timer of this.#retries) timer.cancel();
-    this.#lanes.dropAll();
-    await this.#ended([...this.#running]);
+    await this.#drained(this.#lanes.groups, () => true);
     for (const partition of this.#parts.source.partitions.values()) {
       partition.isBackedUp = false;
       const { offset, leaderEpoch } = this.placeOf(partition);
@@ -331,21 +327,30 @@ export class Run<K, V> {
     this.#over.resolve();
   }
 
-  /** Resolves when these handlers are done. After `drainTimeoutMs`, or when the consumer is closed, they are told that nobody waits. */
-  async #ended(handlings: readonly Handling[]): Promise<void> {
+  /**
+   * Resolves when these handlers are done, and nothing is left to do in the groups. After `drainTimeoutMs`, or when the consumer is closed,
+   * they are told that nobody waits.
+   */
+  async #drained(groups: readonly string[], isTheirs: (handling: Handling) => boolean): Promise<void> {
     const { settings, source } = this.#parts;
-    if (handlings.length === 0) return;
-    const tooLate = Promise.withResolvers<void>();
-    const giveUp = () => {
-      for (const handling of handlings) if (this.#running.has(handling)) handling.abandon();
-      tooLate.resolve();
+    const over = Promise.withResolvers<void>();
+    const check = () => {
+      if (![...this.#running].some(isTheirs) && !groups.some((group) => this.#lanes.holds(group))) over.resolve();
     };
+    const giveUp = () => {
+      for (const group of groups) this.#lanes.drop(group);
+      for (const handling of this.#running) if (isTheirs(handling)) handling.abandon();
+      over.resolve();
+    };
+    this.#drains.add(check);
     const timer = this.#clock.schedule(settings.drainTimeoutMs, giveUp);
     source.closed.addEventListener("abort", giveUp, { once: true });
     if (source.closed.aborted) giveUp();
-    await Promise.race([tooLate.promise, Promise.all(handlings.map(({ whenEnded }) => whenEnded))]);
+    else check();
+    await over.promise;
     timer.cancel();
     source.closed.removeEventListener("abort", giveUp);
+    this.#drains.delete(check);
   }
 }
 

@@ -3,8 +3,9 @@ import type { ClientRuntime } from "../base/client-runtime.ts";
 import type { ConsumerOptions, ConsumerRecord } from "./consumer-options.ts";
 import { deadLettersOf } from "./dead-letters.ts";
 import { BatchHandlingContext, RecordContext } from "./handling.ts";
-import { Run, type RunHandler, type RunSource } from "./run.ts";
-import { type BatchHandler, type BatchOptions, type RecordHandler, type RunOptions, runSettings } from "./run-options.ts";
+import { Run } from "./run.ts";
+import { type BatchHandler, type RecordHandler, type RunBatchesOptions, type RunOptions, runSettings } from "./run-options.ts";
+import type { RunHandler, RunSource } from "./run-parts.ts";
 
 export interface RunsParts<K, V> {
   readonly runtime: ClientRuntime;
@@ -39,7 +40,7 @@ export class Runs<K, V> {
     );
   }
 
-  batches(options: BatchOptions, handler: BatchHandler<K, V>): Promise<void> {
+  batches(options: RunBatchesOptions, handler: BatchHandler<K, V>): Promise<void> {
     return this.#run(options, options.batchRecordsMax ?? batchRecordsMaxDefault, (records, tasks, handling) => {
       const [{ topic, partition }] = records as [ConsumerRecord<K, V>];
       const highWatermark = this.#parts.source.partitions.get(partitionKey(topic, partition))?.highWatermark ?? -1;

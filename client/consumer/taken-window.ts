@@ -22,6 +22,8 @@ export interface WindowLimits {
  */
 export class TakenWindow {
   readonly #entries = new Fifo<TakenEntry>();
+  #begunTo = -1;
+  #failedAt = Number.POSITIVE_INFINITY;
   #bytes = 0;
   #isFull = false;
 
@@ -39,6 +41,20 @@ export class TakenWindow {
   take(entry: TakenEntry): void {
     this.#entries.push(entry);
     this.#bytes += entry.bytes;
+  }
+
+  begun({ offset }: TakenEntry): void {
+    this.#begunTo = Math.max(this.#begunTo, offset);
+  }
+
+  /** It is not handled any more: nothing from it on can be committed. */
+  failed({ offset }: TakenEntry): void {
+    this.#failedAt = Math.min(this.#failedAt, offset);
+  }
+
+  /** Once it is processed, more can be committed: what was begun after it. */
+  holdsUp({ offset }: TakenEntry): boolean {
+    return offset < this.#begunTo && offset < this.#failedAt;
   }
 
   processed(entry: TakenEntry): void {

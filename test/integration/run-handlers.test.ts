@@ -38,56 +38,59 @@ class RunningMember {
   }
 }
 
-test("members come, leave and are killed: no record is lost, keys keep their order, what is hopeless is a dead letter", async () => {
-  const [topic, deadTopic] = [await on.newTopic(partitions), await on.newTopic(1)];
-  const group = `g-${topic}`;
-  const order: RunOrder = { bootstrap: on.bootstrap, topic, deadTopic, group, sessionTimeoutMs: 6_000 };
-  const members: RunningMember[] = [];
-  const handed = () => members.flatMap((member) => member.handed);
-  const untilHanded = (many: number) =>
-    waitUntil(`${many} records`, () => new Set(handed().map(({ value }) => value)).size >= many, { timeoutMs: 120_000 });
-  const join = () => members.push(new RunningMember(order));
+test.each([["classic"], ["consumer"]] as const)(
+  "%s: members come, leave and are killed: no record is lost, keys keep their order, the hopeless are dead letters",
+  async (protocol) => {
+    const [topic, deadTopic] = [await on.newTopic(partitions), await on.newTopic(1)];
+    const group = `g-${topic}`;
+    const order: RunOrder = { bootstrap: on.bootstrap, topic, deadTopic, group, groupProtocol: protocol, sessionTimeoutMs: 6_000 };
+    const members: RunningMember[] = [];
+    const handed = () => members.flatMap((member) => member.handed);
+    const untilHanded = (many: number) =>
+      waitUntil(`${many} records`, () => new Set(handed().map(({ value }) => value)).size >= many, { timeoutMs: 120_000 });
+    const join = () => members.push(new RunningMember(order));
 
-  const producing = (async () => {
-    for (let from = 0; from < count; from += 200) {
-      const some = Array.from({ length: 200 }, (_, i) => ({ topic, key: `k${(from + i) % keys}`, value: String(from + i) }));
-      await on.producer.sendMany(some);
-      await sleep(100);
+    const producing = (async () => {
+      for (let from = 0; from < count; from += 200) {
+        const some = Array.from({ length: 200 }, (_, i) => ({ topic, key: `k${(from + i) % keys}`, value: String(from + i) }));
+        await on.producer.sendMany(some);
+        await sleep(100);
+      }
+    })();
+    join();
+    join();
+    await untilHanded(600);
+    join();
+    await waitUntil("the third to have a share", () => (members[2]?.handed.length ?? 0) > 50, { timeoutMs: 60_000 });
+    await members[0]?.end("SIGKILL");
+    await untilHanded(2_500);
+    join();
+    expect(await members[1]?.end("SIGTERM")).toBe(0);
+    await producing;
+    await untilHanded(count);
+    // what is handed out is handled, committed or a dead letter: the group gets to the end of all partitions
+    await waitUntil("everything to be committed", async () => {
+      const offsets = await on.admin.listGroupOffsets(group);
+      return offsets.reduce((sum, { offset }) => sum + offset, 0) === count;
+    });
+    expect([await members[2]?.end("SIGTERM"), await members[3]?.end("SIGTERM")]).toEqual([0, 0]);
+
+    const byTime = handed().toSorted((a, b) => a.atMs - b.atMs);
+    const firsts = new Map<string, Handed>();
+    for (const each of byTime) if (!firsts.has(each.value)) firsts.set(each.value, each);
+    expect(sorted([...firsts.keys()].map(Number))).toEqual(numbers(count));
+    for (const [key, ofKey] of Map.groupBy(firsts.values(), (each) => each.key)) {
+      const order = ofKey.map(({ value }) => Number(value));
+      expect(order, `first deliveries of ${key}`).toEqual(sorted(order));
     }
-  })();
-  join();
-  join();
-  await untilHanded(600);
-  join();
-  await waitUntil("the third to have a share", () => (members[2]?.handed.length ?? 0) > 50, { timeoutMs: 60_000 });
-  await members[0]?.end("SIGKILL");
-  await untilHanded(2_500);
-  join();
-  expect(await members[1]?.end("SIGTERM")).toBe(0);
-  await producing;
-  await untilHanded(count);
-  // what is handed out is handled, committed or a dead letter: the group gets to the end of all partitions
-  await waitUntil("everything to be committed", async () => {
-    const offsets = await on.admin.listGroupOffsets(group);
-    return offsets.reduce((sum, { offset }) => sum + offset, 0) === count;
-  });
-  expect([await members[2]?.end("SIGTERM"), await members[3]?.end("SIGTERM")]).toEqual([0, 0]);
-
-  const byTime = handed().toSorted((a, b) => a.atMs - b.atMs);
-  const firsts = new Map<string, Handed>();
-  for (const each of byTime) if (!firsts.has(each.value)) firsts.set(each.value, each);
-  expect(sorted([...firsts.keys()].map(Number))).toEqual(numbers(count));
-  for (const [key, ofKey] of Map.groupBy(firsts.values(), (each) => each.key)) {
-    const order = ofKey.map(({ value }) => Number(value));
-    expect(order, `first deliveries of ${key}`).toEqual(sorted(order));
-  }
-  const dead = await deadLettersIn(deadTopic);
-  expect(sorted([...new Set(dead.map(({ value }) => value))])).toEqual(numbers(count).filter(isHopeless));
-  expect(new Set(dead.map(({ attempts }) => attempts))).toEqual(new Set(["3"]));
-  const again = byTime.filter(({ attempt }) => attempt === 1).length - count;
-  console.log(`${again} records were handed out again`);
-  expect(again).toBeLessThan(count);
-});
+    const dead = await deadLettersIn(deadTopic);
+    expect(sorted([...new Set(dead.map(({ value }) => value))])).toEqual(numbers(count).filter(isHopeless));
+    expect(new Set(dead.map(({ attempts }) => attempts))).toEqual(new Set(["3"]));
+    const again = byTime.filter(({ attempt }) => attempt === 1).length - count;
+    console.log(`${again} records were handed out again`);
+    expect(again).toBeLessThan(count);
+  },
+);
 
 async function deadLettersIn(topic: string): Promise<{ value: number; attempts: string }[]> {
   await using consumer = new Consumer({ bootstrap: on.bootstrap, valueSerde: stringSerde, stopAtEnd: true });

@@ -7,6 +7,7 @@ export interface RunOrder {
   readonly topic: string;
   readonly deadTopic: string;
   readonly group: string;
+  readonly groupProtocol: "classic" | "consumer";
   readonly sessionTimeoutMs: number;
 }
 
@@ -20,10 +21,11 @@ export interface Handed {
   readonly atMs: number;
 }
 
-const { bootstrap, topic, deadTopic, group, sessionTimeoutMs } = JSON.parse(process.argv[2] ?? "") as RunOrder;
+const { bootstrap, topic, deadTopic, group, groupProtocol, sessionTimeoutMs } = JSON.parse(process.argv[2] ?? "") as RunOrder;
 const consumer = new Consumer({
   bootstrap,
   group,
+  groupProtocol,
   sessionTimeoutMs,
   heartbeatIntervalMs: 500,
   autoCommitIntervalMs: 200,

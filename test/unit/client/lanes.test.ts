@@ -45,6 +45,25 @@ test("a dropped group forgets what was queued, but not what is being handled", (
   expect(lanes.next(1, never)).toBeNull();
 });
 
+test("of a dropped group some may be kept, but nothing of a lane that waits", () => {
+  const lanes = new Lanes<number>();
+  for (let i = 0; i < 12; i++) lanes.add("t", String(i % 3), i);
+  const [busy, waiting] = [lanes.next(1, never), lanes.next(1, never)] as [Turn<number>, Turn<number>];
+  lanes.again(waiting, waiting.tasks);
+  expect([busy.tasks, lanes.waiting("t")]).toEqual([[0], [1]]);
+  lanes.drop("t", (task) => task < 7);
+  expect(lanes.holds("t")).toBe(true);
+  lanes.resume(waiting);
+  lanes.done(busy);
+  const rest: number[] = [];
+  for (let turn = lanes.next(1, never); turn !== null; turn = lanes.next(1, never)) {
+    rest.push(...turn.tasks);
+    lanes.done(turn);
+  }
+  expect(rest).toEqual([2, 3, 5, 6]);
+  expect([lanes.holds("t"), lanes.isEmpty, lanes.waiting("t")]).toEqual([false, true, []]);
+});
+
 type Operation =
   | { readonly kind: "add" | "pause" | "drop"; readonly group: number; readonly lane: number }
   | { readonly kind: "next"; readonly max: number }
@@ -99,8 +118,11 @@ test("whatever happens: order per lane, one turn per lane at a time, nothing fro
         if (!paused.delete(group)) paused.add(group);
       } else if (step.kind === "drop") {
         const group = `g${step.group}`;
-        lanes.drop(group);
-        for (const name of queued.keys()) if (name.startsWith(`${group}/`)) queued.set(name, []);
+        const keepsFrom = step.lane * 20;
+        const isKept = (task: ModelTask) => task.number < keepsFrom;
+        const waits = new Set(waiting.map(({ name }) => name));
+        lanes.drop(group, isKept);
+        for (const [name, tasks] of queued) if (name.startsWith(`${group}/`)) queued.set(name, waits.has(name) ? [] : tasks.filter(isKept));
         waiting.splice(0, Infinity, ...waiting.filter(({ name }) => !name.startsWith(`${group}/`)));
       } else if (step.kind === "resume") {
         const [taken] = waiting.splice(step.which, 1);

@@ -86,3 +86,16 @@ test("a record from before its end, or of another topic of that name, does not c
   expect(window.isContinuedBy(place(7))).toBe(false);
   expect(window.isContinuedBy(place(8, "two"))).toBe(false);
 });
+
+test("what lies before records that were begun holds them up, unless something before it has failed", () => {
+  const window = new TakenWindow();
+  const entries = [0, 1, 2, 3, 4].map((offset) => take(window, offset, 1));
+  const holdingUp = () => entries.filter((entry) => window.holdsUp(entry)).map(({ offset }) => offset);
+  expect(holdingUp()).toEqual([]);
+  window.begun(entries[3] as TakenEntry);
+  window.begun(entries[0] as TakenEntry);
+  expect(holdingUp()).toEqual([0, 1, 2]);
+  window.failed(entries[1] as TakenEntry);
+  window.failed(entries[2] as TakenEntry);
+  expect(holdingUp()).toEqual([0]);
+});

@@ -198,6 +198,34 @@ describe.each([
     expect(second.work.began[0], "the oldest that was not processed").toBe("1:9");
   });
 
+  test("by key: has what lies between records that were handled done first, so that nothing is handled twice", async () => {
+    const { cluster, group } = world({ partitions: 2, records: 400, keys: 4 });
+    const first = new Hand(cluster, { concurrency: 8, orderBy: "key" }, {}, hasCallbacks);
+    first.work.takesMs = (value) => (value === "1:0" ? 9_000 : 20);
+    await cluster.clock.advance(2_500);
+    const second = new Hand(cluster, { concurrency: 8, orderBy: "key" }, {}, hasCallbacks);
+    await cluster.clock.advance(6_000);
+    expect(first.owned).toEqual([0, 1]);
+    await cluster.clock.advance(15_000);
+    expect([first.owned, second.owned]).toEqual([[0], [1]]);
+    expect(first.work.of(1).toSorted()).toEqual(named(1, 0, 400).toSorted());
+    expect(second.work.began).toEqual([]);
+    expect(group.offsets.get("t-1")?.offset).toBe(400);
+  });
+
+  test("by key: once it is given up, nothing that was taken of it is begun any more", async () => {
+    const { cluster } = world({ partitions: 2, records: 400, keys: 4 });
+    const first = new Hand(cluster, { concurrency: 8, orderBy: "key", drainTimeoutMs: 2_000 }, {}, hasCallbacks);
+    first.work.takesMs = (value) => (value === "1:0" ? 40_000 : 20);
+    await cluster.clock.advance(2_500);
+    const second = new Hand(cluster, { concurrency: 8, orderBy: "key" }, {}, hasCallbacks);
+    await cluster.clock.advance(12_000);
+    expect([first.owned, second.owned]).toEqual([[0], [1]]);
+    await cluster.clock.advance(40_000);
+    expect(first.work.began).not.toContain("1:4");
+    expect(second.work.of(1).toSorted()).toEqual(named(1, 0, 400).toSorted());
+  });
+
   test("is given up while a record of it waits to be tried again", async () => {
     const { cluster } = world({ partitions: 2, records: 50 });
     const first = new Hand(cluster, { concurrency: 2, retries: 100, retryDelayMs: 30_000 }, {}, hasCallbacks);
