@@ -271,13 +271,15 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     }
   }
 
-  async #takeAway({ ref, topicId, isDeleted }: WithdrawnReplica): Promise<void> {
+  async #takeAway(replica: WithdrawnReplica): Promise<void> {
+    const { ref, topicId, isDeleted } = replica;
     const partition = this.findById(topicId, ref.partition);
     const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
-    if (partition !== null) await this.#close(partition);
     // under that name another topic's replica is active
-    else if (this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
-    if (isDeleted) await this.#replicaLogs.delete(ref, topicId);
+    if (partition === null && this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
+    const isGone = isDeleted || (await this.#replicaLogs.isRemoved(replica, partition?.log ?? null));
+    if (partition !== null) await this.#close(partition);
+    if (isGone) await this.#replicaLogs.delete(ref, topicId);
     else await this.#replicaLogs.setAside(ref, topicId, highWatermark);
   }
 

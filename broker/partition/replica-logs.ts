@@ -3,6 +3,7 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import { InconsistentTopicId, type LogStore } from "../log/store-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
+import type { WithdrawnReplica } from "./cluster-contract.ts";
 import type { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 
 /** How replicas' logs come and go, each together with what the checkpoint has of it. */
@@ -43,6 +44,22 @@ export class ReplicaLogs {
 
   #assertNotClosing(): void {
     if (this.#closing.aborted) throw new LogOffline("this broker is stopping");
+  }
+
+  /**
+   * Whether this log is the one whose removal is on record. A log that has records of that epoch, or of later ones, was written to since:
+   * the record is of an earlier time (ZooKeeper was restored from a backup, say), and what is written there must not be lost. `log` null:
+   * it is not open.
+   */
+  async isRemoved({ ref, topicId, removal }: WithdrawnReplica, log: Log | null): Promise<boolean> {
+    if (removal === undefined || this.#closing.aborted) return false;
+    try {
+      const { lastEpoch } = log ?? (await this.#parts.logs.open(ref.topic, ref.partition, topicId, removal.settings));
+      return lastEpoch < removal.leaderEpoch;
+    } catch (error) {
+      if (error instanceof InconsistentTopicId) return false;
+      throw error;
+    }
   }
 
   async delete({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {

@@ -297,13 +297,6 @@ export const mutants: readonly Mutant[] = [
     breaks: "Replicas change under the leader epoch that there was: what the leader decides may be about others.",
   },
   {
-    name: "added-replicas-not-waited-for",
-    file: "broker/runtime/reassignment-rules.ts",
-    find: "return targetOf(reassigned).every((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
-    replace: "return targetOf(reassigned).some((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
-    breaks: "Replicas that are to be removed leave the in-sync set as soon as one of the others is in it.",
-  },
-  {
     name: "assignment-apart-from-the-state",
     file: "broker/controller/assignment-writer.ts",
     find: "const result = await writer.write([store.setAssignment(topic, next.partitions), ...states.map((change) => store.setState(change))]);",
