@@ -165,7 +165,7 @@ export const families = {
   ottla_event_loop_active_seconds_total: counter("Time in which the event loop worked.", `${handlers} (1 less its rate)`),
   ottla_event_loop_idle_seconds_total: counter("Time in which the event loop waited for something to do.", `${handlers} (its rate)`),
   ottla_event_loop_delay_seconds: histogram(
-    "How much later than due a timer is called, looked at 50 times a second.",
+    "How much later than due a timer is called, looked at ten times a second.",
     `${requests}RequestQueueTimeMs`,
   ),
 

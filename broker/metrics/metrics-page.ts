@@ -30,6 +30,11 @@ damaged), \`in-sync\`, \`stopping\`:
 
 ## What it costs
 
+Less than 1 % of the CPU. In twelve runs 200,000 records of 1 KiB were written to three brokers with acks=all as fast as they took them,
+and read back. The six in which each broker was scraped once a second took the brokers 14.60 s of CPU time, the six in between 14.62 s;
+single runs took 2.2 to 2.7 s. A broker with nothing else to do took 0.1 to 0.5 % of a core more while it was scraped once a second (60
+partitions, 300 series). Counting takes 0.4 microseconds for a Produce request. (Two cores, busy with other work.)
+
 What is counted costs some additions where the work is done; most figures are read where they are kept already, and only when somebody
 asks. One answer is made at a time, and is given to everyone who asks within a second. It is made in pieces of about two milliseconds,
 between which clients are served. At most 16 connections are open; a request must arrive within 5 seconds and an answer be read within 10,

@@ -60,19 +60,20 @@ export class Monitor {
           return json(missing.length === 0 ? 200 : 503, { ready: missing.length === 0, missing });
         }
         default:
-          return { status: 404, contentType: plainText, body: [notFound] };
+          return { status: 404, contentType: plainText, body: notFound };
       }
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       this.#parts.log.error({ err: error, path }, "what was asked of this broker could not be found out");
-      return { status: 503, contentType: plainText, body: [notKnown] };
+      return { status: 503, contentType: plainText, body: notKnown };
     }
   }
 
   async #metrics(format: Format): Promise<HttpAnswer> {
     const body = await this.#once(format, async () => {
       const samples = await this.#once("samples", () => this.#collect());
-      return this.#expositions[format].write(samples, new Pace(this.#parts.clock));
+      // once, and not for each who asks: all are sent the same bytes
+      return Buffer.concat(await this.#expositions[format].write(samples, new Pace(this.#parts.clock)));
     });
     return { status: 200, contentType: contentTypes[format], body };
   }
@@ -113,5 +114,5 @@ const notFound = Buffer.from("/metrics, /healthz and /readyz are served here\n")
 const notKnown = Buffer.from("this could not be found out now; the broker's log says why\n");
 
 function json(status: 200 | 503, value: object): HttpAnswer {
-  return { status, contentType: "application/json; charset=utf-8", body: [Buffer.from(`${JSON.stringify(value)}\n`)] };
+  return { status, contentType: "application/json; charset=utf-8", body: Buffer.from(`${JSON.stringify(value)}\n`) };
 }

@@ -20,7 +20,8 @@ export interface HttpGet {
 export interface HttpAnswer {
   readonly status: 200 | 404 | 503;
   readonly contentType: string;
-  readonly body: readonly Buffer[];
+  /** Must not change any more. */
+  readonly body: Buffer;
 }
 
 export interface HttpListener {

@@ -100,9 +100,8 @@ function serve(
     if (response.destroyed) return;
     const late = setTimeout(() => request.socket.destroy(), answerMaxMs).unref();
     response.once("close", () => clearTimeout(late));
-    const length = body.reduce((sum, chunk) => sum + chunk.length, 0);
-    response.writeHead(status, { "Content-Type": contentType, "Content-Length": length, "Cache-Control": "no-store" });
-    response.end(Buffer.concat(body));
+    response.writeHead(status, { "Content-Type": contentType, "Content-Length": body.length, "Cache-Control": "no-store" });
+    response.end(body);
   });
 }
 

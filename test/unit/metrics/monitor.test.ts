@@ -19,7 +19,7 @@ const stopping: ReadinessSources = {
   leads: () => true,
 };
 
-const textOf = ({ body }: HttpAnswer) => Buffer.concat(body).toString();
+const textOf = ({ body }: HttpAnswer) => body.toString();
 const get = (path: string, accept = "") => ({ path, accept });
 
 /** A monitor whose only collector is counted, and ends when the test says so. */

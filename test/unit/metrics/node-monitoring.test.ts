@@ -10,7 +10,7 @@ afterEach(async () => {
   for (const listener of opened.splice(0)) await listener.close();
 });
 
-const small = async ({ path }: HttpGet): Promise<HttpAnswer> => ({ status: 200, contentType: "text/plain", body: [Buffer.from(path)] });
+const small = async ({ path }: HttpGet): Promise<HttpAnswer> => ({ status: 200, contentType: "text/plain", body: Buffer.from(path) });
 
 async function listening(answer: (request: HttpGet) => Promise<HttpAnswer> = small): Promise<HttpListener> {
   const listener = await nodeMonitoring(limits).listen({ host: "127.0.0.1", port: 0 }, answer);
@@ -62,8 +62,12 @@ test("who never ends its request is closed", async () => {
 });
 
 test("who does not read its answer is closed, and makes room for others", async () => {
-  const large = [Buffer.alloc(32 * 1024 * 1024)];
-  const listener = await listening(async ({ path }) => ({ status: 200, contentType: "text/plain", body: path === "/large" ? large : [] }));
+  const large = Buffer.alloc(32 * 1024 * 1024);
+  const listener = await listening(async ({ path }) => ({
+    status: 200,
+    contentType: "text/plain",
+    body: path === "/large" ? large : Buffer.alloc(0),
+  }));
   const startedMs = performance.now();
   const idle = Array.from({ length: limits.connectionsMax }, () => {
     const socket = connect(listener.address.port, "127.0.0.1", () => socket.write("GET /large HTTP/1.1\r\nHost: x\r\n\r\n"));
