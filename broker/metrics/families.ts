@@ -95,10 +95,8 @@ export const families = {
     `${requests}TotalTimeMs`,
     ["api"],
   ),
-  ottla_request_failures_total: counter("Requests whose connection was closed instead of an answer.", `${requests}ErrorsPerSec`, ["api"]),
-  ottla_requests_under_way: gauge("Requests started and not answered yet.", "kafka.network:type=RequestChannel,name=RequestQueueSize", [
-    "api",
-  ]),
+  ottla_request_failures_total: counter("Requests whose connection was closed instead of an answer.", null, ["api"]),
+  ottla_requests_under_way: gauge("Requests started and not answered yet.", null, ["api"]),
   ottla_request_bytes_total: counter("Bytes of requests, headers aside.", `${requests}RequestBytes`, ["api"]),
   ottla_response_bytes_total: counter("Bytes of answers, headers aside.", `${requests}ResponseBytes`, ["api"]),
   ottla_client_connections: gauge("Open connections of clients.", "kafka.server:type=socket-server-metrics,name=connection-count"),

@@ -41,9 +41,9 @@ between which clients are served. At most 16 connections are open; a request mus
 or the connection is closed. Only GET is answered.
 
 There are series for each topic, and for each pair of a group and a topic. \`ottla.metrics.partitions.enable\` (also at run time) adds
-those of each partition: about five for each replica on a broker. A broker tells 200,000 series at most, of them 20,000 pairs of groups
-and topics; what is left out is counted in \`ottla_metrics_dropped_series\`, as is what has a label of more than 255 characters. No label
-holds what a client calls itself. The names of topics and groups do come from clients; they are escaped.
+those of each partition: about five for each replica on a broker. A broker tells 200,000 series at most, 32 MiB, of them 20,000 pairs of
+groups and topics; what is left out is counted in \`ottla_metrics_dropped_series\`, as is what has a label of more than 255 characters. No
+label holds what a client calls itself. The names of topics and groups do come from clients; they are escaped.
 
 `;
 

@@ -11,8 +11,15 @@ export interface Sample {
   readonly metricName?: string;
 }
 
-/** Some 25 MB of text. */
-const samplesMaxDefault = 200_000;
+export interface SampleBounds {
+  readonly samplesMax: number;
+  /** Of the text, about. */
+  readonly bytesMax: number;
+}
+
+const boundsByDefault: SampleBounds = { samplesMax: 200_000, bytesMax: 32 * 1024 * 1024 };
+/** Of a line: the name of the metric and its value. */
+const lineBytes = 60;
 /** A topic's name has 249 characters at most; a group's may have thousands. */
 const labelLengthMax = 255;
 
@@ -20,13 +27,14 @@ const none: Labels = {};
 
 /** What a scrape has collected. Bounded: series beyond are left out, and counted. */
 export class Samples {
-  readonly #samplesMax: number;
+  readonly #bounds: SampleBounds;
   readonly #byFamily = new Map<FamilyName, Sample[]>();
   #count = 0;
+  #bytes = 0;
   #dropped = 0;
 
-  constructor(samplesMax = samplesMaxDefault) {
-    this.#samplesMax = samplesMax;
+  constructor(bounds: SampleBounds = boundsByDefault) {
+    this.#bounds = bounds;
   }
 
   get dropped(): number {
@@ -65,15 +73,24 @@ export class Samples {
 
   #put(family: FamilyName, samples: readonly Sample[]): void {
     const isTooLong = samples.some(({ labels }) => Object.values(labels).some(({ length }) => length > labelLengthMax));
-    if (isTooLong || this.#count + samples.length > this.#samplesMax) {
+    const bytes = samples.reduce((sum, { labels }) => sum + textBytes(labels), 0);
+    const { samplesMax, bytesMax } = this.#bounds;
+    if (isTooLong || this.#count + samples.length > samplesMax || this.#bytes + bytes > bytesMax) {
       this.#dropped += samples.length;
       return;
     }
     this.#count += samples.length;
+    this.#bytes += bytes;
     const known = this.#byFamily.get(family);
     if (known === undefined) this.#byFamily.set(family, [...samples]);
     else known.push(...samples);
   }
+}
+
+function textBytes(labels: Labels): number {
+  let bytes = lineBytes;
+  for (const name in labels) bytes += name.length + (labels[name] ?? "").length + 4;
+  return bytes;
 }
 
 /** OpenMetrics wants a point in it. */

@@ -50,13 +50,16 @@ test("a family of many series is written in pieces, and has its lines HELP and T
 });
 
 test("what is too much, or has too long a name, is left out and counted", () => {
-  const samples = new Samples(2);
+  const samples = new Samples({ samplesMax: 2, bytesMax: 1_000 });
   samples.add("ottla_groups", 1, { state: "x".repeat(256) });
   samples.add("ottla_groups", 1, { state: "a" });
   samples.add("ottla_groups", 1, { state: "b" });
   samples.add("ottla_groups", 1, { state: "c" });
   expect(samples.of("ottla_groups").map(({ labels }) => labels.state)).toEqual(["a", "b"]);
   expect(samples.dropped).toBe(2);
+  const few = new Samples({ samplesMax: 100, bytesMax: 1_000 });
+  for (const state of ["a", "b", "c", "d", "e"]) few.add("ottla_groups", 1, { state: state.repeat(255) });
+  expect([few.of("ottla_groups").length, few.dropped]).toEqual([3, 2]);
 });
 
 test("what is not known is not told", () => {
