@@ -1,10 +1,11 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
+import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
 import { type DescribeOptions as Described, describeTopics } from "../topic/show-topics.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
@@ -24,6 +25,7 @@ export function register(program: Command): void {
   registerAlter(topic);
   registerDelete(topic);
   registerDeleteRecords(topic);
+  registerElectLeaders(topic);
 }
 
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
@@ -141,5 +143,39 @@ function registerDeleteRecords(topic: Command): void {
     const { offset: cuts, all } = options;
     if (all === cuts.length > 0) throw new UsageError("say what to delete: --offset PARTITION:OFFSET for each partition, or --all");
     return withAdmin(options, (admin, shown) => deleteRecords(admin, name, all ? null : cuts, shown));
+  });
+}
+
+interface ElectOptions extends CommonOptions {
+  readonly electionType: Election["type"];
+  readonly partition: readonly number[];
+}
+
+function registerElectLeaders(topic: Command): void {
+  const partitionNumber = wholeNumber(0, partitionsMax);
+  const type = new Option(
+    "--election-type <type>",
+    "preferred: the first replica leads; unclean: where nobody does, a replica that lacks records",
+  )
+    .choices(electionTypes)
+    .default("preferred");
+  const elect = topic
+    .command("elect-leaders")
+    .description("elect leaders of topics, all of them unless named")
+    .argument("[name...]")
+    .addOption(type)
+    .option(
+      "--partition <number>",
+      "only this one of the topic; may be repeated",
+      (text, all: number[]) => [...all, partitionNumber(text)],
+      [],
+    );
+  withCommonOptions(elect).action((names: string[], options: ElectOptions) => {
+    const { electionType, partition: partitions } = options;
+    const topics = [...new Set(names)];
+    if (partitions.length > 0 && topics.length !== 1) throw new UsageError("--partition is for one topic: name it");
+    // records that only a lost leader had are lost for good
+    if (electionType === "unclean" && topics.length === 0) throw new UsageError("an unclean election loses records: name the topics");
+    return withAdmin(options, (admin, shown) => electLeaders(admin, { type: electionType, topics, partitions }, shown));
   });
 }
