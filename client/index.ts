@@ -49,6 +49,7 @@ export type {
 } from "./admin/admin-types.ts";
 export { orThrow } from "./admin/admin-types.ts";
 export type { GroupLag, OutOfRange } from "./admin/group-lag.ts";
+export type { PartitionReassignment, ReplicasWanted } from "./admin/reassignments.ts";
 export type { DeletedRecords, RecordsToDelete } from "./admin/records-deletion.ts";
 export type { BrokerLogDirectories, LogDirectoryDescription, ReplicaInDirectory, ReplicaMove } from "./admin/replica-directories.ts";
 export type { ClientEventMap, ClientEventName, ClientListener, EventSource, RetryEvent, SettledEvent } from "./base/client-events.ts";

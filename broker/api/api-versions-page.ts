@@ -29,6 +29,8 @@ const purposes: Readonly<Record<ApiName, string>> = {
   describeTopicPartitions: "partitions of topics, page by page",
   describeProducers: "the idempotent producers that a partition knows",
   electLeaders: "have preferred replicas lead, or, where nobody in sync is left, others",
+  alterPartitionReassignments: "move partitions to other brokers, or cancel such a move",
+  listPartitionReassignments: "the moves that are under way",
   describeCluster: "brokers and controller",
   describeConfigs: "settings of topics and brokers",
   alterConfigs: "replace them",
@@ -51,7 +53,7 @@ const tail = `
 ApiVersions says Produce 0 to 11, though 3 is the first that is served ([decision 7](decisions.md)): librdkafka would not compress
 otherwise. A request in a version that is not served closes its connection, with one line in the broker's log. Not served at all:
 transactions (AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit, DescribeTransactions, ListTransactions), SASL and access
-control, quotas, delegation tokens, AlterPartitionReassignments, and what Kafka's brokers and controllers say to each other.
+control, quotas, delegation tokens, and what Kafka's brokers and controllers say to each other.
 `;
 
 /** docs/api-versions.md, whole. */

@@ -6,7 +6,7 @@ import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import type { Api, RequestContext } from "./api.ts";
 import { allClusterOperations, allTopicOperations, operationsNotAsked } from "./authorized-operations.ts";
 import { nodesOn } from "./leader-hints.ts";
-import { type ListingRules, listPartition, offlineReasons } from "./partition-listing.ts";
+import { changingReplicas, type ListingRules, listPartition, notChanging, offlineReasons } from "./partition-listing.ts";
 import { answerEach } from "./request-meter.ts";
 import type { Beginning, Refusal } from "./topic-maker.ts";
 
@@ -99,6 +99,7 @@ function topicDescriber(
     partitions: partitions.map((record) => ({
       ...listPartition(image, listener, id, record, rules),
       offlineReasons: includeReasons ? offlineReasons(image, id, record) : [],
+      ...(includeReasons ? changingReplicas(record) : notChanging),
     })),
     errorMessage: null,
     topicAuthorizedOperations: includeTopicAuthorizedOperations ? allTopicOperations : operationsNotAsked,

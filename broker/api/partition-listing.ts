@@ -34,6 +34,20 @@ export function offlineReasons(image: ClusterImage, topicId: TopicId, { partitio
   });
 }
 
+interface ChangingReplicas {
+  readonly addingReplicas: readonly BrokerId[];
+  readonly removingReplicas: readonly BrokerId[];
+}
+
+export const notChanging: ChangingReplicas = { addingReplicas: [], removingReplicas: [] };
+
+/** By a reassignment that is under way. What it has given up is only being removed. */
+export function changingReplicas({ reassignment }: PartitionRecord): ChangingReplicas {
+  if (reassignment === undefined) return notChanging;
+  const { adding, removing } = reassignment;
+  return { addingReplicas: adding.filter((id) => !removing.includes(id)), removingReplicas: removing };
+}
+
 /** How the Metadata versions differ in what they can say of a broker that cannot be reached. */
 export interface ListingRules {
   /** Version 0 lists only reachable replicas, and says when some were left out. */

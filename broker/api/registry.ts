@@ -14,6 +14,7 @@ import type { SettingTexts } from "../runtime/config/resolve.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { Turns } from "../runtime/turns.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
+import { alterPartitionReassignmentsApi } from "./alter-partition-reassignments.ts";
 import { type Api, type ApisNamed, type ControllerApi, type Endpoint, endpoint } from "./api.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { autoTopicCreation } from "./auto-creation.ts";
@@ -34,6 +35,7 @@ import type { groupApis } from "./group-apis.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
+import { listPartitionReassignmentsApi } from "./list-partition-reassignments.ts";
 import type { logDirectoryApis } from "./log-directory-apis.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetForLeaderEpochApi } from "./offset-for-leader-epoch.ts";
@@ -123,6 +125,8 @@ function controllerApisOf(parts: ApiParts) {
     deleteTopics: deleteTopicsApi(controller),
     createPartitions: createPartitionsApi(controller),
     electLeaders: electLeadersApi(controller),
+    alterPartitionReassignments: alterPartitionReassignmentsApi(controller),
+    listPartitionReassignments: listPartitionReassignmentsApi(controller),
     alterConfigs: alterConfigsApi(controller),
     incrementalAlterConfigs: incrementalAlterConfigsApi(controller),
   };

@@ -92,7 +92,7 @@ const appendWaitersMax = 100_000;
 
 /** `producerExpirationMs` may change while we run. */
 function partitionConfig({ brokerId, replication, controller, log }: BrokerSettings, producerExpirationMs: () => number): PartitionConfig {
-  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs } = replication;
+  const { replicaLagTimeMaxMs, highWatermarkCheckpointMs, reassignedAtOnceMax } = replication;
   const { retentionCheckMs, strayRetentionMs, producerExpirationCheckMs, batchUnpackedBytesMax } = log;
   return {
     brokerId,
@@ -101,6 +101,7 @@ function partitionConfig({ brokerId, replication, controller, log }: BrokerSetti
     // it asks again at the end of its wait, and a moment is granted for the way
     suspectLagMs: Math.min(replicaLagTimeMaxMs, replication.fetchWaitMaxMs + controller.suspectTimeoutMs / 4),
     highWatermarkCheckpointMs,
+    reassignedAtOnceMax,
     retentionCheckMs,
     strayRetentionMs,
     producerExpirationCheckMs,

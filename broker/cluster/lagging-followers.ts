@@ -67,14 +67,15 @@ export class LaggingFollowers {
   }
 }
 
-/** Followers that live, and of how many partitions that `leader` leads they are not in sync. */
+/** Followers that live, and of how many partitions that `leader` leads they are not in sync, though no reassignment says why. */
 function missingFollowers({ brokers, leavingBrokers, topics }: ClusterImage, leader: BrokerId): ReadonlyMap<BrokerId, number> {
   const missing = new Map<BrokerId, number>();
   for (const { partitions } of topics.values()) {
-    for (const { leader: led, isr, replicas } of partitions) {
+    for (const { leader: led, isr, replicas, reassignment } of partitions) {
       if (led !== leader || isr.length >= replicas.length) continue;
+      const isMoving = (id: BrokerId) => reassignment?.adding.includes(id) === true || reassignment?.removing.includes(id) === true;
       for (const id of replicas)
-        if (!isr.includes(id) && brokers.has(id) && !leavingBrokers.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
+        if (!isMoving(id) && !isr.includes(id) && brokers.has(id) && !leavingBrokers.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
     }
   }
   return missing;

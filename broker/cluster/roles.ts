@@ -24,8 +24,8 @@ export interface RoleInput {
   readonly after: ClusterImage;
   /**
    * After a full update everything is assigned again (it may come after the roles ended with a session), and logs on disk that are no
-   * longer ours are withdrawn: deleted where the deletion is on record (the topic was deleted while this broker was away), otherwise set
-   * aside.
+   * longer ours are withdrawn: deleted where the deletion of the topic, or the removal of the replica, is on record (it happened while this
+   * broker was away), otherwise set aside.
    */
   readonly full: boolean;
   readonly local: readonly LocalReplica[];
@@ -36,8 +36,12 @@ export function roleChanges({ self, before, after, full, local, resolve }: RoleI
   const withdraw = new Map<string, WithdrawnReplica>();
   // an id that is in use is not deleted, whatever the record says
   const isDeleted = (topicId: TopicId) => after.deletedTopics.has(topicId) && !after.topicNames.has(topicId);
+  const isRemoved = ({ topicId, ref }: LocalReplica) => recordOf(after, topicId, ref.partition)?.removed?.includes(self) === true;
   const withdrawn = (replica: LocalReplica) =>
-    withdraw.set(`${replica.topicId}:${replica.ref.partition}`, { ...replica, isDeleted: isDeleted(replica.topicId) });
+    withdraw.set(`${replica.topicId}:${replica.ref.partition}`, {
+      ...replica,
+      isDeleted: isDeleted(replica.topicId) || isRemoved(replica),
+    });
   const settings: { topic: string; settings: TopicSettings }[] = [];
   const assign: AssignedReplica[] = [];
 
@@ -71,8 +75,11 @@ function ownReplicas(topic: TopicImage, self: BrokerId): PartitionRecord[] {
 }
 
 function isReplica(image: ClusterImage, topicId: TopicId, partition: number, self: BrokerId): boolean {
-  const topic = image.topics.get(image.topicNames.get(topicId) ?? "");
-  return topic?.partitions[partition]?.replicas.includes(self) === true;
+  return recordOf(image, topicId, partition)?.replicas.includes(self) === true;
+}
+
+function recordOf(image: ClusterImage, topicId: TopicId, partition: number): PartitionRecord | undefined {
+  return image.topics.get(image.topicNames.get(topicId) ?? "")?.partitions[partition];
 }
 
 function sameBrokerConfigs(before: ClusterImage, after: ClusterImage): boolean {

@@ -121,6 +121,9 @@ export class AdminOperations {
         error: "INVALID_PARTITIONS",
         message: `${topic.name} keeps the ${topic.partitions.length} partitions it was made with: what brokers keep in it is found by that number, and with another all of it would be lost.`,
       };
+    // as in Kafka: how many replicas its partitions are to have is seen when it is over
+    if (topic.partitions.some(({ reassignment }) => reassignment !== undefined))
+      return { error: "REASSIGNMENT_IN_PROGRESS", message: `Partitions of ${topic.name} are being reassigned.` };
     const planned = planPartitions(
       creation,
       topic.partitions.map(({ replicas }) => replicas),

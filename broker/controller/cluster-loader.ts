@@ -2,8 +2,7 @@ import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
-import type { Replicas } from "./assignment.ts";
-import { type Config, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
+import { type Config, type PartitionAssignment, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
 import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
 
@@ -98,7 +97,7 @@ export class ClusterLoader {
    * was. We never change the number, but another tool may write more partitions into the topic's node; those are ignored. The node's
    * version tells them from the partitions of a topic that was created only in part: that node has not been changed since.
    */
-  async #asMade(name: string, assignment: readonly Replicas[]): Promise<readonly Replicas[]> {
+  async #asMade(name: string, assignment: readonly PartitionAssignment[]): Promise<readonly PartitionAssignment[]> {
     const { store, log } = this.#context;
     const made = (await store.readPartitionNodes(name))?.size ?? 0;
     if (made === 0 || made >= assignment.length) return assignment;

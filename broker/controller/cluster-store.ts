@@ -18,7 +18,7 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
-import type { Config, PartitionChange } from "./controller-state.ts";
+import { assignmentOf, type Config, type PartitionAssignment, type PartitionChange } from "./controller-state.ts";
 
 /** What settings are of. A broker's id null: what holds for every broker. */
 export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
@@ -26,7 +26,7 @@ export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
 export interface StoredTopic {
   /** Null: written by a tool that does not know topic ids. */
   readonly id: TopicId | null;
-  readonly assignment: readonly Replicas[];
+  readonly assignment: readonly PartitionAssignment[];
   readonly version: number;
 }
 
@@ -90,8 +90,12 @@ export class ClusterStore {
     const path = paths.topicPath(name);
     const node = await this.#coordinator.read(path);
     if (node === null) return null;
-    const { topicId, partitions } = decodeTopicAssignment(path, node.data);
-    return { id: topicId, assignment: partitions, version: node.version };
+    const { topicId, partitions, addingReplicas, removingReplicas, removedReplicas } = decodeTopicAssignment(path, node.data);
+    const assignment = partitions.map((replicas, partition) => {
+      const reassignment = { adding: addingReplicas.get(partition) ?? [], removing: removingReplicas.get(partition) ?? [] };
+      return assignmentOf(replicas, reassignment, removedReplicas.get(partition));
+    });
+    return { id: topicId, assignment, version: node.version };
   }
 
   /** Whether the node is there that leaders' writes of in-sync sets check. */
@@ -182,7 +186,9 @@ export class ClusterStore {
     const last = ends.filter((_, index) => found[index] !== null).map(remove);
     const stored = await this.#readAnyTopic(topic);
     if (stored?.id == null) return { below, last, record: null };
-    const brokers = [...new Set(stored.assignment.flat())].sort((a, b) => a - b);
+    const brokers = [...new Set(stored.assignment.flatMap(({ replicas, removed = [] }) => [...replicas, ...removed]))].sort(
+      (a, b) => a - b,
+    );
     const record = { id: stored.id, deletion: { name: topic, brokers, timestampMs: nowMs } };
     const isThere = (await this.#coordinator.read(paths.deletionRecordPath(record.id))) !== null;
     // replicas that another tool adds meanwhile must be on the record
@@ -219,7 +225,13 @@ export class ClusterStore {
     const data = encodeConfig(topic.config);
     const path = configPath({ kind: "topic", name: topic.name });
     const operations: WriteOperation[] = [
-      create(paths.topicPath(topic.name), encodeAssignment(topic.id, topic.assignment)),
+      create(
+        paths.topicPath(topic.name),
+        encodeAssignment(
+          topic.id,
+          topic.assignment.map((replicas) => ({ replicas })),
+        ),
+      ),
       create(paths.partitionsPath(topic.name), Buffer.alloc(0)),
       this.createIdNode(topic.name, topic.id),
       configExists ? { kind: "set", path, data, version: -1 } : create(path, data),
@@ -229,7 +241,7 @@ export class ClusterStore {
 
   setAssignment(
     topic: { readonly name: string; readonly id: TopicId; readonly version: number },
-    assignment: readonly (readonly BrokerId[])[],
+    assignment: readonly PartitionAssignment[],
   ): WriteOperation {
     return { kind: "set", path: paths.topicPath(topic.name), data: encodeAssignment(topic.id, assignment), version: topic.version };
   }
@@ -310,9 +322,17 @@ function brokerRecordOf(id: BrokerId, node: Node): BrokerRecord | null {
   }
 }
 
-/** Partitions are not moved between brokers yet, so none is being added or removed. */
-function encodeAssignment(topicId: TopicId, partitions: readonly Replicas[]): Buffer {
-  return encodeTopicAssignment({ topicId, partitions, addingReplicas: new Map(), removingReplicas: new Map() });
+/** Reassignments that are under way are kept: only who changes one may leave it out. */
+function encodeAssignment(topicId: TopicId, assignment: readonly PartitionAssignment[]): Buffer {
+  const those = (of: (partition: PartitionAssignment) => readonly BrokerId[] | undefined) =>
+    new Map(assignment.map((each, partition) => [partition, of(each) ?? []] as const).filter(([, replicas]) => replicas.length > 0));
+  return encodeTopicAssignment({
+    topicId,
+    partitions: assignment.map(({ replicas }) => replicas),
+    addingReplicas: those(({ reassignment }) => reassignment?.adding),
+    removingReplicas: those(({ reassignment }) => reassignment?.removing),
+    removedReplicas: those(({ removed }) => removed),
+  });
 }
 
 function createDeletion({ id, deletion }: DeletionRecord): WriteOperation {

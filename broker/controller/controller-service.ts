@@ -26,6 +26,16 @@ export interface ControllerService {
     partitions: readonly { readonly topic: string; readonly partition: number }[] | null,
     options: AdminOptions,
   ): Promise<readonly (Verdict & { readonly topic: string; readonly partition: number })[]>;
+  /** Where the request is about to be answered, what was accepted is in the coordinator, and goes on by itself. */
+  alterPartitionReassignments(
+    wanted: readonly ReplicasWanted[],
+    options: AdminOptions & { readonly mayChangeReplicationFactor: boolean },
+  ): Promise<readonly (Verdict & PartitionNamed)[]>;
+  /** Those under way; of these partitions, or, null, of all. */
+  listPartitionReassignments(
+    partitions: readonly PartitionNamed[] | null,
+    timeoutMs: number,
+  ): Promise<Verdict & { readonly reassignments: readonly ReassignmentUnderWay[] }>;
   /** Names and values were not yet checked. All changes of one resource are applied or none. */
   alterConfigs(changes: readonly ConfigChange[], options: AdminOptions): Promise<readonly Verdict[]>;
 }
@@ -58,6 +68,22 @@ export interface PartitionsCreation {
   /** The new total. */
   readonly count: number;
   readonly assignments: readonly (readonly BrokerId[])[] | null;
+}
+
+export interface PartitionNamed {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface ReplicasWanted extends PartitionNamed {
+  /** Null: those that it had before its reassignment. */
+  readonly replicas: readonly BrokerId[] | null;
+}
+
+export interface ReassignmentUnderWay extends PartitionNamed {
+  readonly replicas: readonly BrokerId[];
+  readonly adding: readonly BrokerId[];
+  readonly removing: readonly BrokerId[];
 }
 
 export interface ConfigChange {

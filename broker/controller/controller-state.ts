@@ -1,7 +1,7 @@
 import type { TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { BrokerRecord, PartitionRecord, ReplicaName } from "../../protocol/peer/messages.ts";
+import type { BrokerRecord, PartitionRecord, Reassignment, ReplicaName } from "../../protocol/peer/messages.ts";
 
 /**
  * Everything the controller knows: a value, replaced whole by each change. What it says of partitions is what the coordinator has, or had
@@ -45,6 +45,9 @@ export interface OfflineReplica extends ReplicaName {
 
 export type Config = Readonly<Record<string, string>>;
 
+/** Of a partition, as its topic's znode has it. */
+export type PartitionAssignment = Pick<PartitionRecord, "replicas" | "reassignment" | "removed">;
+
 export interface TopicState {
   readonly name: string;
   readonly id: TopicId;
@@ -53,6 +56,19 @@ export interface TopicState {
   /** By partition number, dense from 0. */
   readonly partitions: readonly PartitionRecord[];
   readonly config: Config;
+}
+
+/** A reassignment that neither adds nor removes anything is over. */
+export function assignmentOf(
+  replicas: readonly BrokerId[],
+  { adding, removing }: Reassignment,
+  removed: readonly BrokerId[] = [],
+): PartitionAssignment {
+  return {
+    replicas,
+    ...(adding.length + removing.length === 0 ? {} : { reassignment: { adding, removing } }),
+    ...(removed.length === 0 ? {} : { removed }),
+  };
 }
 
 export interface PartitionChange {
@@ -143,6 +159,23 @@ export function withoutTopic(state: ControllerState, name: string): ControllerSt
   const topicNames = new Map(state.topicNames);
   topicNames.delete(topic.id);
   return { ...state, topics, topicNames };
+}
+
+/** A topic's znode as it was read, of the partitions that are known. Deleted topics are skipped. */
+export function withAssignment(
+  state: ControllerState,
+  name: string,
+  { assignment, version }: { readonly assignment: readonly PartitionAssignment[]; readonly version: number },
+): ControllerState {
+  const topic = state.topics.get(name);
+  if (topic === undefined) return state;
+  const partitions = topic.partitions.map((record, partition) => reassigned(record, assignment[partition] ?? record));
+  return withTopic(state, { ...topic, version, partitions });
+}
+
+export function reassigned(record: PartitionRecord, { replicas, reassignment, removed }: PartitionAssignment): PartitionRecord {
+  const { reassignment: _reassignment, removed: _removed, ...others } = record;
+  return { ...others, replicas, ...(reassignment === undefined ? {} : { reassignment }), ...(removed === undefined ? {} : { removed }) };
 }
 
 export function withDeletions(state: ControllerState, deletions: ReadonlyMap<TopicId, TopicDeletion>): ControllerState {

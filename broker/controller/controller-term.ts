@@ -16,6 +16,7 @@ import type { PeerWatch } from "../cluster/peer-watch.ts";
 import type { ResolveSettings } from "../cluster/resolve-settings.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
+import { AssignmentWriter } from "./assignment-writer.ts";
 import { ClusterLoader } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
@@ -26,6 +27,7 @@ import { EventQueue } from "./event-queue.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { LeaderKeeper } from "./leader-keeper.ts";
 import { PlannedMoves } from "./planned-moves.ts";
+import { Reassigner } from "./reassigner.ts";
 import { StateBook } from "./state-book.ts";
 import { StateWriter } from "./state-writer.ts";
 import { calmMs, nextSuspicions, type Suspicion } from "./suspicions.ts";
@@ -86,6 +88,7 @@ export class ControllerTerm {
   #calmTimer: Timer | null = null;
   #balanceTimer: Timer | null = null;
   readonly admin: AdminOperations;
+  readonly reassigner: Reassigner;
 
   /** `onOver`: the term cannot continue (deposed, or a write whose outcome is unknown): called once at most, `stop` is the caller's. */
   constructor(term: Term, parts: ControllerParts, onOver: (reason: unknown) => void) {
@@ -104,7 +107,10 @@ export class ControllerTerm {
         this.#over(error);
       },
     });
-    const book = new StateBook((dirty, order) => this.#sender.changed(dirty, order));
+    const book = new StateBook((dirty, order) => {
+      this.#lookAtReassignments();
+      return this.#sender.changed(dirty, order);
+    });
     this.#sender = this.#makeSender(book);
     const store = new ClusterStore(coordinator, term.controllerEpoch);
     const context: TermContext = { store, writer: new FencedWriter(coordinator, term, clock, signal), book, clock, random, log };
@@ -119,6 +125,8 @@ export class ControllerTerm {
     );
     this.#deletions = new TopicDeletions(context);
     this.#configs = new ConfigWriter(context, rules);
+    const assignments = new AssignmentWriter(context, states, () => this.#queue.letUrgentPass());
+    this.reassigner = new Reassigner(context, assignments, states);
     this.admin = new AdminOperations(context, { creator, deletions: this.#deletions, states }, { ...settings, topicRules: rules.topic });
   }
 
@@ -127,6 +135,7 @@ export class ControllerTerm {
     const events: UpdateEvents = {
       acknowledged: (id, changeNumber) => {
         if (book.starting.acknowledged(id, changeNumber)) this.#sender.changed({ ...nothingDirty, brokers: true });
+        if (this.reassigner.acknowledged(id, changeNumber)) this.#queue.signal("removed replicas", () => this.reassigner.forgetRemoved());
       },
       deposed: () => this.#over(new Error("a broker knows a newer controller")),
       deleted: (id, topicIds) => {
@@ -248,6 +257,8 @@ export class ControllerTerm {
     await this.#leaders.repairAll();
     // the first update of this term has the leaders in place of those that are gone
     this.#sender.brokersChanged();
+    this.reassigner.load();
+    this.#lookAtReassignments();
     this.#scheduleBalance();
   }
 
@@ -310,6 +321,11 @@ export class ControllerTerm {
     const before = book.changeNumber;
     await this.#configs.takeChanges();
     if (book.changeNumber !== before) await this.#leaders.repairLeaderless();
+  }
+
+  /** Whatever changes may be what one of them waits for. */
+  #lookAtReassignments(): void {
+    if (!this.reassigner.isIdle) this.#queue.signal("reassignments", () => this.reassigner.progress());
   }
 
   #scheduleBalance(): void {

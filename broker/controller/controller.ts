@@ -123,6 +123,20 @@ export class Controller implements ControllerService {
       (verdict) => (partitions ?? []).map(({ topic, partition }) => ({ topic, partition, ...verdict })),
     );
 
+  alterPartitionReassignments: ControllerService["alterPartitionReassignments"] = (wanted, { timeoutMs, mayChangeReplicationFactor }) =>
+    this.#serve(
+      timeoutMs,
+      (term) => term.reassigner.alter(wanted, mayChangeReplicationFactor),
+      (verdict) => wanted.map(({ topic, partition }) => ({ topic, partition, ...verdict })),
+    );
+
+  listPartitionReassignments: ControllerService["listPartitionReassignments"] = (partitions, timeoutMs) =>
+    this.#serve(
+      timeoutMs,
+      async (term) => ({ ...done, reassignments: term.reassigner.list(partitions) }),
+      (verdict) => ({ ...verdict, reassignments: [] }),
+    );
+
   alterConfigs: ControllerService["alterConfigs"] = (changes: readonly ConfigChange[], options) =>
     this.#serve(
       options.timeoutMs,
@@ -171,6 +185,8 @@ export class Controller implements ControllerService {
     }
   }
 }
+
+const done: Verdict = { error: "NONE", message: null };
 
 function refusal(error: unknown): KafkaErrorCode {
   if (error instanceof Deposed) return "NOT_CONTROLLER";

@@ -2,6 +2,7 @@ import { stillRecovering } from "../../coordinator-client/znodes/partition-state
 import { type BrokerId, type IsrEpochs, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import type { Replicas } from "./assignment.ts";
 import { type ControllerState, canLead, canLeadNow, isOnline, type TopicState } from "./controller-state.ts";
 
 /** In an in-sync set's epochs, in place of a registration: the leader continued when that life had already ended. */
@@ -90,7 +91,17 @@ export function assertDecision(before: PartitionRecord, next: PartitionRecord): 
   invariant(next.leaderEpoch >= before.leaderEpoch, "a leader epoch only rises", values);
   invariant(isSameLeader || next.leaderEpoch > before.leaderEpoch, "each leader has an epoch of its own", values);
   invariant(isSameLeader || next.leader === noBroker || next.replicas.includes(next.leader), "a leader is a replica", values);
-  invariant(next.leader === noBroker || next.isr.includes(next.leader), "a leader is in its own ISR", values);
+  const isIn = (id: BrokerId, { replicas }: PartitionRecord) => id === noBroker || replicas.includes(id);
+  invariant(isIn(next.leader, next) || !isIn(before.leader, before), "a replica that leads is not taken away", values);
+  invariant(
+    next.isr.every((id) => isIn(id, next) || !isIn(id, before)),
+    "a replica that is in sync is not taken away",
+    values,
+  );
+  const isSameAssignment = next.replicas.join() === before.replicas.join();
+  invariant(isSameAssignment || next.leaderEpoch > before.leaderEpoch, "replicas change with the leader epoch", values);
+  const isUnchanged = isSameLeader && next.isr === before.isr;
+  invariant(isUnchanged || next.leader === noBroker || next.isr.includes(next.leader), "a leader is in its own ISR", values);
   invariant(
     next.isr.every((id) => id === next.leader || before.isr.includes(id)),
     "the controller takes nobody into an ISR but the leader it elects",
@@ -109,6 +120,14 @@ export const prefer: Decision = (state, topic, record) => {
   if (elected === null || elected.leader === record.leader) return null;
   return led(state, record, elected);
 };
+
+/** The first of these leads where it can; one of them, if the leader is none. Nobody is waited for, or doubted, for that. */
+export function electWanted(state: ControllerState, topic: TopicState, record: PartitionRecord, wanted: Replicas): PartitionRecord | null {
+  if (record.leader === noBroker) return null;
+  const candidates = { ...wholeOf(candidatesOf(state, topic, record)), replicas: wanted };
+  const elected = electPreferred(candidates) ?? (wanted.includes(record.leader) ? null : electOffline(candidates, false));
+  return elected === null || elected.leader === record.leader ? null : led(state, record, elected);
+}
 
 /** On demand: a partition without a living leader gets one, whatever is lost. */
 export const electAnyone: Decision = (state, topic, record) => {
@@ -205,6 +224,7 @@ function candidatesOf(state: ControllerState, topic: TopicState, record: Partiti
   const members = Map.groupBy(record.isr, (id) => standingOf(state, record, id));
   return {
     replicas: record.replicas,
+    newcomers: record.reassignment?.adding ?? [],
     isr: members.get("same-life") ?? [],
     whole: members.get("whole") ?? [],
     inDoubt: members.get("in-doubt") ?? [],
@@ -231,6 +251,8 @@ function isSameLife(state: ControllerState, record: PartitionRecord, id: BrokerI
 export interface Candidates {
   /** Assignment order: the first is the preferred leader. */
   readonly replicas: readonly BrokerId[];
+  /** Those that a reassignment adds: where nobody is in sync, they have less than others. */
+  readonly newcomers?: readonly BrokerId[];
   /** Those of the in-sync set that were never away since they joined it. */
   readonly isr: readonly BrokerId[];
   /** Those of it that have re-registered with all their records. */
@@ -257,14 +279,15 @@ export interface Elected {
  *
  * A partition's only replica has no other to disagree with.
  */
-export function electOffline({ replicas, isr, whole = [], inDoubt = [], canLead }: Candidates, uncleanAllowed: boolean): Elected | null {
+export function electOffline(candidates: Candidates, uncleanAllowed: boolean): Elected | null {
+  const { replicas, newcomers = [], isr, whole = [], inDoubt = [], canLead } = candidates;
   const firstOf = (members: readonly BrokerId[]) => replicas.find((id) => canLead(id) && members.includes(id));
   const inSync = firstOf(isr) ?? firstOf(whole);
   if (inSync !== undefined) return { leader: inSync, unclean: false };
   const lastResort = firstOf(inDoubt);
   if (lastResort !== undefined) return { leader: lastResort, unclean: replicas.length > 1 };
   if (!uncleanAllowed) return null;
-  const any = replicas.find(canLead);
+  const any = replicas.find((id) => canLead(id) && !newcomers.includes(id)) ?? replicas.find(canLead);
   return any === undefined ? null : { leader: any, unclean: true };
 }
 

@@ -98,11 +98,17 @@ export class StateWriter {
     return again;
   }
 
-  /**
-   * Partitions whose state no longer exists are left out. `isPlanned`: what is found may be our own step, whose answer was lost, and the
-   * old leaders have not heard of it.
-   */
+  /** `isPlanned`: what is found may be our own step, whose answer was lost, and the old leaders have not heard of it. */
   async #readAgain(partitions: readonly PartitionName[], isPlanned: boolean): Promise<PartitionName[]> {
+    const found = await this.readStates(partitions);
+    if (isPlanned) await this.#moves.handOver(found);
+    this.#context.writer.assertTerm();
+    this.#adopt(found, isPlanned);
+    return found.map(({ topic, record }) => ({ topic, partition: record.partition }));
+  }
+
+  /** As the coordinator has them now; not in the book yet. Those that no longer exist are left out. */
+  async readStates(partitions: readonly PartitionName[]): Promise<PartitionChange[]> {
     const { store, writer, book } = this.#context;
     const states = await pipelined(partitions, readsAtOnceMax, ({ topic, partition }) => store.readState(topic, partition));
     writer.assertTerm();
@@ -114,10 +120,7 @@ export class StateWriter {
       const isrEpochs = withOutlived(book.current, read.state, read.modifiedZxid, known);
       found.push({ topic, record: { ...known, ...read.state, isrEpochs } });
     }
-    if (isPlanned) await this.#moves.handOver(found);
-    writer.assertTerm();
-    this.#adopt(found, isPlanned);
-    return found.map(({ topic, record }) => ({ topic, partition: record.partition }));
+    return found;
   }
 
   #adopt(changes: readonly PartitionChange[], isPlanned: boolean): void {
@@ -135,7 +138,7 @@ function toldInOrder({ topics }: ControllerState, changes: readonly PartitionCha
   return { first, last: new Set(moved.flatMap(({ from, to }) => (from === undefined || from === to || first.has(from) ? [] : [from]))) };
 }
 
-function decisions(state: ControllerState, partitions: readonly PartitionName[], decide: Decision): PartitionChange[] {
+export function decisions(state: ControllerState, partitions: readonly PartitionName[], decide: Decision): PartitionChange[] {
   return partitions.flatMap(({ topic: name, partition }) => {
     const topic = state.topics.get(name);
     const record: PartitionRecord | undefined = topic?.partitions[partition];

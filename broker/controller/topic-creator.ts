@@ -4,7 +4,7 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
-import { type TopicState, withTopic } from "./controller-state.ts";
+import { assignmentOf, type PartitionAssignment, type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { firstState, withOutlived } from "./elections.ts";
 import { inTransactions } from "./fenced-writer.ts";
@@ -28,14 +28,14 @@ export class TopicCreator {
   async create(topic: NewTopic): Promise<boolean> {
     if (!(await this.#createNode(topic))) return false;
     const { name, id, config, assignment } = topic;
-    await this.#addToBook({ name, id, version: 0, config, partitions: [] }, assignment);
+    await this.#addToBook({ name, id, version: 0, config, partitions: [] }, unreassigned(assignment));
     return true;
   }
 
   /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
   async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
     const { store, writer } = this.#context;
-    const assignment = [...topic.partitions.map(({ replicas }) => replicas), ...added];
+    const assignment = [...topic.partitions.map(assignmentIn), ...unreassigned(added)];
     const isOurs = async () => {
       const stored = await store.readTopic(topic.name);
       return stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
@@ -58,11 +58,11 @@ export class TopicCreator {
    * A topic that another controller, or tool, has begun: with the states there are, and first ones where there are none. `topic.partitions`
    * is empty.
    */
-  complete(topic: TopicState, assignment: readonly Replicas[]): Promise<TopicState> {
+  complete(topic: TopicState, assignment: readonly PartitionAssignment[]): Promise<TopicState> {
     return this.#complete(topic, assignment, false);
   }
 
-  async #addToBook(before: TopicState, assignment: readonly Replicas[]): Promise<void> {
+  async #addToBook(before: TopicState, assignment: readonly PartitionAssignment[]): Promise<void> {
     const { book } = this.#context;
     const topic = await this.#complete(before, assignment, true);
     const added = topic.partitions.slice(before.partitions.length).map(({ partition }) => ({ topic: topic.name, partition }));
@@ -74,7 +74,7 @@ export class TopicCreator {
    * Gives every partition beyond `topic.partitions` that has no state its first one. `areNew`: none of them is expected to exist yet, so
    * there is nothing to read first.
    */
-  async #complete(topic: TopicState, assignment: readonly Replicas[], areNew: boolean): Promise<TopicState> {
+  async #complete(topic: TopicState, assignment: readonly PartitionAssignment[], areNew: boolean): Promise<TopicState> {
     const { store, writer, book } = this.#context;
     const from = topic.partitions.length;
     const records = new Map<number, PartitionRecord>();
@@ -88,7 +88,10 @@ export class TopicCreator {
     };
     const operationsOf = (record: PartitionRecord) => store.createPartition(topic.name, record, nodes.has(record.partition));
     const write = async (missing: readonly number[]) => {
-      const first = missing.map((partition) => firstState(book.current, topic, partition, assignment[partition]!));
+      const first = missing.map((partition) => ({
+        ...firstState(book.current, topic, partition, assignment[partition]!.replicas),
+        ...assignment[partition],
+      }));
       const unsettled = await pipelined(inTransactions(first, operationsOf), transactionsAtOnceMax, async (transaction) => {
         const result = await writer.write(transaction.flatMap(operationsOf));
         if (result.kind !== "written") return transaction.map(({ partition }) => partition);
@@ -112,7 +115,7 @@ export class TopicCreator {
   async #readThose(
     topic: string,
     partitions: readonly number[],
-    assignment: readonly Replicas[],
+    assignment: readonly PartitionAssignment[],
   ): Promise<ReadonlyMap<number, PartitionRecord>> {
     const { store, writer, book } = this.#context;
     const states = await pipelined(partitions, readsAtOnceMax, (partition) => store.readState(topic, partition));
@@ -122,7 +125,7 @@ export class TopicCreator {
       const found = states[index] ?? null;
       if (found === null) continue;
       const isrEpochs = withOutlived(book.current, found.state, found.modifiedZxid, null);
-      records.set(partition, { partition, replicas: assignment[partition]!, ...found.state, isrEpochs });
+      records.set(partition, { partition, ...assignment[partition]!, ...found.state, isrEpochs });
     }
     return records;
   }
@@ -165,6 +168,14 @@ export class TopicCreator {
   }
 }
 
-function sameAssignment(a: readonly Replicas[], b: readonly Replicas[]): boolean {
+function unreassigned(assignment: readonly Replicas[]): PartitionAssignment[] {
+  return assignment.map((replicas) => ({ replicas }));
+}
+
+function assignmentIn({ replicas, reassignment, removed }: PartitionRecord): PartitionAssignment {
+  return assignmentOf(replicas, reassignment ?? { adding: [], removing: [] }, removed);
+}
+
+function sameAssignment(a: readonly PartitionAssignment[], b: readonly PartitionAssignment[]): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -31,8 +31,8 @@ export interface WithdrawnReplica {
   readonly ref: TopicPartition;
   readonly topicId: TopicId;
   /**
-   * The topic's deletion is on record, and the log goes with it. False: no assignment names the replica any more and no deletion is on
-   * record, so its log is set aside.
+   * The topic's deletion, or the removal of this replica, is on record, and the log goes with it. False: no assignment names the replica
+   * any more and nothing is on record, so its log is set aside.
    */
   readonly isDeleted: boolean;
 }

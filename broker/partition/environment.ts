@@ -39,6 +39,8 @@ export interface PartitionConfig {
   readonly appendWaitersMax: number;
   /** `replica.high.watermark.checkpoint.interval.ms`. */
   readonly highWatermarkCheckpointMs: number;
+  /** `ottla.reassignment.partitions.at.once`. */
+  readonly reassignedAtOnceMax: number;
   /** `log.retention.check.interval.ms`. */
   readonly retentionCheckMs: number;
   /** `ottla.log.stray.retention.ms`; -1: for ever. */

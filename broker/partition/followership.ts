@@ -26,6 +26,7 @@ export class Followership implements FollowedPartition {
   readonly topicId: TopicId;
   readonly #parts: FollowershipParts;
   #state: FollowerState;
+  #isNewcomer: boolean;
   #hasEnded = false;
   /** The answer being applied; null: none. One at a time. */
   #underway: Promise<FetchApplied> | null = null;
@@ -33,7 +34,9 @@ export class Followership implements FollowedPartition {
   readonly #stopListening: () => void;
 
   constructor(parts: FollowershipParts, record: PartitionRecord, highWatermark: number) {
-    const { leader, leaderEpoch, leaderRecovering } = record;
+    const { leader, leaderEpoch } = record;
+    this.#isNewcomer = isNewcomer(record, parts.environment.config.brokerId);
+    const leaderRecovering = record.leaderRecovering || this.#isNewcomer;
     this.topic = parts.identity.topic;
     this.partition = parts.identity.partition;
     this.topicId = parts.identity.topicId;
@@ -59,13 +62,21 @@ export class Followership implements FollowedPartition {
     return this.#state.leaderEpoch;
   }
 
+  get isNewcomer(): boolean {
+    return this.#isNewcomer;
+  }
+
   get highWatermark(): number {
     return this.#state.highWatermark;
   }
 
   /** The same epoch again: the leader may have recovered meanwhile. */
-  note({ leaderRecovering }: PartitionRecord): void {
-    this.#state = { ...this.#state, leaderRecovering };
+  note(record: PartitionRecord): void {
+    const { environment, identity } = this.#parts;
+    const before = this.#isNewcomer;
+    this.#isNewcomer = isNewcomer(record, environment.config.brokerId);
+    this.#state = { ...this.#state, leaderRecovering: record.leaderRecovering || this.#isNewcomer };
+    if (this.#isNewcomer !== before) environment.news.follows(identity);
   }
 
   /** No answer is applied from here on; resolves when the one being applied is done with the log. */
@@ -220,6 +231,17 @@ export class Followership implements FollowedPartition {
     environment.logger.error(fields, "the leader sent a damaged batch");
     return false;
   }
+}
+
+/**
+ * A reassignment adds this replica, and it is not in sync. If it has a log, that is from an earlier time at which it was one, and what it
+ * knows to be committed may be gone on the leader. Race:
+ * 1. This broker is away. Another one, out of sync, is elected uncleanly.
+ * 2. This broker's replica is removed, and with it the reason to remember that election.
+ * 3. It is added again, and comes back with its old log.
+ */
+function isNewcomer({ reassignment, isr }: PartitionRecord, self: BrokerId): boolean {
+  return reassignment?.adding.includes(self) === true && !isr.includes(self);
 }
 
 /** Where our log may begin: where the leader's does, as far as we know it to be committed, and never before it does now. */

@@ -9,7 +9,7 @@ export interface LeaderLogStartParts {
   readonly replica: ReplicaLog;
   readonly environment: PartitionEnvironment;
   /** As the leader has it now. */
-  readonly state: () => Pick<LeaderState, "highWatermark" | "followers">;
+  readonly state: () => Pick<LeaderState, "highWatermark" | "followers" | "isr" | "reassignment">;
   readonly isAlive: (id: BrokerId) => boolean;
   readonly onLogOffline: (error: LogOffline) => void;
 }
@@ -102,7 +102,10 @@ export class LeaderLogStart {
 
   get #lowWatermark(): number {
     const { replica, state, isAlive } = this.#parts;
-    return lowWatermark(replica.log.startOffset, state().followers.keys(), this.#starts, isAlive);
+    const { followers, isr, reassignment } = state();
+    // one that is only being added begins where our log does, but it may be a while until it has its turn
+    const hasBegun = (id: BrokerId) => isr.has(id) || reassignment?.adding.includes(id) !== true || followers.get(id)!.brokerEpoch >= 0;
+    return lowWatermark(replica.log.startOffset, [...followers.keys()].filter(hasBegun), this.#starts, isAlive);
   }
 
   #moved(fromOffset: number): void {

@@ -1,6 +1,8 @@
 import type { BrokerId, IsrEpochs } from "../../protocol/base/ids.ts";
 import { invariant, unreachable } from "../../protocol/base/invariant.ts";
+import type { Reassigned } from "../runtime/reassignment-rules.ts";
 import type { IsrWriteResult } from "./cluster-contract.ts";
+import { isNeededNoMore, isReleasing, released } from "./released-members.ts";
 
 /** The change of the in-sync set in progress. One change at a time: the next one is decided when the coordinator has answered. */
 export type IsrChange =
@@ -32,11 +34,9 @@ export interface FollowerProgress {
 }
 
 /** A leader's knowledge under one leader epoch. */
-export interface LeaderState {
+export interface LeaderState extends Reassigned {
   readonly self: BrokerId;
   readonly epoch: number;
-  /** As assigned, preferred leader first. */
-  readonly replicas: readonly BrokerId[];
   /** As the coordinator has it, as far as is known. */
   readonly isr: ReadonlySet<BrokerId>;
   readonly isrEpochs: IsrEpochs;
@@ -90,7 +90,7 @@ export type LeaderEvent =
     }
   /** The coordinator has this set at this version: our write succeeded, or another writer's did. */
   | { readonly kind: "isr-in-force"; readonly isr: readonly BrokerId[]; readonly isrEpochs: IsrEpochs; readonly stateVersion: number }
-  | { readonly kind: "replicas-changed"; readonly replicas: readonly BrokerId[]; readonly nowMs: number };
+  | ({ readonly kind: "replicas-changed"; readonly nowMs: number } & Reassigned);
 
 /** An in-sync set to be written by compare-and-set. */
 export interface IsrProposal {
@@ -99,10 +99,9 @@ export interface IsrProposal {
   readonly expectedVersion: number;
 }
 
-export interface LeaderStart {
+export interface LeaderStart extends Reassigned {
   readonly self: BrokerId;
   readonly epoch: number;
-  readonly replicas: readonly BrokerId[];
   readonly isr: readonly BrokerId[];
   readonly isrEpochs: IsrEpochs;
   readonly stateVersion: number;
@@ -131,6 +130,7 @@ export function startLeading(start: LeaderStart): LeaderState {
     self,
     epoch,
     replicas,
+    reassignment: start.reassignment,
     isr,
     isrEpochs: start.isrEpochs,
     stateVersion,
@@ -229,6 +229,7 @@ function move(state: LeaderState, event: LeaderEvent): LeaderState {
       return {
         ...state,
         replicas: event.replicas,
+        reassignment: event.reassignment,
         // Also who may be in the set by now, though the new assignment lacks it: its write is under way.
         followers: followersOf(event.replicas, mustHave(state), state.self, state.followers, event.nowMs),
       };
@@ -249,7 +250,8 @@ function fetched(state: LeaderState, event: LeaderEvent & { kind: "follower-fetc
         ? Math.max(known.caughtUpAtMs, known.fetchedAtMs)
         : known.caughtUpAtMs;
   const outside = !state.isr.has(from);
-  const eligible = registeredEpoch === brokerEpoch && state.replicas.includes(from) && fetchOffset >= state.epochStartOffset;
+  const isWanted = state.replicas.includes(from) && !isNeededNoMore(state, from);
+  const eligible = registeredEpoch === brokerEpoch && isWanted && fetchOffset >= state.epochStartOffset;
   const progress: FollowerProgress = {
     brokerEpoch,
     fetchOffset,
@@ -290,8 +292,9 @@ export function isSteady(
 }
 
 /** Nothing is due, whatever time passes, until something is appended, fetched, decided elsewhere, or a broker is gone. */
-export function isAtRest({ change, followers, isr, writtenEndOffset }: LeaderState): boolean {
-  if (change.kind !== "settled") return false;
+export function isAtRest(state: LeaderState): boolean {
+  const { change, followers, isr, writtenEndOffset } = state;
+  if (change.kind !== "settled" || isReleasing(state)) return false;
   for (const [id, { fetchOffset, holdsBack }] of followers) if (holdsBack || (isr.has(id) && fetchOffset < writtenEndOffset)) return false;
   return true;
 }
@@ -313,7 +316,8 @@ function ticked(state: LeaderState, { nowMs, isAlive, isSuspected, isSilent }: L
     const isUnheard = isSuspected(id) && nowMs - lastMs > state.suspectLagMs;
     if (!isAlive(id) || isUnheard || isLagging(state, progress, nowMs)) leaving.add(id);
   }
-  return leaving.size === 0 ? next : { ...next, change: { kind: "shrinking", leaving } };
+  const all = leaving.size === 0 ? released(state, { isAlive, isSuspected }) : leaving;
+  return all.size === 0 ? next : { ...next, change: { kind: "shrinking", leaving: all } };
 }
 
 function isLagging({ writtenEndOffset, lagMaxMs }: LeaderState, { fetchOffset, caughtUpAtMs }: FollowerProgress, nowMs: number): boolean {

@@ -3,6 +3,7 @@ import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts"
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
+import { isSameAssignment } from "../runtime/reassignment-rules.ts";
 import type {
   AppendedRecords,
   AppendOptions,
@@ -118,12 +119,9 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   /** The same epoch again, in newer metadata: the in-sync set or the assignment may have been changed. */
   note(record: PartitionRecord): void {
-    const { self, replicas } = this.#state;
-    if (!record.isr.includes(self)) return;
-    if (record.replicas.join() !== replicas.join()) {
-      this.#advance({ kind: "replicas-changed", replicas: record.replicas, nowMs: this.#nowMs });
-    }
-    const { isr, isrEpochs, stateVersion } = record;
+    if (!record.isr.includes(this.#state.self)) return;
+    const { replicas, reassignment, isr, isrEpochs, stateVersion } = record;
+    if (!isSameAssignment(record, this.#state)) this.#advance({ kind: "replicas-changed", replicas, reassignment, nowMs: this.#nowMs });
     this.#advance({ kind: "isr-in-force", isr, isrEpochs, stateVersion });
   }
 
@@ -306,6 +304,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       self: config.brokerId,
       epoch: record.leaderEpoch,
       replicas: record.replicas,
+      reassignment: record.reassignment,
       isr: record.isr,
       isrEpochs: record.isrEpochs,
       stateVersion: record.stateVersion,

@@ -64,7 +64,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     written: new Set<(identity: ReplicaIdentity) => void>(),
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
-  readonly #following = new FollowingNews(({ topicId, partition }) => this.findById(topicId, partition)?.followership() ?? null);
+  readonly #following: FollowingNews;
   /** Led here, and not at rest: see `leaderMoved`. */
   readonly #restless = new Set<ReplicaIdentity>();
   readonly #roleCheck: RoleCheck;
@@ -81,6 +81,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#parts = parts;
     this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
+    const followed = ({ topicId, partition }: ReplicaIdentity) => this.findById(topicId, partition)?.followership() ?? null;
+    this.#following = new FollowingNews(followed, config.reassignedAtOnceMax);
     const news = {
       committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
@@ -213,7 +215,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   }
 
   following(): readonly FollowedPartition[] {
-    return [...this.#byKey.values()].map((partition) => partition.followership()).filter((followership) => followership !== null);
+    const all = [...this.#byKey.values()].map((partition) => partition.followership());
+    return all.filter((followership) => followership !== null && this.#following.isFetched(followership)) as FollowedPartition[];
   }
 
   async assign(replicas: readonly AssignedReplica[]): Promise<void> {

@@ -60,7 +60,13 @@ async function writeTopic(
   { name, id, assignment, config, states }: RecoveredTopic,
   controllerEpoch: number,
 ): Promise<void> {
-  const assigned = { topicId: id, partitions: assignment, addingReplicas: new Map(), removingReplicas: new Map() };
+  const assigned = {
+    topicId: id,
+    partitions: assignment,
+    addingReplicas: new Map(),
+    removingReplicas: new Map(),
+    removedReplicas: new Map(),
+  };
   await make(coordinator, [
     create(paths.topicConfigPath(name), encodeConfig(config)),
     create(paths.topicPath(name), encodeTopicAssignment(assigned)),

@@ -109,7 +109,19 @@ export function topicAsText(
     underReplicated ? `${count} under-replicated` : count,
     formatCount(copies, "copy", "copies"),
   ];
-  const head = ["partition", "leader", "epoch", "replicas", "isr", "offline", ...(offsets ? ["start", "end"] : []), "size"];
+  const areMoving = partitions.some(({ addingReplicas, removingReplicas }) => (addingReplicas ?? removingReplicas) !== undefined);
+  const movingHead = ["adding", "removing"];
+  const head = [
+    "partition",
+    "leader",
+    "epoch",
+    "replicas",
+    "isr",
+    "offline",
+    ...(areMoving ? movingHead : []),
+    ...(offsets ? ["start", "end"] : []),
+    "size",
+  ];
   const rows = partitions.map((partition): Cell[] => [
     partition.partition,
     isOffline(partition) ? { text: "none", tone: "bad" } : String(partition.leader),
@@ -117,6 +129,7 @@ export function topicAsText(
     ids(partition.replicas),
     isUnderReplicated(partition) ? { text: ids(partition.isr), tone: "warning" } : ids(partition.isr),
     partition.offlineReplicas.length > 0 ? { text: ids(partition.offlineReplicas), tone: "bad" } : "-",
+    ...(areMoving ? [ids(partition.addingReplicas ?? []), ids(partition.removingReplicas ?? [])] : []),
     ...(offsets ? [offsetCell(partition.startOffset), offsetCell(partition.endOffset)] : []),
     partition.sizeInBytes === null ? { text: "-", isQuantity: true } : quantity(partition.sizeInBytes, formatBytes, look),
   ]);

@@ -14,8 +14,10 @@ export function isOffline({ leader }: PartitionMetadata): boolean {
   return leader === noBroker;
 }
 
-export function isUnderReplicated({ isr, replicas }: PartitionMetadata): boolean {
-  return isr.length < replicas.length;
+/** Those that a reassignment adds or removes need not be in sync. */
+export function isUnderReplicated({ isr, replicas, addingReplicas = [], removingReplicas = [] }: PartitionMetadata): boolean {
+  const settled = replicas.filter((id) => !addingReplicas.includes(id) && !removingReplicas.includes(id));
+  return settled.some((id) => !isr.includes(id));
 }
 
 /** Of the partition that has the most. */

@@ -1,11 +1,10 @@
-import { type BrokerId, noBroker, type TopicPartition } from "../../protocol/base/ids.ts";
+import { type BrokerId, noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import type { MetadataResponse } from "../../protocol/messages/metadata.ts";
 import type { ClientEventName, ClientListener, EventSource } from "../base/client-events.ts";
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed, KafkaProtocolError } from "../base/errors.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
-import { byTopic } from "../group/partition-assignor.ts";
 import { whileAlive } from "../metadata/broker-watch.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
@@ -39,6 +38,8 @@ import type {
 import { alteredConfigs, describedConfigs, wireChanges, wireReplacement, wireResource } from "./configs.ts";
 import { type GroupLag, groupLag } from "./group-lag.ts";
 import { type ItemAnswer, shouldAskAgain } from "./item-answer.ts";
+import { electLeaders } from "./leader-election.ts";
+import { alterReassignments, listReassignments, type PartitionReassignment, type ReplicasWanted } from "./reassignments.ts";
 import { type DeletedRecords, deleteRecords, type RecordsToDelete } from "./records-deletion.ts";
 import { alterReplicaLogDirectories, type BrokerLogDirectories, describeLogDirectories, type ReplicaMove } from "./replica-directories.ts";
 import { TopicsDeletion } from "./topics-deletion.ts";
@@ -199,23 +200,22 @@ export class Admin implements EventSource, AsyncDisposable {
     type: "preferred" | "unclean",
     partitions: readonly TopicPartition[] | null = null,
   ): Promise<readonly ItemResult<TopicPartition>[]> {
-    const topicPartitions = partitions === null ? null : byTopic(partitions);
-    const answer = await this.#retrying(async () => {
-      const answer = await this.#ask(apis.electLeaders, () => ({
-        electionType: type === "preferred" ? 0 : 1,
-        topicPartitions,
-        timeoutMs: this.#brokerTimeoutMs(),
-      }));
-      if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, "electing leaders");
-      return answer;
-    });
-    return answer.replicaElectionResults.flatMap(({ topic, partitionResult }) =>
-      partitionResult.map(({ partitionId, errorCode, errorMessage }) => {
-        const which = { topic, partition: partitionId };
-        if (errorCode === "NONE") return { ...which, error: null };
-        return { ...which, error: new KafkaProtocolError(errorCode, `electing a leader of ${topic}-${partitionId}`, errorMessage) };
-      }),
-    );
+    return this.#retrying(() => electLeaders((api, build) => this.#ask(api, build), type, partitions, this.#brokerTimeoutMs()));
+  }
+
+  /** Moves partitions to other brokers, or changes how many have them. Done when `listPartitionReassignments` does not list it any more. */
+  alterPartitionReassignments(
+    wanted: readonly ReplicasWanted[],
+    { allowReplicationFactorChange = true } = {},
+  ): Promise<readonly ItemResult<TopicPartition>[]> {
+    const ask = (open: readonly ReplicasWanted[]) =>
+      alterReassignments((api, build) => this.#ask(api, build), open, { timeoutMs: this.#brokerTimeoutMs(), allowReplicationFactorChange });
+    return this.#perItem(wanted, "reassigning", ({ topic, partition }) => partitionKey(topic, partition), ask);
+  }
+
+  /** Null: of every partition. Those that are not being reassigned are left out. */
+  listPartitionReassignments(partitions: readonly TopicPartition[] | null = null): Promise<readonly PartitionReassignment[]> {
+    return this.#retrying(() => listReassignments((api, build) => this.#ask(api, build), partitions, this.#brokerTimeoutMs()));
   }
 
   /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */

@@ -19,6 +19,9 @@ export interface PartitionMetadata {
   readonly offlineReplicas: readonly BrokerId[];
   /** Why live brokers cannot use their replicas; only from Ottla's brokers, and only where an administrator asks. */
   readonly offlineReasons?: readonly { readonly brokerId: BrokerId; readonly reason: string }[];
+  /** Of a reassignment that is under way; as above. */
+  readonly addingReplicas?: readonly BrokerId[];
+  readonly removingReplicas?: readonly BrokerId[];
 }
 
 export interface TopicMetadata {
@@ -85,6 +88,8 @@ export function mergeMetadata(previous: ClusterSnapshot, answer: MetadataRespons
         isr: partition.isrNodes,
         offlineReplicas: partition.offlineReplicas,
         ...(partition.offlineReasons.length > 0 ? { offlineReasons: partition.offlineReasons } : {}),
+        ...(partition.addingReplicas.length > 0 ? { addingReplicas: partition.addingReplicas } : {}),
+        ...(partition.removingReplicas.length > 0 ? { removingReplicas: partition.removingReplicas } : {}),
       };
       const old = sameTopic ? known.partitions[partition.partitionIndex] : undefined;
       merged.push(old !== undefined && fresh.leaderEpoch !== -1 && fresh.leaderEpoch < old.leaderEpoch ? old : fresh);

@@ -11,17 +11,21 @@ export interface TopicAssignment {
   /** Replicas that a reassignment adds or removes; only partitions under reassignment are in here. */
   readonly addingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
   readonly removingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
+  /** Brokers whose replicas are removed, and which have not reported yet that the logs are. Our own; Kafka's tools ignore it. */
+  readonly removedReplicas: ReadonlyMap<number, readonly BrokerId[]>;
 }
 
 const version = 3;
 
-export function encodeTopicAssignment({ topicId, partitions, addingReplicas, removingReplicas }: TopicAssignment): Buffer {
+export function encodeTopicAssignment(assignment: TopicAssignment): Buffer {
+  const { topicId, partitions, addingReplicas, removingReplicas, removedReplicas } = assignment;
   return encodeJson({
     removing_replicas: Object.fromEntries(removingReplicas),
     partitions: Object.fromEntries(partitions.map((replicas, partition) => [partition, replicas])),
     ...(topicId === null ? {} : { topic_id: topicId }),
     adding_replicas: Object.fromEntries(addingReplicas),
     version,
+    ...(removedReplicas.size === 0 ? {} : { ottla: { removed_replicas: Object.fromEntries(removedReplicas) } }),
   });
 }
 
@@ -36,11 +40,13 @@ export function decodeTopicAssignment(path: string, data: Buffer): TopicAssignme
   });
   const topicId = json.textOrNull("topic_id");
   if (topicId !== null && !/^[A-Za-z0-9_-]{22}$/.test(topicId)) throw json.malformed(`"topic_id" is no topic id: ${topicId.slice(0, 50)}`);
+  const ours = json.has("ottla") ? json.object("ottla") : null;
   return {
     topicId,
     partitions,
     addingReplicas: json.has("adding_replicas") ? replicasByPartition(json, "adding_replicas") : new Map(),
     removingReplicas: json.has("removing_replicas") ? replicasByPartition(json, "removing_replicas") : new Map(),
+    removedReplicas: ours?.has("removed_replicas") ? replicasByPartition(ours, "removed_replicas") : new Map(),
   };
 }
 

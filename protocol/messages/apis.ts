@@ -1,5 +1,6 @@
 import type { Message, MessageType } from "../schema/message.ts";
 import { alterConfigsRequest, alterConfigsResponse } from "./alter-configs.ts";
+import { alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse } from "./alter-partition-reassignments.ts";
 import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./alter-replica-log-dirs.ts";
 import { apiVersionsRequest, apiVersionsResponse } from "./api-versions.ts";
 import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from "./consumer-group-describe.ts";
@@ -25,6 +26,7 @@ import { joinGroupRequest, joinGroupResponse } from "./join-group.ts";
 import { leaveGroupRequest, leaveGroupResponse } from "./leave-group.ts";
 import { listGroupsRequest, listGroupsResponse } from "./list-groups.ts";
 import { listOffsetsRequest, listOffsetsResponse } from "./list-offsets.ts";
+import { listPartitionReassignmentsRequest, listPartitionReassignmentsResponse } from "./list-partition-reassignments.ts";
 import { metadataRequest, metadataResponse } from "./metadata.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "./offset-commit.ts";
 import { offsetDeleteRequest, offsetDeleteResponse } from "./offset-delete.ts";
@@ -66,6 +68,8 @@ export const apis = {
   alterReplicaLogDirs: api(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   describeTopicPartitions: api(describeTopicPartitionsRequest, describeTopicPartitionsResponse),
   electLeaders: api(electLeadersRequest, electLeadersResponse),
+  alterPartitionReassignments: api(alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse),
+  listPartitionReassignments: api(listPartitionReassignmentsRequest, listPartitionReassignmentsResponse),
   findCoordinator: api(findCoordinatorRequest, findCoordinatorResponse),
   initProducerId: api(initProducerIdRequest, initProducerIdResponse),
   joinGroup: api(joinGroupRequest, joinGroupResponse),

@@ -22,7 +22,7 @@ export const metadataRequest = message(
     /** Moved to DescribeCluster from version 11 on (KIP-700). */
     includeClusterAuthorizedOperations: bool({ since: 8, until: 10, absent: false }),
     includeTopicAuthorizedOperations: bool({ since: 8, absent: false }),
-    /** Ottla's own: the answer has `offlineReasons`, and topics an `errorMessage`. */
+    /** Ottla's own: the answer has `offlineReasons` and reassignments, and topics an `errorMessage`. */
     includeReasons: bool({ since: 9, tag: ottlaTagsFrom, absent: false }),
   },
 );
@@ -55,6 +55,9 @@ export const metadataResponse = message(
             offlineReplicas: array(int32(), { since: 5, absent: [] }),
             /** Ottla's own: why live brokers cannot use their replicas. */
             offlineReasons: array(struct({ brokerId: int32(), reason: string() }), { since: 9, tag: ottlaTagsFrom, absent: [] }),
+            /** Ottla's own: of a reassignment that is under way. */
+            addingReplicas: array(int32(), { since: 9, tag: ottlaTagsFrom + 1, absent: [] }),
+            removingReplicas: array(int32(), { since: 9, tag: ottlaTagsFrom + 2, absent: [] }),
           }),
         ),
         /** Ottla's own: why the topic could not be created when it was first mentioned. */

@@ -115,6 +115,12 @@ export interface BrokerRecord {
   readonly peer: { readonly host: string; readonly port: number };
 }
 
+/** Replicas that a partition is being given, and those that it is to lose once the others are in sync (KIP-455). */
+export interface Reassignment {
+  readonly adding: readonly BrokerId[];
+  readonly removing: readonly BrokerId[];
+}
+
 export interface PartitionRecord {
   readonly partition: number;
   /** -1: none. */
@@ -122,8 +128,12 @@ export interface PartitionRecord {
   readonly leaderEpoch: number;
   readonly isr: readonly BrokerId[];
   readonly isrEpochs: IsrEpochs;
-  /** Preferred leader first. */
+  /** Preferred leader first. During a reassignment: those that are wanted, then those that are being removed. */
   readonly replicas: readonly BrokerId[];
+  /** Left out: none is under way. */
+  readonly reassignment?: Reassignment;
+  /** Brokers that are no replicas any more, and are to delete what they have of it. Left out: there are none. */
+  readonly removed?: readonly BrokerId[];
   /** Version of the state znode: the base of a leader's compare-and-set of the ISR. */
   readonly stateVersion: number;
   /** True when the last election was unclean (a leader from outside the ISR): followers may truncate below their high watermark. */

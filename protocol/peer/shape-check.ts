@@ -18,6 +18,7 @@ import type {
   PeerRequest,
   PeerResponse,
   PeerStatus,
+  Reassignment,
   ReplicaFetchedPartition,
   ReplicaFetchPartition,
   ReplicaFetchRequest,
@@ -28,7 +29,7 @@ import type {
   StartingLeader,
   TopicRecord,
 } from "./messages.ts";
-import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, record, type Shape, text } from "./shape.ts";
+import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, optional, record, type Shape, text } from "./shape.ts";
 
 const int32Max = 2 ** 31 - 1;
 
@@ -126,6 +127,8 @@ const partitionRecord = object<PartitionRecord>({
   isr: replicas,
   isrEpochs,
   replicas,
+  reassignment: optional(object<Reassignment>({ adding: replicas, removing: replicas })),
+  removed: optional(replicas),
   stateVersion: version,
   leaderRecovering: flag,
 });

@@ -67,6 +67,11 @@ export function nullable<T>(shape: Shape<T>): Shape<T | null> {
   return { check: (value) => (value === null ? null : shape.check(value)) };
 }
 
+/** A field that may be left out. */
+export function optional<T>(shape: Shape<T>): Shape<T> {
+  return { check: (value) => (value === undefined ? null : shape.check(value)) };
+}
+
 /** A whole number in the range, both ends included. */
 export function integer(min: number, max: number): Shape<number> {
   const mismatch = wanted(`a whole number from ${min} to ${max}`);

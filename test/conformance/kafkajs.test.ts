@@ -120,6 +120,21 @@ describe("kafkajs's admin", () => {
     await expect(admin.createPartitions({ topicPartitions: [{ topic, count: 3 }] })).rejects.toMatchObject({ type: "INVALID_PARTITIONS" });
   });
 
+  test("moves partitions to other brokers, and is told what is wrong with a move", async () => {
+    const topic = newName();
+    const [a = 0, b = 0, c = 0] = cluster.ids;
+    await admin.createTopics({ topics: [{ topic, replicaAssignment: [{ partition: 0, replicas: [a, b] }] }] });
+    const alter = (replicas: number[], partition = 0) =>
+      admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment: [{ partition, replicas }] }] });
+    await alter([c, a]);
+    const underWay = async () => (await admin.listPartitionReassignments({ topics: [{ topic, partitions: [0] }] })).topics;
+    await expect.poll(underWay, { timeout: 20_000 }).toEqual([]);
+    const [moved] = (await admin.fetchTopicMetadata({ topics: [topic] })).topics;
+    expect(moved?.partitions).toMatchObject([{ leader: c, replicas: [c, a] }]);
+    await expect(alter([99])).rejects.toSatisfy((error) => errorTypes(error)[0] === "INVALID_REPLICA_ASSIGNMENT");
+    await expect(alter([a], 7)).rejects.toSatisfy((error) => errorTypes(error)[0] === "UNKNOWN_TOPIC_OR_PARTITION");
+  });
+
   test("deletes topics", async () => {
     const topic = await newTopic();
     await admin.deleteTopics({ topics: [topic] });

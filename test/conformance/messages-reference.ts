@@ -15,7 +15,7 @@ const folderOf44 = fileURLToPath(new URL("../../../shared/kafka-messages-4.4/", 
 
 /** What is served here in versions that came after 3.9, and the table of errors, which only grew. */
 const of44: ReadonlySet<string> = new Set(
-  ["ConsumerGroupHeartbeat", "ConsumerGroupDescribe"]
+  ["ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "AlterPartitionReassignments"]
     .flatMap((name) => [`${name}Request.json`, `${name}Response.json`])
     .concat("errors.tsv"),
 );

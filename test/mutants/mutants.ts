@@ -281,6 +281,36 @@ export const mutants: readonly Mutant[] = [
     replace: "encodePeerFrame(id, kind, body, payload), release?.() ?? undefined)",
     breaks: "What a follower is sent is used again while the link still has it.",
   },
+  // ---- reassignments
+  {
+    name: "removed-while-in-sync",
+    file: "broker/runtime/reassignment-rules.ts",
+    find: "if (!target.includes(leader) || !isr.every((id) => target.includes(id))) return false;",
+    replace: "if (!target.includes(leader)) return false;",
+    breaks: "A reassignment ends while replicas that it removes are still in sync.",
+  },
+  {
+    name: "replicas-under-the-old-epoch",
+    file: "broker/controller/reassignment.ts",
+    find: "leaderEpoch: record.leaderEpoch + 1 };",
+    replace: "leaderEpoch: record.leaderEpoch };",
+    breaks: "Replicas change under the leader epoch that there was: what the leader decides may be about others.",
+  },
+  {
+    name: "added-replicas-not-waited-for",
+    file: "broker/runtime/reassignment-rules.ts",
+    find: "return targetOf(reassigned).every((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
+    replace: "return targetOf(reassigned).some((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
+    breaks: "Replicas that are to be removed leave the in-sync set as soon as one of the others is in it.",
+  },
+  {
+    name: "assignment-apart-from-the-state",
+    file: "broker/controller/assignment-writer.ts",
+    find: "const result = await writer.write([store.setAssignment(topic, next.partitions), ...states.map((change) => store.setState(change))]);",
+    replace:
+      'const first = await writer.write([store.setAssignment(topic, next.partitions)]);\n        const second = await writer.write(states.map((change) => store.setState(change)));\n        const result = first.kind === "written" && second.kind === "written" ? { ...second, results: [...first.results, ...second.results] } : { kind: "unknown" as const };',
+    breaks: "A topic's znode and its partitions' states change one after the other, and a controller may die in between.",
+  },
   // ---- groups
   {
     name: "commit-answered-at-once",

@@ -63,6 +63,14 @@ export class TreeObserver {
     return this.#topics.get(topic)?.partitions.get(partition)?.about ?? null;
   }
 
+  /** What the topic's znode says; null: nothing. */
+  assignment(partition: number): { readonly replicas: readonly number[]; readonly isChanging: boolean } | null {
+    const node = this.#ensemble.tree.read(`/brokers/topics/${this.#mainTopic}`);
+    if (node === null) return null;
+    const { partitions, adding_replicas: adding, removing_replicas: removing } = JSON.parse(node.data.toString());
+    return { replicas: partitions[partition], isChanging: partition in { ...adding, ...removing } };
+  }
+
   findById(topicId: string, partition: number): ObservedPartition | null {
     for (const { partitions } of this.#topics.values()) {
       const about = partitions.get(partition)?.about;
@@ -139,9 +147,19 @@ export class TreeObserver {
       };
       const about: ObservedPartition = { topic, topicId, partition, replicas: replicas as number[], state };
       this.#judge(about, before?.about.state ?? null, stateNode.modifiedZxid);
+      if (before !== undefined) this.#judgeReplicas(about, before.about);
       seen.partitions.set(partition, { zxid: stateNode.modifiedZxid, about });
       this.#events.onChange(about, before?.about.state ?? null);
     }
+  }
+
+  /** Who is in sync when it is removed has records that nobody else may have. */
+  #judgeReplicas({ topic, partition, replicas, state }: ObservedPartition, before: ObservedPartition): void {
+    if (replicas.join() === before.replicas.join()) return;
+    const what = `${topic}-${partition}, replicas ${before.replicas} -> ${replicas}, in sync ${before.state.isr} -> ${state.isr}`;
+    const isDropped = before.state.isr.some((id) => !replicas.includes(id));
+    if (isDropped) this.#events.onViolation(`a replica was removed that was in sync: ${what}`);
+    if (state.leaderEpoch <= before.state.leaderEpoch) this.#events.onViolation(`replicas changed under the same leader epoch: ${what}`);
   }
 
   #lookAtControllerEpoch(): void {

@@ -28,6 +28,8 @@ export interface Plan {
   readonly doLinksBreak: boolean;
   /** Disks do not answer for a while. */
   readonly doDisksHang: boolean;
+  /** Partitions are moved to other brokers. */
+  readonly arePartitionsMoved: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -49,6 +51,7 @@ export const plain: Plan = {
   isCoordinatorLost: false,
   doLinksBreak: false,
   doDisksHang: false,
+  arePartitionsMoved: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -105,7 +108,10 @@ function suspectTimeoutFor(seed: number): number {
 /** From a random source of its own: what was added later leaves the rest of a seed's plan as it was. */
 function troublesFor(
   seed: number,
-): Pick<Plan, "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak" | "doDisksHang"> {
+): Pick<
+  Plan,
+  "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak" | "doDisksHang" | "arePartitionsMoved"
+> {
   const random = seededRandom(seed * 104_729 + 41);
   return {
     areClocksSet: random.next() < 0.3,
@@ -114,6 +120,7 @@ function troublesFor(
     isCoordinatorLost: random.next() < 0.25,
     doLinksBreak: random.next() < 0.4,
     doDisksHang: random.next() < 0.3,
+    arePartitionsMoved: random.next() < 0.4,
   };
 }
 

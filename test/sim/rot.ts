@@ -22,7 +22,8 @@ export function rot(world: World, broker: SimBroker, partition: number, random: 
   const rotten = Buffer.from(broker.disk.file(path).content());
   world.rotted(broker, partition, () => {
     // a move to another directory copies it too
-    const file = broker.disk.find(`${broker.folderOf(`${topic}-${partition}`)}/${name}`);
+    const now = broker.folderOf(`${topic}-${partition}`);
+    const file = now === null ? null : broker.disk.find(`${now}/${name}`);
     return file !== null && "content" in file && file.content().equals(rotten);
   });
   return `${broker.host} ${path} at ${at}`;

@@ -55,6 +55,8 @@ export class World {
   isCoordinatorWrong = false;
   /** An error that a broker is expected to log. */
   isExpectedError: (what: string) => boolean = () => false;
+  /** By partition: the replicas that it is to have in the end, where partitions were moved. */
+  readonly intended = new Map<number, readonly number[]>();
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
   readonly #trust: Trust;
@@ -249,10 +251,18 @@ export class World {
     return (server, way) => random.next() ** 2 * (this.serverLags[server]?.[way] ?? 0);
   }
 
+  /** These are its replicas, in this order, and no others are added or removed. */
+  isAssigned(partition: number, replicas: readonly number[]): boolean {
+    const assigned = this.observer.assignment(partition);
+    return assigned !== null && !assigned.isChanging && assigned.replicas.join() === replicas.join();
+  }
+
   get isConverged(): boolean {
     for (let partition = 0; partition < partitions; partition++) {
       const state = this.observer.state(partition);
       if (state === null || state.leader < 0 || state.isr.length < this.brokers.length) return false;
+      const intended = this.intended.get(partition);
+      if (intended !== undefined && !this.isAssigned(partition, intended)) return false;
     }
     return this.brokers.every(({ isReady }) => isReady);
   }
@@ -272,6 +282,7 @@ const brokerSettings = {
   "request.timeout.ms": "3000",
   "auto.create.topics.enable": "false",
   "zookeeper.connection.timeout.ms": "6000",
+  "ottla.reassignment.partitions.at.once": "1",
   "offsets.topic.num.partitions": "2",
   "group.initial.rebalance.delay.ms": "100",
   "group.min.session.timeout.ms": "1000",

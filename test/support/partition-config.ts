@@ -9,6 +9,7 @@ export const testPartitionConfig: PartitionConfig = {
   appendWaitersMax: 100_000,
   highWatermarkCheckpointMs: 5_000,
   retentionCheckMs: 300_000,
+  reassignedAtOnceMax: 100,
   strayRetentionMs: -1,
   producerExpirationCheckMs: 600_000,
   producerExpirationMs: () => 86_400_000,

@@ -215,6 +215,14 @@ export const replication = {
       unit: "milliseconds",
     }),
   ),
+  reassignedAtOnceMax: brokerSetting(
+    "ottla.reassignment.partitions.at.once",
+    int(
+      16,
+      "How many of the partitions that reassignments bring to a broker it copies at a time. The others wait, in the order in which they came.",
+      { min: 1 },
+    ),
+  ),
   fetchersPerLeader: withoutEffect(
     brokerSetting(
       "num.replica.fetchers",

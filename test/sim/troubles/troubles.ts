@@ -3,6 +3,7 @@ import type { World } from "../world.ts";
 import { BrokenLinks } from "./broken-links.ts";
 import { HungDisks } from "./hung-disks.ts";
 import { LaggingServers } from "./lagging-servers.ts";
+import { Reassignments } from "./reassignments.ts";
 import type { Trouble } from "./trouble.ts";
 import { UnfinishedStarts } from "./unfinished-starts.ts";
 import { WallClocks } from "./wall-clocks.ts";
@@ -19,6 +20,7 @@ export function troublesOf(world: World, count: (kind: string) => void): readonl
     ...(plan.isCoordinatorLost ? [new WrongCoordinator(parts(4))] : []),
     ...(plan.doLinksBreak ? [new BrokenLinks(parts(5))] : []),
     ...(plan.doDisksHang ? [new HungDisks(parts(6))] : []),
+    ...(plan.arePartitionsMoved ? [new Reassignments(parts(7))] : []),
   ];
 }
 
@@ -34,4 +36,6 @@ export const troubleKinds: readonly string[] = [
   "emptyCoordinator",
   "brokenLinks",
   "hungDisk",
+  "reassign",
+  "cancelReassignment",
 ];

@@ -100,6 +100,7 @@ const position = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: 
 const repeating: Readonly<Record<string, ((count: number) => object) | null>> = {
   AlterConfigs: (n) => ({ resources: times(n, { resourceType: 2, resourceName: "", configs: [] }) }),
   AlterReplicaLogDirs: (n) => ({ dirs: [{ path: "", topics: [{ name: "", partitions: times(n, 0) }] }] }),
+  AlterPartitionReassignments: (n) => ({ topics: times(n, { name: "", partitions: [{ partitionIndex: 0, replicas: null }] }) }),
   ApiVersions: null,
   ConsumerGroupDescribe: (n) => ({ groupIds: times(n, "g") }),
   ConsumerGroupHeartbeat: (n) => ({ groupId: "x", memberId: "", subscribedTopicNames: times(n, "orders"), topicPartitions: [] }),
@@ -131,6 +132,7 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
   LeaveGroup: (n) => ({ groupId: "g", members: times(n, { memberId: "", groupInstanceId: null, reason: null }) }),
   ListGroups: (n) => ({ statesFilter: times(n, "stable"), typesFilter: [] }),
   ListOffsets: (n) => ({ topics: [{ ...named, partitions: times(n, { partitionIndex: 0, currentLeaderEpoch: -1, timestamp: -1 }) }] }),
+  ListPartitionReassignments: (n) => ({ topics: times(n, { name: "", partitionIndexes: [0] }) }),
   Metadata: (n) => ({ topics: times(n, { topicId: zeroTopicId, name: "orders" }) }),
   OffsetCommit: (n) => ({
     ...{ groupId: longGroupId, generationIdOrMemberEpoch: -1 },

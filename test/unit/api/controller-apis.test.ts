@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { alterConfigsApi } from "../../../broker/api/alter-configs.ts";
+import { alterPartitionReassignmentsApi } from "../../../broker/api/alter-partition-reassignments.ts";
 import { createPartitionsApi } from "../../../broker/api/create-partitions.ts";
 import { createTopicsApi } from "../../../broker/api/create-topics.ts";
 import { deleteTopicsApi } from "../../../broker/api/delete-topics.ts";
 import { electLeadersApi } from "../../../broker/api/elect-leaders.ts";
 import { incrementalAlterConfigsApi } from "../../../broker/api/incremental-alter-configs.ts";
+import { listPartitionReassignmentsApi } from "../../../broker/api/list-partition-reassignments.ts";
 import { describeTopicConfigs } from "../../../broker/runtime/config/describe.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import type { CreateTopicsRequest } from "../../../protocol/messages/create-topics.ts";
@@ -180,6 +182,81 @@ describe("ElectLeaders", () => {
   test("refuses a kind of election that there is not", async () => {
     const response = await answerOf(electLeadersApi(new FakeController()), { electionType: 7, topicPartitions: some, timeoutMs: 5 }, 2);
     expect(response.errorCode).toBe("INVALID_REQUEST");
+  });
+});
+
+describe("AlterPartitionReassignments", () => {
+  const topics = [
+    { name: "orders", partitions: [{ partitionIndex: 1, replicas: [3, 1] }, { partitionIndex: 0, replicas: null }] }, // biome-ignore format: pairs
+    { name: "other", partitions: [{ partitionIndex: 0, replicas: [2] }] },
+  ];
+
+  test("asks for all of it at once, in both versions", async () => {
+    for (const version of [0, 1]) {
+      const controller = new FakeController();
+      controller.errors.set("orders-0", "NO_REASSIGNMENT_IN_PROGRESS");
+      const request = { timeoutMs: 5, allowReplicationFactorChange: version === 0, topics };
+      const response = await answerOf(alterPartitionReassignmentsApi(controller), request, version);
+      expect(response).toMatchObject({
+        errorCode: "NONE",
+        responses: [
+          {
+            name: "orders",
+            partitions: [{ errorCode: "NONE" }, { errorCode: "NO_REASSIGNMENT_IN_PROGRESS", errorMessage: "no: orders-0" }],
+          },
+          { name: "other", partitions: [{ partitionIndex: 0, errorCode: "NONE" }] },
+        ],
+      });
+      expect(controller.calls).toEqual([
+        {
+          method: "alterPartitionReassignments",
+          items: [
+            { topic: "orders", partition: 1, replicas: [3, 1] },
+            { topic: "orders", partition: 0, replicas: null },
+            { topic: "other", partition: 0, replicas: [2] },
+          ],
+          options: { timeoutMs: 5, validateOnly: false, mayChangeReplicationFactor: version === 0 },
+        },
+      ]);
+    }
+  });
+
+  test("does nothing about a partition that is named twice", async () => {
+    const controller = new FakeController();
+    const twice = [...topics, { name: "other", partitions: [{ partitionIndex: 0, replicas: [1] }] }];
+    const request = { timeoutMs: 5, allowReplicationFactorChange: true, topics: twice };
+    const { responses } = await answerOf(alterPartitionReassignmentsApi(controller), request, 1);
+    expect(responses[1]).toMatchObject({ name: "other", partitions: [{ errorCode: "INVALID_REQUEST" }] });
+    expect(controller.calls[0]?.items).toHaveLength(2);
+  });
+
+  test("of a broker that is not the controller is refused as a whole", async () => {
+    const controller = new FakeController();
+    controller.error = "NOT_CONTROLLER";
+    const request = { timeoutMs: 5, allowReplicationFactorChange: true, topics };
+    expect(await answerOf(alterPartitionReassignmentsApi(controller), request, 1)).toMatchObject({ errorCode: "NOT_CONTROLLER" });
+  });
+});
+
+describe("ListPartitionReassignments", () => {
+  test("lists all of them, or those named, each once", async () => {
+    const controller = new FakeController();
+    const underWay = { replicas: [2, 3, 1], addingReplicas: [3], removingReplicas: [1] };
+    const all = await answerOf(listPartitionReassignmentsApi(controller), { timeoutMs: 5, topics: null }, 0);
+    expect(all.topics).toEqual([{ name: "orders", partitions: [0, 1].map((partitionIndex) => ({ partitionIndex, ...underWay })) }]);
+    const named = [{ name: "orders", partitionIndexes: [1, 1] }, { name: "other", partitionIndexes: [0] }]; // biome-ignore format: pairs
+    const some = await answerOf(listPartitionReassignmentsApi(controller), { timeoutMs: 5, topics: named }, 0);
+    expect(some.topics.map(({ name, partitions }) => [name, partitions.length])).toEqual([
+      ["orders", 1],
+      ["other", 1],
+    ]);
+  });
+
+  test("says why it cannot", async () => {
+    const controller = new FakeController();
+    controller.error = "REQUEST_TIMED_OUT";
+    const answer = await answerOf(listPartitionReassignmentsApi(controller), { timeoutMs: 5, topics: null }, 0);
+    expect(answer).toMatchObject({ errorCode: "REQUEST_TIMED_OUT", topics: [] });
   });
 });
 

@@ -46,6 +46,21 @@ export class FakeController implements ControllerService {
     return all.map(({ topic, partition }) => ({ ...this.#verdict(`${topic}-${partition}`), topic, partition }));
   }
 
+  async alterPartitionReassignments(
+    wanted: Parameters<ControllerService["alterPartitionReassignments"]>[0],
+    options: Parameters<ControllerService["alterPartitionReassignments"]>[1],
+  ) {
+    this.calls.push({ method: "alterPartitionReassignments", items: wanted, options });
+    return wanted.map(({ topic, partition }) => ({ ...this.#verdict(`${topic}-${partition}`), topic, partition }));
+  }
+
+  async listPartitionReassignments(partitions: Parameters<ControllerService["listPartitionReassignments"]>[0], timeoutMs: number) {
+    this.calls.push({ method: "listPartitionReassignments", items: partitions, options: { timeoutMs, validateOnly: false } });
+    const all = partitions ?? [0, 1].map((partition) => ({ topic: "orders", partition }));
+    const reassignments = all.map(({ topic, partition }) => ({ topic, partition, replicas: [2, 3, 1], adding: [3], removing: [1] }));
+    return { ...this.#verdict("list"), reassignments: this.error === "NONE" ? reassignments : [] };
+  }
+
   async alterConfigs(changes: Parameters<ControllerService["alterConfigs"]>[0], options: AdminOptions) {
     this.calls.push({ method: "alterConfigs", items: changes, options });
     return changes.map(({ resource }) => this.#verdict(resource.kind));

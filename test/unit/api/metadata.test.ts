@@ -57,6 +57,8 @@ describe("Metadata", () => {
         isrNodes: [1, 2],
         offlineReplicas: [],
         offlineReasons: [],
+        addingReplicas: [],
+        removingReplicas: [],
       });
     }
   });
@@ -137,6 +139,15 @@ describe("Metadata", () => {
     expect((await listed(0)).map(({ replicaNodes }) => replicaNodes)).toEqual([[1], [1]]);
     const { brokers: inside } = await answerOf(some, request([]), 6, { listener: "INSIDE" });
     expect(inside).toEqual([{ nodeId: 2, host: "inside-2", port: 9002, rack: null }]);
+  });
+
+  test("what a reassignment adds and removes is told to those who ask for it", async () => {
+    const moving = { ...partition(0), replicas: [4, 1, 3], reassignment: { adding: [4, 3], removing: [1, 3] } };
+    const some = metadataApi(new Images(image([topic("orders", ordersId, [moving])])), creation(false));
+    const listed = async (more: object) => (await answerOf(some, request(["orders"], more), 12)).topics[0]?.partitions[0];
+    expect(await listed({})).toMatchObject({ replicaNodes: [4, 1, 3], addingReplicas: [], removingReplicas: [] });
+    // 3 was to be added, and is given up
+    expect(await listed({ includeReasons: true })).toMatchObject({ addingReplicas: [4], removingReplicas: [1, 3] });
   });
 
   test("a replica whose log directory failed is listed as offline, though its broker lives", async () => {

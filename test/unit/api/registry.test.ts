@@ -42,6 +42,7 @@ const { endpoints, controllerEndpoints } = servedApis(apiParts({ partitions, ima
 
 const served: Readonly<Record<string, readonly [number, number]>> = {
   AlterConfigs: [0, 2],
+  AlterPartitionReassignments: [0, 1],
   AlterReplicaLogDirs: [0, 2],
   ApiVersions: [0, 4],
   ConsumerGroupDescribe: [0, 1],
@@ -67,6 +68,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   LeaveGroup: [0, 5],
   ListGroups: [0, 5],
   ListOffsets: [0, 9],
+  ListPartitionReassignments: [0, 0],
   Metadata: [0, 12],
   OffsetCommit: [0, 10],
   OffsetDelete: [0, 0],
@@ -88,11 +90,13 @@ describe("the registry", () => {
     const controllers = controllerEndpoints.map(({ name }) => name).sort();
     expect(controllers).toEqual([
       "AlterConfigs",
+      "AlterPartitionReassignments",
       "CreatePartitions",
       "CreateTopics",
       "DeleteTopics",
       "ElectLeaders",
       "IncrementalAlterConfigs",
+      "ListPartitionReassignments",
     ]);
     expect(
       endpoints

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { futureRecordsOf } from "../../../cli/topic/future-records.ts";
 import { describeTopic, topicAsText } from "../../../cli/topic/show-topics.ts";
+import { isUnderReplicated } from "../../../cli/topic/topic-health.ts";
 import type { Admin, OffsetRequest, TopicDescription } from "../../../client/index.ts";
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -45,6 +46,20 @@ test("a topic's description tells of records whose time is to come", async () =>
   expect(topicAsText(described, options)).toContain(
     "partition 1: the record at offset 17 is of 2031-06-06T07:08:09.000Z, which is to come: retention.ms keeps it, and all that come after it, until then\n",
   );
+});
+
+test("what a reassignment adds and removes is shown while it lasts", async () => {
+  const asked = admin(() => nowMs);
+  const more = { figures, futureRecords: new Map() };
+  const shownOf = async (of: TopicDescription) => topicAsText(await describeTopic(asked, of, more, options), options);
+  expect(await shownOf(topic)).not.toContain("adding");
+  const [first, ...others] = topic.partitions;
+  const moving = { ...first!, replicas: [4, 1, 2], isr: [1], addingReplicas: [4], removingReplicas: [1, 2] };
+  const [, head, row, next] = (await shownOf({ ...topic, partitions: [moving, ...others] })).split("\n");
+  expect(head).toMatch(/offline +adding +removing +size/);
+  expect(row).toMatch(/4,1,2 +1 +- +4 +1,2 +-/);
+  expect(next).toMatch(/1 +1 +- +- +- +-/);
+  expect([moving, { ...moving, replicas: [4, 1, 2, 3] }].map(isUnderReplicated)).toEqual([false, true]);
 });
 
 test("a time beyond all dates is shown as it is", async () => {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { Admin } from "../../../client/admin/admin.ts";
 import { orThrow } from "../../../client/admin/admin-types.ts";
 import { KafkaProtocolError } from "../../../client/base/errors.ts";
+import type { AlterPartitionReassignmentsRequest } from "../../../protocol/messages/alter-partition-reassignments.ts";
 import type { CreateTopicsRequest } from "../../../protocol/messages/create-topics.ts";
 import type { DeleteRecordsRequest } from "../../../protocol/messages/delete-records.ts";
 import type { DescribeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
@@ -209,6 +210,40 @@ test("elections come back per partition, offsets in the order asked", async () =
     [1, 1],
     [0, 1],
     [0, 0],
+  ]);
+});
+
+test("reassignments come back in the order asked; an error of the whole request is asked again", async () => {
+  const fake = new FakeCluster();
+  fake.topic("t", [1, 1, 1]);
+  const asked: AlterPartitionReassignmentsRequest[] = [];
+  fake.intercept = ({ api, request }) => {
+    if (api === "ListPartitionReassignments") {
+      const partition = { partitionIndex: 2, replicas: [2, 1], addingReplicas: [2], removingReplicas: [1] };
+      return { throttleTimeMs: 0, errorCode: "NONE", errorMessage: null, topics: [{ name: "t", partitions: [partition] }] };
+    }
+    if (api !== "AlterPartitionReassignments") return undefined;
+    asked.push(request as AlterPartitionReassignmentsRequest);
+    const whole = { throttleTimeMs: 0, allowReplicationFactorChange: true, errorMessage: null };
+    if (asked.length === 1) return { ...whole, errorCode: "NOT_CONTROLLER", responses: [] };
+    const partitions = [
+      { partitionIndex: 0, errorCode: "NO_REASSIGNMENT_IN_PROGRESS", errorMessage: "none" },
+      { partitionIndex: 2, errorCode: "NONE", errorMessage: null },
+    ];
+    return { ...whole, errorCode: "NONE", responses: [{ name: "t", partitions }] };
+  };
+  const admin = new Admin(fake);
+  const wanted = [{ topic: "t", partition: 2, replicas: [2, 1] }, { topic: "t", partition: 0, replicas: null }]; // biome-ignore format: pairs
+  const altered = await fake.clock.until(admin.alterPartitionReassignments(wanted));
+  expect(altered.map(({ partition, error }) => [partition, error?.code ?? null])).toEqual([
+    [2, null],
+    [0, "NO_REASSIGNMENT_IN_PROGRESS"],
+  ]);
+  expect(asked).toHaveLength(2);
+  const partitions = [{ partitionIndex: 2, replicas: [2, 1] }, { partitionIndex: 0, replicas: null }]; // biome-ignore format: pairs
+  expect(asked[1]?.topics).toEqual([{ name: "t", partitions }]);
+  expect(await fake.clock.until(admin.listPartitionReassignments())).toEqual([
+    { topic: "t", partition: 2, replicas: [2, 1], adding: [2], removing: [1] },
   ]);
 });
 

@@ -209,6 +209,8 @@ export class FakeCluster {
             isrNodes: [1, 2],
             offlineReplicas: [],
             offlineReasons: [],
+            addingReplicas: [],
+            removingReplicas: [],
           })),
         };
       }),

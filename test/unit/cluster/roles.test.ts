@@ -36,6 +36,24 @@ describe("roles", () => {
     expect(found.assign.map(({ topicId: id }) => id)).toEqual([topicId(2)]);
   });
 
+  test("a replica that is removed goes with its log if its removal is on record, and is set aside if it is only not named", () => {
+    const before = imageOf(topicOf("a", 1, 1));
+    const [own] = topicOf("a", 1, 1).partitions;
+    const without = (more: object) => imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, replicas: [7, 8], ...more }] });
+    const replica = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };
+    const removed = without({ removed: [own!.replicas[0]!, ...own!.replicas] });
+    expect(changes({ before, after: removed }).withdraw).toEqual([{ ...replica, isDeleted: true }]);
+    expect(changes({ before, after: without({ removed: [9] }) }).withdraw).toEqual([{ ...replica, isDeleted: false }]);
+    const local = [replica];
+    expect(changes({ before: emptyImage("cluster"), after: removed, local, full: true }).withdraw).toEqual([
+      { ...replica, isDeleted: true },
+    ]);
+    // it is one again: the record is of an earlier time
+    expect(
+      changes({ before, after: imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, removed: own!.replicas }] }) }).withdraw,
+    ).toEqual([]);
+  });
+
   test("after a full update, logs that nobody names are set aside, those whose deletion is on record deleted; after a change they are left alone", () => {
     const after = imageOf(topicOf("a", 1, 1));
     const stray = { ref: { topic: "gone", partition: 4 }, topicId: topicId(9) };

@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type ControllerState, emptyState, offlineKey, type TopicState } from "../../../broker/controller/controller-state.ts";
 import { assertDecision, electAnyone, firstState, leave, prefer, repair } from "../../../broker/controller/elections.ts";
+import { complete, leadByWanted, originOf, reassign } from "../../../broker/controller/reassignment.ts";
+import { isComplete, targetOf } from "../../../broker/runtime/reassignment-rules.ts";
 import type { PartitionRecord } from "../../../protocol/peer/messages.ts";
 
 const ids = fc.integer({ min: 0, max: 5 });
@@ -19,6 +21,12 @@ const recordArbitrary: fc.Arbitrary<PartitionRecord> = fc.record({
   stateVersion: fc.nat(),
   leaderRecovering: fc.boolean(),
 });
+
+const reassignedArbitrary: fc.Arbitrary<PartitionRecord> = fc
+  .record({ record: recordArbitrary, adding: fc.uniqueArray(ids, { maxLength: 3 }), removing: fc.uniqueArray(ids, { maxLength: 3 }) })
+  .map(({ record, adding, removing }) =>
+    adding.length + removing.length === 0 ? record : { ...record, reassignment: { adding, removing } },
+  );
 
 const stateArbitrary: fc.Arbitrary<ControllerState> = fc
   .record({
@@ -52,8 +60,9 @@ const topicOf = (partitions: readonly PartitionRecord[]): TopicState => ({ name:
 test("whatever is in the coordinator, and whichever brokers live: a decision breaks no invariant", () => {
   let decided = 0;
   fc.assert(
-    fc.property(stateArbitrary, recordArbitrary, ids, (state, record, leaving) => {
-      for (const decide of [repair(() => false), repair(() => true), prefer, electAnyone, leave(leaving)]) {
+    fc.property(stateArbitrary, reassignedArbitrary, ids, fc.uniqueArray(ids, { minLength: 1 }), (state, record, leaving, target) => {
+      const elections = [repair(() => false), repair(() => true), prefer, electAnyone, leave(leaving)];
+      for (const decide of [...elections, reassign(target), reassign(null), leadByWanted, complete]) {
         const next = decide(state, topicOf([record]), record);
         if (next === null) continue;
         decided++;
@@ -63,6 +72,35 @@ test("whatever is in the coordinator, and whichever brokers live: a decision bre
     { numRuns: 2_000 },
   );
   expect(decided).toBeGreaterThan(1_000);
+});
+
+test("whatever a partition is moved to, and however often: it ends there, and a return ends where it began", () => {
+  const target = fc.uniqueArray(ids, { minLength: 1 });
+  fc.assert(
+    fc.property(stateArbitrary, recordArbitrary, fc.array(fc.option(target), { maxLength: 4 }), target, (state, record, before, last) => {
+      const origin = originOf(record);
+      const decide = (known: PartitionRecord, replicas: readonly number[] | null) =>
+        reassign(replicas)(state, topicOf([known]), known) ?? known;
+      let moving = record;
+      for (const replicas of before) {
+        moving = decide(moving, replicas);
+        if (moving.reassignment === undefined) return;
+        expect(new Set(originOf(moving))).toEqual(new Set(origin));
+      }
+      for (const [asked, wanted] of [
+        [last, last],
+        [null, origin],
+      ] as const) {
+        // biome-ignore format: pairs
+        const next = decide(moving, asked);
+        expect(new Set(targetOf(next))).toEqual(new Set(wanted));
+        if (asked !== null) expect(targetOf(next)).toEqual(asked);
+        const there = { ...next, leader: wanted[0] ?? -1, isr: wanted };
+        if (next.reassignment !== undefined && wanted.length > 0) expect(isComplete(there)).toBe(true);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("whichever brokers live: a first state has its leader in sync, and nobody outside of the assignment", () => {

@@ -48,6 +48,7 @@ describe("znodes as Kafka 3.x writes them are understood", () => {
       ],
       addingReplicas: new Map([[1, [4]]]),
       removingReplicas: new Map([[1, [3]]]),
+      removedReplicas: new Map(),
     });
     expect(decodeTopicAssignment("/t", json('{"version":1,"partitions":{"0":[1]}}'))).toMatchObject({ topicId: null, partitions: [[1]] });
   });
@@ -124,7 +125,8 @@ describe("znodes are written as Kafka's tools expect them", () => {
     const replicas = fc.uniqueArray(fc.nat(1_000), { maxLength: 5 });
     fc.assert(
       fc.property(fc.array(replicas, { maxLength: 12 }), fc.option(fc.constant(topicId)), (partitions, id) => {
-        const topic = { topicId: id, partitions, addingReplicas: new Map([[0, [1]]]), removingReplicas: new Map() };
+        const reassigned = { addingReplicas: new Map([[0, [1]]]), removingReplicas: new Map(), removedReplicas: new Map([[2, [7, 8]]]) };
+        const topic = { topicId: id, partitions, ...reassigned };
         expect(decodeTopicAssignment("/t", encodeTopicAssignment(topic))).toEqual(topic);
       }),
     );

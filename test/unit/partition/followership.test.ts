@@ -220,3 +220,21 @@ test("a log that fails is reported, once and by name", async () => {
   expect(await applying).toBe("ended");
   expect(failures).toStrictEqual(["offline"]);
 });
+
+test("a replica that is being added does not hold on to what it took for committed at an earlier time; once in sync it does", async () => {
+  const adding = { replicas: [2, 1], reassignment: { adding: [1], removing: [] } };
+  const diverging = answer({ diverging: { epoch: 4, endOffset: 0 }, logStartOffset: 0 });
+  const outcomes: (readonly [end: number, failures: number])[] = [];
+  for (const isr of [[2], [2, 1]]) {
+    const { log, followership, asked, failures } = setUp();
+    await followership.applyFetched(asked(), answer({ highWatermark: 2 }), leadersRecords(2, 1).records);
+    expect([log.endOffset, followership.highWatermark]).toEqual([3, 2]);
+    followership.note({ ...record, ...adding, isr });
+    await followership.applyFetched(asked(), diverging, Buffer.alloc(0));
+    outcomes.push([log.endOffset, failures.length]);
+  }
+  expect(outcomes).toEqual([
+    [0, 0],
+    [3, 1],
+  ]);
+});
