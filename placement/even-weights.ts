@@ -4,6 +4,12 @@ import { Weights } from "./weights.ts";
 /** How far a broker may be from the mean and count as even. */
 export const tolerance = 0.1;
 
+/**
+ * What is copied must mend this much of itself. Otherwise large copies would be sent round for the little by which they differ. Where
+ * weights are no bytes, both count in proportion to their sums.
+ */
+export const worthwhile = 0.1;
+
 /** More than any plan was seen to need. One that is cut short is a valid plan. */
 const stepsMaxPerSeat = 10;
 /** Partners that are tried for a seat when two are exchanged, lighter and heavier ones. */
@@ -20,6 +26,18 @@ interface Candidate {
 
 function ratioOf(gain: number, cost: number): number {
   return cost > 0 ? gain / cost : Number.POSITIVE_INFINITY;
+}
+
+/** Of weights to costs. */
+function proportionOf(all: Seating["all"]): number {
+  const sumOf = (of: (seated: Seating["all"][number]) => number) => all.reduce((sum, each) => sum + each.seats * of(each), 0);
+  return (
+    sumOf(({ weight }) => weight) /
+    Math.max(
+      1,
+      sumOf(({ cost }) => cost),
+    )
+  );
 }
 
 /** Positive: the first is better. */
@@ -42,6 +60,8 @@ class WeightSearch {
   readonly #brokers: readonly number[];
   readonly #seats: Seats;
   readonly #weights: Weights;
+  /** Steps that mend less for what they cost are not taken. */
+  readonly #leastRatio: number;
   readonly #counts: number[];
   /** What each broker can still take. */
   readonly #room: number[];
@@ -74,6 +94,7 @@ class WeightSearch {
     }
     for (const sitting of this.#sitting) sitting.sort((a, b) => this.#order(a, b));
     this.#weights = new Weights(weights, total, tolerance);
+    this.#leastRatio = worthwhile * proportionOf(all);
     this.#stepsLeft = stepsMaxPerSeat * all.reduce((sum, { seats }) => sum + seats, 0);
   }
 
@@ -115,8 +136,9 @@ class WeightSearch {
       const [from, to] = isOver ? [broker, other] : [other, broker];
       for (const index of this.#sitting[from]!) {
         const gain = this.#weights.gain(from, to, this.#all[index]!.weight);
-        if (gain > 0 && this.#mayMove(index, from, to))
-          found.push({ index, from, to, gain, ratio: ratioOf(gain, this.#cost(index, from, to)) });
+        if (gain <= 0) continue;
+        const ratio = ratioOf(gain, this.#cost(index, from, to));
+        if (ratio >= this.#leastRatio && this.#mayMove(index, from, to)) found.push({ index, from, to, gain, ratio });
       }
     }
     found.sort((a, b) => compared(b, a) || a.index - b.index || a.from - b.from || a.to - b.to);
@@ -144,7 +166,7 @@ class WeightSearch {
           const gain = this.#weights.gain(broker, other, this.#all[index]!.weight - this.#all[back]!.weight);
           if (gain <= 0) continue;
           const ratio = ratioOf(gain, this.#cost(index, broker, other) + this.#cost(back, other, broker));
-          if (best !== null && compared({ ratio, gain }, best) <= 0) continue;
+          if (ratio < this.#leastRatio || (best !== null && compared({ ratio, gain }, best) <= 0)) continue;
           if (this.#mayMove(back, other, broker)) best = { index, from: broker, to: other, back, ratio, gain };
         }
       }

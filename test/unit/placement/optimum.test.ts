@@ -86,29 +86,22 @@ test("no other preferred leaders of the same copies are more even, nor as even w
   );
 });
 
-/**
- * Of 10,000 such clusters more than 99 in 100 have the best plan. Two of the largest copy is what a greedy step can be wrong by at each
- * end of a move.
- */
-test("by bytes, a plan is the best there is, or off by two of the largest copy at most", () => {
+/** Copying ten bytes is as bad as a byte where it should not be: that is what the planner takes a step for. */
+test("by bytes, a plan is the best of those that leave the counts as even, or off by two of the largest copy at most", () => {
   let [all, best] = [0, 0];
   fc.assert(
     fc.property(small, (cluster) => {
-      const judge = (after: readonly PlannedPartition[]) => [
-        deviationOf(cluster.brokers, after, ({ bytes }) => bytes),
-        sumOfSquares(countsOf(cluster.brokers, after).values()),
-        copiedBytes(cluster.partitions, after),
-      ];
+      const unevennessOf = (after: readonly PlannedPartition[]) => sumOfSquares(countsOf(cluster.brokers, after).values());
+      const badness = (after: readonly PlannedPartition[]) =>
+        10 * deviationOf(cluster.brokers, after, ({ bytes }) => bytes) + copiedBytes(cluster.partitions, after);
       const result = planMoves({ ...cluster, goal: balance, by: "bytes" });
       if (result.refused !== null) return;
-      const [deviation, unevenness, copied] = judge(carriedOut(cluster.partitions, result.plan)) as [number, number, number];
-      const [leastDeviation, leastUnevenness, leastCopied] = least(cluster, judge) as [number, number, number];
-      const bound = 2 * Math.max(1, ...cluster.partitions.map(({ bytes }) => bytes));
-      expect(deviation).toBeLessThanOrEqual(leastDeviation + bound);
-      const isAsEven = deviation === leastDeviation && unevenness === leastUnevenness;
-      if (isAsEven) expect(copied).toBeLessThanOrEqual(leastCopied + bound);
+      const after = carriedOut(cluster.partitions, result.plan);
+      const asEven = placements(cluster).filter((other) => unevennessOf(other) <= unevennessOf(after));
+      const least = Math.min(...asEven.map(badness));
+      expect(badness(after)).toBeLessThanOrEqual(least + 2 * Math.max(1, ...cluster.partitions.map(({ bytes }) => bytes)));
       all++;
-      if (isAsEven && copied === leastCopied) best++;
+      if (badness(after) === least) best++;
     }),
     options,
   );

@@ -57,6 +57,14 @@ describe("a plan by bytes", () => {
     expect(plan.bytes).toBeLessThanOrEqual(210);
   });
 
+  test("large copies are not sent round for the little by which they differ", () => {
+    const four = [1, 2, 3, 4].map((id) => broker(id));
+    const large = [partition("a-0", [2, 3], 303), partition("a-1", [3, 1], 306), partition("a-2", [1, 2], 309)];
+    const plan = planned({ brokers: four, partitions: large, goal: balance, by: "bytes" });
+    expect(copyMoves(plan)).toHaveLength(1);
+    expect(plan.bytes).toBeLessThanOrEqual(309);
+  });
+
   test("where there are no bytes yet, copies are spread by number", () => {
     const partitions = Array.from({ length: 6 }, (_, number) => partition(`a-${number}`, [1]));
     const plan = planned({ brokers: three, partitions, goal: balance, by: "bytes" });
