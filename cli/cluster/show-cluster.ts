@@ -59,7 +59,7 @@ export async function describeCluster(
   ];
   await output.write(`${counts.join("  ")}\n`);
   if (look.isTerminal && brokers.some(({ id }) => isEmpty(id)))
-    await output.line("`ottla cluster rebalance --dry-run` shows what a broker with nothing on it would get");
+    await output.line("`ottla cluster rebalance` gives a broker with nothing on it its share; --dry-run shows what that would be");
   if (configs !== null) await output.write(brokerConfigsAsText(configs, look));
 }
 

@@ -3,6 +3,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
+import { changeCopies } from "../rebalance/rebalance.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
@@ -11,6 +12,7 @@ import { type DescribeOptions as Described, describeTopics } from "../topic/show
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
 import { alterTopic, createTopic, deleteTopics, type Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { withMoves } from "./register-rebalance.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const partitionsMax = 100_000;
@@ -98,6 +100,7 @@ function registerDescribe(topic: Command): void {
 
 interface AlterOptions extends CommonOptions {
   readonly partitions?: number;
+  readonly replicationFactor?: number;
   readonly config: Readonly<Record<string, string>>;
   readonly deleteConfig: readonly string[];
 }
@@ -105,13 +108,20 @@ interface AlterOptions extends CommonOptions {
 function registerAlter(topic: Command): void {
   const alter = topic
     .command("alter")
-    .description("add partitions to a topic, change its settings")
+    .description("add partitions or copies to a topic, change its settings")
     .argument("<name>")
     .option("--partitions <count>", "the new total; keys may then go to other partitions than before", wholeNumber(1, partitionsMax))
+    .option("--replication-factor <count>", "copies of each partition; waits until they are made", wholeNumber(1, 32_767))
     .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
     .option("--delete-config <name>", "go back to the brokers' value; may be repeated", collect, []);
   withCommonOptions(alter).action((name: string, options: AlterOptions) => {
-    const changes = { partitions: options.partitions ?? null, set: options.config, delete: options.deleteConfig };
+    const { partitions, replicationFactor: copies, config, deleteConfig } = options;
+    if (copies !== undefined) {
+      if (partitions !== undefined || Object.keys(config).length > 0 || deleteConfig.length > 0)
+        throw new UsageError("--replication-factor takes its time: change it by itself");
+      return withMoves(options, (carrying) => changeCopies(carrying, name, copies));
+    }
+    const changes = { partitions: partitions ?? null, set: config, delete: deleteConfig };
     return withAdmin(options, (admin, shown) => alterTopic(admin, name, changes, shown));
   });
 }

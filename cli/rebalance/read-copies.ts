@@ -1,5 +1,5 @@
 import { orThrow } from "../../client/admin/admin-types.ts";
-import type { Admin, BrokerLogDirectories, PartitionMetadata, TopicDescription } from "../../client/index.ts";
+import type { Admin, BrokerLogDirectories, PartitionMetadata, PartitionReassignment, TopicDescription } from "../../client/index.ts";
 import type { Measure, PlannedBroker, PlannedPartition } from "../../placement/plan-contract.ts";
 import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import { CommandFailed } from "../output/command-failed.ts";
@@ -10,23 +10,43 @@ export interface ClusterCopies {
   /** Those that live. */
   readonly brokers: readonly PlannedBroker[];
   readonly partitions: readonly PlannedPartition[];
+  /** How many are being moved: they are where they will be. */
+  readonly moving: number;
 }
 
 /** What a plan is made from: who has which copies, and how large they are; where it matters, how much is written to them. */
 export async function readCopies(admin: Admin, by: Measure): Promise<ClusterCopies> {
+  const moves = await admin.listPartitionReassignments();
   const [{ brokers }, topics, found] = await Promise.all([admin.describeCluster(), admin.listTopics(), admin.describeLogDirs()]);
+  const underWay = new Map(moves.map((move) => [partitionKey(move.topic, move.partition), move]));
   const directories = orThrow(found);
   const sizes = sizesIn(directories);
   const traffic = by === "traffic" ? await trafficOf(admin, topics) : new Map<string, number>();
   const partitions = topics.flatMap(({ name, partitions }) =>
     partitions.map((each): PlannedPartition => {
-      const { partition, replicas, leader } = each;
+      const { partition, leader } = each;
       const key = partitionKey(name, partition);
+      const leaving = leavingFrom(each, underWay.get(key));
+      const replicas = each.replicas.filter((id) => !leaving.includes(id));
       return { topic: name, partition, replicas, leader, bytes: bytesOf(each, sizes.get(key)), traffic: traffic.get(key) ?? 0 };
     }),
   );
   const room = new Map(directories.map(({ broker, directories }) => [broker, roomIn(directories)]));
-  return { brokers: brokers.map(({ id, rack }) => ({ id, rack, mayHold: true, roomBytes: room.get(id) ?? null })), partitions };
+  return {
+    brokers: brokers.map(({ id, rack }) => ({ id, rack, mayHold: true, roomBytes: room.get(id) ?? null })),
+    partitions,
+    moving: moves.length,
+  };
+}
+
+/**
+ * A move may begin, end or be cancelled between the two answers. What the metadata itself says fits to its replicas; where it says nothing
+ * (it is not of our brokers), the list does if everything in it is among them.
+ */
+function leavingFrom({ replicas, removingReplicas }: PartitionMetadata, move: PartitionReassignment | undefined): readonly BrokerId[] {
+  if (removingReplicas !== undefined) return removingReplicas;
+  if (move === undefined || ![...move.adding, ...move.removing].every((id) => replicas.includes(id))) return [];
+  return move.removing;
 }
 
 /** Null: a disk does not say. A directory that failed takes nothing. */

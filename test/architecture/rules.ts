@@ -49,7 +49,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "cli/profile": ["cli/session", "cli/output", "client", "protocol/base"],
   "cli/config": ["cli/output", "client"],
   "cli/topic": ["cli/config", "cli/session", "cli/output", "client", "protocol/base"],
-  "cli/rebalance": ["cli/topic", "cli/output", "client", "placement", "protocol/base"],
+  "cli/rebalance": ["cli/topic", "cli/session", "cli/output", "client", "placement", "protocol/base"],
   "cli/cluster": ["cli/topic", "cli/config", "cli/session", "cli/output", "client", "protocol/base"],
   "cli/group": ["cli/topic", "cli/session", "cli/output", "client", "protocol/base"],
   "cli/consume": ["cli/session", "cli/output", "client"],

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { plainLook } from "../../../cli/output/look.ts";
+import { CopyingPace } from "../../../cli/rebalance/copying-pace.ts";
+import { movesUnderWay } from "../../../cli/rebalance/moves-under-way.ts";
 import { parseRate } from "../../../cli/rebalance/rate.ts";
 import { readCopies } from "../../../cli/rebalance/read-copies.ts";
+import { moveFields, movesAsText } from "../../../cli/rebalance/show-moves.ts";
 import { planAsText, planFields } from "../../../cli/rebalance/show-plan.ts";
-import type { Admin, BrokerLogDirectories } from "../../../client/index.ts";
+import type { Admin, BrokerLogDirectories, PartitionReassignment } from "../../../client/index.ts";
 import type { PlanInput } from "../../../placement/plan-contract.ts";
 import { broker, partition, planned } from "../placement/clusters.ts";
 
@@ -57,7 +60,7 @@ test.each(["", "fast", "0", "MB/s", "20 MB per second", "-1", "9999999GiB/s"])("
   expect(() => parseRate(text)).toThrow(/bytes a second/);
 });
 
-function cluster(directories: readonly BrokerLogDirectories[]): Admin {
+function cluster(directories: readonly BrokerLogDirectories[], moves: readonly PartitionReassignment[] = []): Admin {
   const replica = { leaderEpoch: 0, offlineReplicas: [] };
   return {
     describeCluster: async () => ({ brokers: [1, 2].map((id) => ({ id, rack: null, host: "", port: 0 })) }),
@@ -71,6 +74,8 @@ function cluster(directories: readonly BrokerLogDirectories[]): Admin {
       },
     ],
     describeLogDirs: async () => directories.map((each) => ({ ...each, error: null })),
+    describeTopics: async () => [{ name: "t", partitions: [{ partition: 0, leader: 1 }], error: null }],
+    listPartitionReassignments: async () => moves,
   } as unknown as Admin;
 }
 
@@ -110,4 +115,48 @@ test("a partition is as large as its leader's copy, or the largest where none le
     [1, 300],
     [2, null],
   ]);
+});
+
+const moving: PartitionReassignment = { topic: "t", partition: 0, replicas: [2, 1], adding: [2], removing: [1] };
+
+test("a partition that is being moved is planned with where it will be, as far as both answers agree", async () => {
+  const found = [1, 2].map((id) => ({ broker: id, directories: [directory(100, [[0, 50]])] }));
+  const { partitions, moving: count } = await readCopies(cluster(found, [moving]), "bytes");
+  expect([partitions[0]?.replicas, count]).toEqual([[2], 1]);
+  // cancelled meanwhile: 3 is none of its replicas any more
+  const cancelled = await readCopies(cluster(found, [{ ...moving, adding: [3] }]), "bytes");
+  expect(cancelled.partitions[0]?.replicas).toEqual([1, 2]);
+});
+
+test("what is left of a move is what the new copy lacks; how fast it goes shows from the second look on", async () => {
+  const pace = new CopyingPace();
+  const look = async (copied: number, nowMs: number) => {
+    const found = [
+      { broker: 1, directories: [directory(100, [[0, 50_000]])] },
+      { broker: 2, directories: [directory(100, [[0, copied]])] },
+    ];
+    return pace.saw(await movesUnderWay(cluster(found, [moving])), nowMs);
+  };
+  expect(movesAsText(await look(10_000, 5_000), plainLook)).toBe(
+    `topic  partition  adding  removing   left  rate  eta
+t              0  2       1         40000     -    -
+1 move under way, 39.1 KiB left
+`,
+  );
+  const next = await look(30_000, 7_000);
+  expect(movesAsText(next, plainLook)).toBe(
+    `topic  partition  adding  removing   left   rate  eta
+t              0  2       1         20000  10000   2s
+1 move under way, 19.5 KiB left, 9.8 KiB/s, 2s
+`,
+  );
+  expect(moveFields(next)).toEqual({
+    moves: [{ topic: "t", partition: 0, adding: [2], removing: [1], bytesLeft: 20_000, bytesPerSecond: 10_000, expectedMs: 2000 }],
+    bytesLeft: 20_000,
+  });
+});
+
+test("where a broker does not say, nothing is made up", async () => {
+  const [one] = new CopyingPace().saw(await movesUnderWay(cluster([{ broker: 2, directories: [directory(100, [[0, 1]])] }], [moving])), 0);
+  expect(one).toMatchObject({ bytesLeft: null, bytesPerSecond: null });
 });
