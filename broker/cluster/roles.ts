@@ -36,11 +36,17 @@ export function roleChanges({ self, before, after, full, local, resolve }: RoleI
   const withdraw = new Map<string, WithdrawnReplica>();
   // an id that is in use is not deleted, whatever the record says
   const isDeleted = (topicId: TopicId) => after.deletedTopics.has(topicId) && !after.topicNames.has(topicId);
-  const isRemoved = ({ topicId, ref }: LocalReplica) => recordOf(after, topicId, ref.partition)?.removed?.includes(self) === true;
+  const removalOf = ({ topicId, ref }: LocalReplica): Pick<WithdrawnReplica, "removal"> => {
+    const topic = after.topics.get(after.topicNames.get(topicId) ?? "");
+    const record = topic?.partitions[ref.partition];
+    if (topic === undefined || record?.removed?.includes(self) !== true) return {};
+    return { removal: { leaderEpoch: record.leaderEpoch, settings: resolve(topic.config, after.brokerConfigs) } };
+  };
   const withdrawn = (replica: LocalReplica) =>
     withdraw.set(`${replica.topicId}:${replica.ref.partition}`, {
       ...replica,
-      isDeleted: isDeleted(replica.topicId) || isRemoved(replica),
+      isDeleted: isDeleted(replica.topicId),
+      ...removalOf(replica),
     });
   const settings: { topic: string; settings: TopicSettings }[] = [];
   const assign: AssignedReplica[] = [];
@@ -75,11 +81,8 @@ function ownReplicas(topic: TopicImage, self: BrokerId): PartitionRecord[] {
 }
 
 function isReplica(image: ClusterImage, topicId: TopicId, partition: number, self: BrokerId): boolean {
-  return recordOf(image, topicId, partition)?.replicas.includes(self) === true;
-}
-
-function recordOf(image: ClusterImage, topicId: TopicId, partition: number): PartitionRecord | undefined {
-  return image.topics.get(image.topicNames.get(topicId) ?? "")?.partitions[partition];
+  const topic = image.topics.get(image.topicNames.get(topicId) ?? "");
+  return topic?.partitions[partition]?.replicas.includes(self) === true;
 }
 
 function sameBrokerConfigs(before: ClusterImage, after: ClusterImage): boolean {

@@ -31,10 +31,18 @@ export interface WithdrawnReplica {
   readonly ref: TopicPartition;
   readonly topicId: TopicId;
   /**
-   * The topic's deletion, or the removal of this replica, is on record, and the log goes with it. False: no assignment names the replica
-   * any more and nothing is on record, so its log is set aside.
+   * The topic's deletion is on record, and the log goes with it. False: no assignment names the replica any more and no deletion is on
+   * record, so its log is set aside, unless the removal of this replica is on record.
    */
   readonly isDeleted: boolean;
+  readonly removal?: ReplicaRemoval;
+}
+
+/** The replica was removed by a reassignment, and the log goes with it. */
+export interface ReplicaRemoval {
+  /** Of the state that says so: what it removed is older. */
+  readonly leaderEpoch: number;
+  readonly settings: TopicSettings;
 }
 
 export interface AssignedReplica {

@@ -16,6 +16,7 @@ import { FollowingNews } from "./following-news.ts";
 import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import type { Leadership } from "./leadership.ts";
+import { LogWithdrawals } from "./log-withdrawals.ts";
 import { Partition } from "./partition.ts";
 import type { FollowedPartition, FollowingChange, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
@@ -71,6 +72,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   /** Replicas that were reported here because no open partition could report itself, by id. */
   readonly #unopened = new Set<string>();
   readonly #closing = new AbortController();
+  readonly #withdrawals: LogWithdrawals;
   readonly #followerLooks: FollowerLooks;
   /** Counts the calls of `standDown`: an assignment begun before one must not continue. */
   #standDowns = 0;
@@ -81,6 +83,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#parts = parts;
     this.#commits = new ChangeWaiters(deadlines, changeWaitersMax);
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
+    this.#withdrawals = new LogWithdrawals(logs, this.#checkpoint, this.#closing.signal);
     const followed = ({ topicId, partition }: ReplicaIdentity) => this.findById(topicId, partition)?.followership() ?? null;
     this.#following = new FollowingNews(followed, config.reassignedAtOnceMax);
     const news = {
@@ -263,14 +266,16 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     }
   }
 
-  async #takeAway({ ref, topicId, isDeleted }: WithdrawnReplica): Promise<void> {
+  async #takeAway(replica: WithdrawnReplica): Promise<void> {
+    const { ref, topicId, isDeleted } = replica;
     const partition = this.findById(topicId, ref.partition);
     const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
-    if (partition !== null) await this.#close(partition);
     // under that name another topic's replica is active
-    else if (this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
-    if (isDeleted) await this.#deleteLog(ref, topicId);
-    else await this.#setAside(ref, topicId, highWatermark);
+    if (partition === null && this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
+    const isGone = isDeleted || (await this.#withdrawals.isRemoved(replica, partition?.log ?? null));
+    if (partition !== null) await this.#close(partition);
+    if (isGone) await this.#withdrawals.delete(ref, topicId);
+    else await this.#withdrawals.setAside(ref, topicId, highWatermark);
   }
 
   async forget(topicIds: ReadonlySet<TopicId>): Promise<readonly TopicId[]> {
@@ -305,7 +310,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
       if (known !== undefined) {
         const { highWatermark } = known;
         await this.#close(known);
-        await this.#setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
+        await this.#withdrawals.setAside({ topic, partition: state.partition }, known.identity.topicId, highWatermark);
       }
       // the state as the controller creates it: before a broker that re-registers with a log of it is assigned again, the state has changed
       const isNew = state.leaderEpoch === 0 && state.stateVersion === 0;
@@ -346,7 +351,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     } catch (error) {
       if (!(error instanceof InconsistentTopicId)) throw error;
       logger.warn({ err: error }, "a topic of this name was re-created, and the deletion of the old one is not on record");
-      await this.#setAside({ topic, partition }, null, this.#checkpoint.restored(key));
+      await this.#withdrawals.setAside({ topic, partition }, null, this.#checkpoint.restored(key));
       this.#assertNotClosing();
       await logs.takeUp(topic, partition, topicId, restored);
       this.#assertNotClosing();
@@ -365,23 +370,6 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#byId.delete(partitionKey(topicId, number));
     this.#commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
-  }
-
-  async #deleteLog({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
-    // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
-    // restarted, it takes the old log's high watermark for the new one's, and records that no other replica has for committed. So the file
-    // forgets it first.
-    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
-    // stopped meanwhile: after a restart the broker is notified of the deletion again
-    if (this.#closing.signal.aborted) return;
-    await this.#parts.logs.delete(topic, partition, topicId);
-  }
-
-  /** The note in its folder has the high watermark before the file forgets it. */
-  async #setAside({ topic, partition }: TopicPartition, topicId: TopicId | null, highWatermark: number): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    if (!(await this.#parts.logs.setAside(topic, partition, { topicId, highWatermark }))) return;
-    if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
   }
 
   #goOffline({ error, holds }: DirectoryFailure): void {

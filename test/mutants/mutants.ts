@@ -23,8 +23,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "join-without-epoch-start",
     file: "broker/partition/leader-state.ts",
-    find: "state.replicas.includes(from) && fetchOffset >= state.epochStartOffset;",
-    replace: "state.replicas.includes(from);",
+    find: "isWanted && fetchOffset >= state.epochStartOffset;",
+    replace: "isWanted;",
     breaks: "A replica joins at a new leader's high watermark, which may still be below what the last leader acknowledged.",
   },
   {
@@ -295,13 +295,6 @@ export const mutants: readonly Mutant[] = [
     find: "leaderEpoch: record.leaderEpoch + 1 };",
     replace: "leaderEpoch: record.leaderEpoch };",
     breaks: "Replicas change under the leader epoch that there was: what the leader decides may be about others.",
-  },
-  {
-    name: "added-replicas-not-waited-for",
-    file: "broker/runtime/reassignment-rules.ts",
-    find: "return targetOf(reassigned).every((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
-    replace: "return targetOf(reassigned).some((id) => isr.has(id) || (doesReturn && !isAlive(id)));",
-    breaks: "Replicas that are to be removed leave the in-sync set as soon as one of the others is in it.",
   },
   {
     name: "assignment-apart-from-the-state",

@@ -57,6 +57,14 @@ export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
   });
 }
 
+/** What one of Apache Kafka's tools prints, which needs no compiler. */
+export function prepareKafkaTool(mainClass: string): Promise<Prepared<(args: readonly string[]) => Promise<string>>> {
+  return prepared(hasCommand("java") ? null : "no Java is installed", async () => {
+    const path = await classPath(kafka39);
+    return async (args) => (await runToSuccess("java", [...memory, "-cp", path, mainClass, ...args])).stdout.toString();
+  });
+}
+
 /** One broker of Apache Kafka on a ZooKeeper of its own, in a temporary folder. */
 export class KafkaBroker {
   readonly address: string;

@@ -42,11 +42,12 @@ describe("roles", () => {
     const without = (more: object) => imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, replicas: [7, 8], ...more }] });
     const replica = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };
     const removed = without({ removed: [own!.replicas[0]!, ...own!.replicas] });
-    expect(changes({ before, after: removed }).withdraw).toEqual([{ ...replica, isDeleted: true }]);
+    const removal = { leaderEpoch: own!.leaderEpoch, settings: expect.objectContaining({ minInsyncReplicas: expect.any(Number) }) };
+    expect(changes({ before, after: removed }).withdraw).toEqual([{ ...replica, isDeleted: false, removal }]);
     expect(changes({ before, after: without({ removed: [9] }) }).withdraw).toEqual([{ ...replica, isDeleted: false }]);
     const local = [replica];
     expect(changes({ before: emptyImage("cluster"), after: removed, local, full: true }).withdraw).toEqual([
-      { ...replica, isDeleted: true },
+      { ...replica, isDeleted: false, removal },
     ]);
     // it is one again: the record is of an earlier time
     expect(

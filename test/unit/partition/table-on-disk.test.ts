@@ -153,6 +153,29 @@ test("a log that nobody names is set aside, serves nobody, and goes on where it 
 });
 
 test.each([true, false])(
+  "a removed replica's log goes, open or not (%s), unless it was written to since its removal: then it is set aside",
+  async (isOpen) => {
+    for (const [leaderEpoch, strays] of [
+      [1, 0],
+      [0, 1],
+    ] as const) {
+      // biome-ignore format: pairs
+      const { clock, disk } = machine();
+      const before = await life(disk, clock);
+      await before.table.assign([replica(firstId)]);
+      expect(await before.append()).toMatchObject({ error: null });
+      if (!isOpen) await before.table.close();
+      const { table, logs } = isOpen ? before : await life(disk, clock);
+      await table.withdraw([{ ref, topicId: firstId, isDeleted: false, removal: { leaderEpoch, settings: testSettings } }]);
+      expect(table.find(ref)).toBeNull();
+      expect(logs.strays.all).toHaveLength(strays);
+      await table.close();
+      expect((await life(disk, clock)).logs.found).toEqual([]);
+    }
+  },
+);
+
+test.each([true, false])(
   "a topic re-created while the deletion of the old one was not told frees the name, restarted or not (%s), and loses neither",
   async (restarted) => {
     const { clock, disk } = machine();

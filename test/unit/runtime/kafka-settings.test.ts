@@ -106,6 +106,9 @@ function otherBounds(setting: NamedSetting, { type, min, max, choices }: KafkaSe
 const ours: Readonly<Record<string, string>> = {
   "broker.suspect.timeout.ms": "Kafka's brokers do not watch each other",
   "log.dir.stall.timeout.ms": "Kafka's brokers wait for a disk that hangs",
+  "follower.replication.throttled.rate": "Kafka has it at run time only, apart from the settings of a broker's file",
+  "leader.replication.throttled.rate": "as above",
+  "replica.alter.log.dirs.io.max.bytes.per.second": "as above",
 };
 
 test("a topic has Kafka's settings, all of them and no others, with its types, defaults and bounds", () => {
