@@ -7,6 +7,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY protocol protocol
 COPY coordinator-client coordinator-client
+COPY placement placement
 COPY broker broker
 COPY client client
 COPY cli cli

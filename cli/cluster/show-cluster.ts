@@ -1,5 +1,6 @@
 import { Admin } from "../../client/admin/admin.ts";
-import { noBroker } from "../../protocol/base/ids.ts";
+import type { BrokerMetadata, TopicDescription } from "../../client/index.ts";
+import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { paint } from "../output/look.ts";
 import { table } from "../output/table.ts";
 import { tellWaits } from "../output/tell-waits.ts";
@@ -34,12 +35,18 @@ export async function describeCluster(
   const all = await admin.listTopics();
   const health = healthOf(all);
   const configs = configsOf === null ? null : await brokerConfigs(admin, brokers, configsOf === "all" ? null : configsOf);
+  const loads = loadsOf(brokers, all);
   if (json) {
-    await output.json({ clusterId, controllerId, brokers, ...health, ...(configs === null ? {} : { configs }) });
+    const loaded = brokers.map((broker) => ({ ...broker, ...loads.get(broker.id) }));
+    await output.json({ clusterId, controllerId, brokers: loaded, ...health, ...(configs === null ? {} : { configs }) });
     return;
   }
   const { look } = output;
-  const rows = brokers.map(({ id, host, port, rack }) => [id, `${host}:${port}`, rack ?? "-", id === controllerId ? "controller" : ""]);
+  const isEmpty = (id: BrokerId) => health.partitions > 0 && loads.get(id)?.replicas === 0;
+  const rows = brokers.map(({ id, host, port, rack }) => {
+    const notes = [...(id === controllerId ? ["controller"] : []), ...(isEmpty(id) ? ["nothing on it"] : [])];
+    return [id, `${host}:${port}`, rack ?? "-", notes.join(", ")];
+  });
   await output.line(`cluster ${clusterId ?? "-"}  controller ${controllerId === noBroker ? "none" : controllerId}`);
   await output.write(table(["broker", "address", "rack", ""], rows, look));
   const { topics, partitions, underReplicated, offline } = health;
@@ -51,5 +58,25 @@ export async function describeCluster(
     paint(`${offline} offline`, offline > 0 ? "bad" : null, look),
   ];
   await output.write(`${counts.join("  ")}\n`);
+  if (look.isTerminal && brokers.some(({ id }) => isEmpty(id)))
+    await output.line("`ottla cluster rebalance` gives a broker with nothing on it its share; --dry-run shows what that would be");
   if (configs !== null) await output.write(brokerConfigsAsText(configs, look));
+}
+
+interface Load {
+  readonly leaders: number;
+  readonly replicas: number;
+}
+
+/** What each broker leads, and has. */
+export function loadsOf(brokers: readonly BrokerMetadata[], topics: readonly TopicDescription[]): ReadonlyMap<BrokerId, Load> {
+  const loads = new Map(brokers.map(({ id }) => [id, { leaders: 0, replicas: 0 }]));
+  for (const { leader, replicas } of topics.flatMap(({ partitions }) => partitions))
+    for (const id of replicas) {
+      const load = loads.get(id);
+      if (load === undefined) continue;
+      load.replicas++;
+      if (id === leader) load.leaders++;
+    }
+  return loads;
 }

@@ -9,6 +9,7 @@ import { withCluster } from "../session/client-session.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
 import { registerLogDirectories } from "./register-log-dirs.ts";
+import { registerRebalance } from "./register-rebalance.ts";
 import { registerRecover } from "./register-recover.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
@@ -19,6 +20,7 @@ export function register(program: Command): void {
   const cluster = program.command("cluster").description("look at a cluster, change its brokers' settings");
   registerDescribe(cluster);
   registerAlter(cluster);
+  registerRebalance(cluster);
   registerLogDirectories(cluster);
   registerRecover(cluster);
 }

@@ -1,15 +1,18 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
+import { changeCopies } from "../rebalance/rebalance.ts";
 import { withCluster } from "../session/client-session.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
+import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
 import { type DescribeOptions as Described, describeTopics } from "../topic/show-topics.ts";
 import { collectConfig, parseReplicaAssignment } from "../topic/topic-arguments.ts";
 import { alterTopic, createTopic, deleteTopics, type Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
+import { withMoves } from "./register-rebalance.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const partitionsMax = 100_000;
@@ -24,6 +27,7 @@ export function register(program: Command): void {
   registerAlter(topic);
   registerDelete(topic);
   registerDeleteRecords(topic);
+  registerElectLeaders(topic);
 }
 
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
@@ -96,6 +100,7 @@ function registerDescribe(topic: Command): void {
 
 interface AlterOptions extends CommonOptions {
   readonly partitions?: number;
+  readonly replicationFactor?: number;
   readonly config: Readonly<Record<string, string>>;
   readonly deleteConfig: readonly string[];
 }
@@ -103,13 +108,20 @@ interface AlterOptions extends CommonOptions {
 function registerAlter(topic: Command): void {
   const alter = topic
     .command("alter")
-    .description("add partitions to a topic, change its settings")
+    .description("add partitions or copies to a topic, change its settings")
     .argument("<name>")
     .option("--partitions <count>", "the new total; keys may then go to other partitions than before", wholeNumber(1, partitionsMax))
+    .option("--replication-factor <count>", "copies of each partition; waits until they are made", wholeNumber(1, 32_767))
     .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
     .option("--delete-config <name>", "go back to the brokers' value; may be repeated", collect, []);
   withCommonOptions(alter).action((name: string, options: AlterOptions) => {
-    const changes = { partitions: options.partitions ?? null, set: options.config, delete: options.deleteConfig };
+    const { partitions, replicationFactor: copies, config, deleteConfig } = options;
+    if (copies !== undefined) {
+      if (partitions !== undefined || Object.keys(config).length > 0 || deleteConfig.length > 0)
+        throw new UsageError("--replication-factor takes its time: change it by itself");
+      return withMoves(options, (carrying) => changeCopies(carrying, name, copies));
+    }
+    const changes = { partitions: partitions ?? null, set: config, delete: deleteConfig };
     return withAdmin(options, (admin, shown) => alterTopic(admin, name, changes, shown));
   });
 }
@@ -141,5 +153,39 @@ function registerDeleteRecords(topic: Command): void {
     const { offset: cuts, all } = options;
     if (all === cuts.length > 0) throw new UsageError("say what to delete: --offset PARTITION:OFFSET for each partition, or --all");
     return withAdmin(options, (admin, shown) => deleteRecords(admin, name, all ? null : cuts, shown));
+  });
+}
+
+interface ElectOptions extends CommonOptions {
+  readonly electionType: Election["type"];
+  readonly partition: readonly number[];
+}
+
+function registerElectLeaders(topic: Command): void {
+  const partitionNumber = wholeNumber(0, partitionsMax);
+  const type = new Option(
+    "--election-type <type>",
+    "preferred: the first replica leads; unclean: where nobody does, a replica that lacks records",
+  )
+    .choices(electionTypes)
+    .default("preferred");
+  const elect = topic
+    .command("elect-leaders")
+    .description("elect leaders of topics, all of them unless named")
+    .argument("[name...]")
+    .addOption(type)
+    .option(
+      "--partition <number>",
+      "only this one of the topic; may be repeated",
+      (text, all: number[]) => [...all, partitionNumber(text)],
+      [],
+    );
+  withCommonOptions(elect).action((names: string[], options: ElectOptions) => {
+    const { electionType, partition: partitions } = options;
+    const topics = [...new Set(names)];
+    if (partitions.length > 0 && topics.length !== 1) throw new UsageError("--partition is for one topic: name it");
+    // records that only a lost leader had are lost for good
+    if (electionType === "unclean" && topics.length === 0) throw new UsageError("an unclean election loses records: name the topics");
+    return withAdmin(options, (admin, shown) => electLeaders(admin, { type: electionType, topics, partitions }, shown));
   });
 }

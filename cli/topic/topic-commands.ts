@@ -47,7 +47,7 @@ export interface TopicChanges extends SettingChanges {
 export async function alterTopic(admin: Admin, topic: string, changes: TopicChanges, { output, json }: Shown): Promise<void> {
   const configs = configChanges(changes);
   if (changes.partitions === null && configs.length === 0)
-    throw new UsageError("nothing to alter: give --partitions, --config or --delete-config");
+    throw new UsageError("nothing to alter: give --partitions, --replication-factor, --config or --delete-config");
   const before = await partitionsToChange(admin, topic, changes);
   const settings = await changingSettings(admin, { topic }, changes, async () => {
     if (configs.length > 0) failForErrors(await admin.incrementalAlterConfigs([{ resource: { topic }, changes: configs }]));

@@ -21,7 +21,7 @@ import {
 } from "./rules.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const topFolders = ["protocol", "coordinator-client", "broker", "client", "cli", "test"];
+const topFolders = ["protocol", "coordinator-client", "placement", "broker", "client", "cli", "test"];
 
 interface Source {
   readonly path: string;

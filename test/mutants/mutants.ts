@@ -23,8 +23,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "join-without-epoch-start",
     file: "broker/partition/leader-state.ts",
-    find: "state.replicas.includes(from) && fetchOffset >= state.epochStartOffset;",
-    replace: "state.replicas.includes(from);",
+    find: "isWanted && fetchOffset >= state.epochStartOffset;",
+    replace: "isWanted;",
     breaks: "A replica joins at a new leader's high watermark, which may still be below what the last leader acknowledged.",
   },
   {

@@ -43,6 +43,8 @@ test("what can be done with a cluster", async () => {
   expect(cluster?.commands.map((command) => command.name())).toEqual([
     "describe",
     "alter",
+    "rebalance",
+    "drain",
     "log-dirs",
     "move-replica",
     "inventory",

@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { nodeRuntime } from "../../client/base/node-runtime.ts";
+import type { Admin, ItemResult, TopicPartition } from "../../client/index.ts";
+import type { Plan, PlannedMove } from "../../placement/plan-contract.ts";
+import { complain } from "../output/complaints.ts";
+import type { Output } from "../output/output.ts";
+import { formatCount } from "../output/units.ts";
+import { StoppedEarly } from "../session/client-session.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
+import { watch } from "../session/watch.ts";
+import type { Shown } from "../topic/topic-commands.ts";
+import { CopyingPace } from "./copying-pace.ts";
+import { movesUnderWay } from "./moves-under-way.ts";
+import { moveFields, movesAsText } from "./show-moves.ts";
+
+/** Partitions in one request. */
+const atOnceMax = 500;
+const lookEveryMs = 1000;
+
+export interface Carrying {
+  readonly admin: Admin;
+  readonly bootstrap: readonly string[];
+  readonly shown: Shown;
+  readonly stop: AbortSignal;
+}
+
+/**
+ * Has the moves begun and waits until they are done; then the preferred leaders lead. What is begun goes on without us: the controller has
+ * it in ZooKeeper.
+ */
+export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFirst }: { readonly leadersFirst: boolean }): Promise<void> {
+  if (moves.length === 0) return;
+  const { admin } = carrying;
+  const results = await unlessStopped(carrying, async () => {
+    if (leadersFirst) await moveLeaders(admin, moves);
+    const begun = await begin(
+      admin,
+      moves.map(({ topic, partition, to }) => ({ topic, partition, replicas: to })),
+    );
+    await untilDone(carrying);
+    await leadByPreferred(admin, moves);
+    return begun;
+  });
+  failForErrors(results);
+}
+
+/** Waits for moves that somebody began before, as one who was stopped. */
+export async function goOnWithMoves(carrying: Carrying): Promise<void> {
+  const { admin } = carrying;
+  const moves = await admin.listPartitionReassignments();
+  if (moves.length === 0) return;
+  complain(`${formatCount(moves.length, "move")} under way already: going on with ${moves.length === 1 ? "it" : "them"}`);
+  await unlessStopped(carrying, async () => {
+    await untilDone(carrying);
+    await leadByPreferred(admin, moves);
+  });
+}
+
+async function unlessStopped<T>({ stop }: Carrying, work: () => Promise<T>): Promise<T> {
+  try {
+    const result = await work();
+    stop.throwIfAborted();
+    return result;
+  } catch (error) {
+    if (!stop.aborted) throw error;
+    throw new StoppedEarly("what has begun goes on: `ottla cluster rebalance --watch` shows it, and --cancel ends it");
+  }
+}
+
+/** Whoever leads and is to go hands over to one that has the records already, before anything is copied. */
+async function moveLeaders(admin: Admin, moves: readonly PlannedMove[]): Promise<void> {
+  const leaving = moves.filter(({ from, to, removing }) => removing.includes(from[0] ?? -1) && from.includes(to[0] ?? -1));
+  const reordered = leaving.map(({ topic, partition, from, to }) => {
+    const [leader = -1] = to;
+    return { topic, partition, replicas: [leader, ...from.filter((id) => id !== leader)] };
+  });
+  failForErrors(await begin(admin, reordered));
+  await leadByPreferred(admin, leaving);
+}
+
+async function begin(
+  admin: Admin,
+  wanted: Parameters<Admin["alterPartitionReassignments"]>[0],
+): Promise<readonly ItemResult<TopicPartition>[]> {
+  const results: ItemResult<TopicPartition>[] = [];
+  for (let at = 0; at < wanted.length; at += atOnceMax)
+    results.push(...(await admin.alterPartitionReassignments(wanted.slice(at, at + atOnceMax))));
+  return results;
+}
+
+/** One that cannot lead now is elected later, by the controller itself. */
+async function leadByPreferred(admin: Admin, partitions: readonly TopicPartition[]): Promise<void> {
+  if (partitions.length > 0)
+    await admin.electLeaders(
+      "preferred",
+      partitions.map(({ topic, partition }) => ({ topic, partition })),
+    );
+}
+
+/** Ends when no moves are under way: with their progress on a terminal, silently elsewhere. */
+async function untilDone(carrying: Carrying): Promise<void> {
+  const { admin, shown, stop } = carrying;
+  if (shown.output.look.isTerminal && !shown.json) return watchMoves(carrying);
+  while ((await admin.listPartitionReassignments()).length > 0) await sleep(lookEveryMs, undefined, { signal: stop });
+}
+
+/** Shows moves until there are none. */
+export async function watchMoves({ admin, bootstrap, shown, stop }: Carrying): Promise<void> {
+  const { json, output } = shown;
+  const { clock } = nodeRuntime;
+  const done = new AbortController();
+  const pace = new CopyingPace();
+  const show = async (frame: Output) => {
+    const moves = pace.saw(await movesUnderWay(admin), clock.monotonicMs());
+    if (moves.length === 0) return done.abort();
+    await (json ? frame.json(moveFields(moves)) : frame.write(movesAsText(moves, frame.look)));
+  };
+  await watch(show, { everyMs: lookEveryMs, json, bootstrap, output, clock, stop: AbortSignal.any([stop, done.signal]) });
+}
+
+/** All that are under way: what was there before stays, and what was copied is removed. */
+export async function cancelMoves(admin: Admin, { output, json }: Shown): Promise<void> {
+  const moves = await admin.listPartitionReassignments();
+  const results = await begin(
+    admin,
+    moves.map(({ topic, partition }) => ({ topic, partition, replicas: null })),
+  );
+  const cancelled = results.filter(({ error }) => error === null);
+  if (json) await output.json({ cancelled: cancelled.map(({ topic, partition }) => ({ topic, partition })) });
+  else if (moves.length === 0) await output.line("no moves are under way");
+  else await output.line(`cancelled ${formatCount(cancelled.length, "move")}: these partitions stay where they were`);
+  // one that has just ended
+  failForErrors(results.filter(({ error }) => error?.code !== "NO_REASSIGNMENT_IN_PROGRESS"));
+}
