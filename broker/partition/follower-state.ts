@@ -33,7 +33,10 @@ export function decide(state: FollowerState, log: OwnLog, answer: ReplicaFetched
   if (log.damage !== null) return copyAgain(answer);
   if (answer.error === "OFFSET_OUT_OF_RANGE") return outOfRange(state, log, answer);
   if (answer.error !== "NONE") return { kind: "back-off", error: answer.error };
-  if (answer.diverging !== null) return truncation(state, log, truncationPoint(log, answer.diverging));
+  if (answer.diverging !== null) {
+    if (isAllBelow(log, answer.diverging)) return { kind: "start-over", atOffset: log.endOffset };
+    return truncation(state, log, truncationPoint(log, answer.diverging));
+  }
   return { kind: "append", leaderHighWatermark: answer.highWatermark };
 }
 
@@ -67,6 +70,11 @@ function truncationPoint(log: OwnLog, leaders: { readonly epoch: number; readonl
   const ours = log.endOffsetForEpoch(leaders.epoch);
   if (ours === null) return log.startOffset;
   return ours.epoch === leaders.epoch ? Math.min(ours.endOffset, leaders.endOffset) : ours.endOffset;
+}
+
+/** The leader's log begins where ours ends, and its history after ours: see `followerPositionIn`. */
+function isAllBelow({ startOffset, endOffset }: OwnLog, leaders: { readonly epoch: number; readonly endOffset: number }): boolean {
+  return leaders.epoch === noEpoch && leaders.endOffset === endOffset && startOffset < endOffset;
 }
 
 /** The answer to a fetch from `nothingKept`: out of range, once the leader counts on nothing that we have. */

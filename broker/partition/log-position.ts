@@ -34,3 +34,21 @@ export function consumerPositionIn(log: ComparedLog, fetchOffset: number, lastFe
   const position = positionIn(log, fetchOffset, lastFetchedEpoch);
   return position.kind === "diverging" && position.epoch === noEpoch ? { kind: "out-of-range" } : position;
 }
+
+/**
+ * Of a follower, whose log begins at `logStartOffset`. Where it ends exactly where ours begins, and we have nothing of its last epoch, all
+ * its records are below our log start, and nobody can tell whether they are ours. They have to go before it counts as in sync:
+ * 1. It has a record at 16 that no other replica has; the leader of a later epoch has another one there.
+ * 2. It is told to cut its own, and loses the cut with its power. Meanwhile the leader's log begins at 17.
+ * 3. It fetches from 17 on, is in sync, and loses its power before it has noted where the log begins now.
+ * 4. It leads, from its own first record on, and serves what was never committed.
+ */
+export function followerPositionIn(
+  log: ComparedLog,
+  { fetchOffset, lastFetchedEpoch, logStartOffset }: { fetchOffset: number; lastFetchedEpoch: number; logStartOffset: number },
+): LogPosition {
+  const position = positionIn(log, fetchOffset, lastFetchedEpoch);
+  const isBelow = fetchOffset === log.startOffset && logStartOffset < fetchOffset && lastFetchedEpoch !== noEpoch;
+  if (position.kind !== "agrees" || !isBelow || log.endOffsetForEpoch(lastFetchedEpoch) !== null) return position;
+  return { kind: "diverging", epoch: noEpoch, endOffset: log.startOffset };
+}

@@ -4,7 +4,7 @@ import type { EpochStart, Log, ReadResult } from "../log/log-contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { isSteady, type LeaderState, mustHave } from "./leader-state.ts";
-import { type LogPosition, noEpoch, positionIn } from "./log-position.ts";
+import { followerPositionIn, type LogPosition, noEpoch } from "./log-position.ts";
 import type { FetchingReplica, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
 
 /** In one answer; the next one tells of later ones. */
@@ -70,8 +70,8 @@ export class ReplicaAnswers {
     return { answer: { ...this.#standing(), epochs, recordsBytes }, records, release };
   }
 
-  #logPosition({ fetchOffset, lastFetchedEpoch }: ReplicaFetchPartition): LogPosition {
-    return positionIn(this.#parts.replica.log, fetchOffset, lastFetchedEpoch);
+  #logPosition(asked: ReplicaFetchPartition): LogPosition {
+    return followerPositionIn(this.#parts.replica.log, asked);
   }
 
   /** Where the leader stands; no records. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { adoptHighWatermark, afterTruncation, decide, type FollowerState, type OwnLog } from "../../../broker/partition/follower-state.ts";
-import { positionIn } from "../../../broker/partition/log-position.ts";
+import { consumerPositionIn, followerPositionIn } from "../../../broker/partition/log-position.ts";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import type { ReplicaFetchedPartition } from "../../../protocol/peer/messages.ts";
 
@@ -39,12 +39,17 @@ function log(endOffset: number, epochs: readonly (readonly [number, number])[], 
 
 /** Asks and obeys until both agree, as the shells do; answers where the follower's log then ends. */
 function reconcile(follower: FollowerState, own: Parameters<typeof log>, leader: ReturnType<typeof log>): number | string {
-  let [end, epochs, start] = own;
+  return reconciled(follower, own, leader).outcome;
+}
+
+/** The same, and where the follower's log then begins. */
+function reconciled(follower: FollowerState, own: Parameters<typeof log>, leader: ReturnType<typeof log>) {
+  let [end, epochs, start = 0] = own;
   for (let round = 0; round < 10; round++) {
     const mine = log(end, epochs, start);
     const lastEpoch = epochs.findLast(([, from]) => from < end)?.[0] ?? -1;
-    const position = positionIn(leader, end, lastEpoch);
-    if (position.kind === "agrees") return end;
+    const position = followerPositionIn(leader, { fetchOffset: end, lastFetchedEpoch: lastEpoch, logStartOffset: start });
+    if (position.kind === "agrees") return { outcome: end, start };
     const told =
       position.kind === "diverging"
         ? answer({ diverging: position, logStartOffset: leader.startOffset })
@@ -60,9 +65,9 @@ function reconcile(follower: FollowerState, own: Parameters<typeof log>, leader:
     } else if (step.kind === "start-over") {
       [end, start] = [step.atOffset, step.atOffset];
       epochs = [];
-    } else return step.kind;
+    } else return { outcome: step.kind, start };
   }
-  return "no end";
+  return { outcome: "no end", start };
 }
 
 describe("truncation by epochs", () => {
@@ -91,6 +96,20 @@ describe("truncation by epochs", () => {
 
   test("a follower that is behind the leader's first record starts over there", () => {
     expect(reconcile(state, [60, [[3, 0]]], log(900, [[3, 400]], 400))).toBe(400);
+  });
+
+  test("records that are all below the leader's log start go, where the leader knows nothing of their epochs", () => {
+    expect(reconciled(uncommitted, [17, [[0, 0]]], log(61, [[1, 17]], 17))).toStrictEqual({ outcome: 17, start: 17 });
+    expect(reconciled(uncommitted, [20, [[0, 0]]], log(61, [[1, 17]], 17)), "after a cut").toStrictEqual({ outcome: 17, start: 17 });
+    expect(reconciled(uncommitted, [17, [[1, 16]], 16], log(61, [[1, 17]], 17)), "of an epoch that it has").toStrictEqual({
+      outcome: 17,
+      start: 16,
+    });
+    expect(reconciled(uncommitted, [17, [[0, 0]], 17], log(61, [[1, 17]], 17)), "there are none").toStrictEqual({ outcome: 17, start: 17 });
+  });
+
+  test("a consumer may go on at the log start, whatever it has read before it", () => {
+    expect(consumerPositionIn(log(61, [[1, 17]], 17), 17, 0).kind).toBe("agrees");
   });
 
   test("without epochs, a longer log is cut to the leader's end", () => {
