@@ -121,6 +121,7 @@ export type { FoundOffset, OffsetSpec } from "./metadata/offset-lookup.ts";
 export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
 export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
 export type { RecordMetadata } from "./producer/pending-send.ts";
-export { type HeaderValue, Producer, type ProducerRecord, type SendOptions } from "./producer/producer.ts";
+export { Producer, type SendOptions } from "./producer/producer.ts";
 export type { ProducerOptions } from "./producer/producer-options.ts";
+export type { HeaderValue, ProducerRecord } from "./producer/producer-record.ts";
 export { bytesSerde, jsonSerde, msgpackSerde, type Serde, stringSerde } from "./serialization/serde.ts";

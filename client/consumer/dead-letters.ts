@@ -1,7 +1,8 @@
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { DeadLetterFailed, InvalidArgument } from "../base/errors.ts";
 import type { RecordMetadata } from "../producer/pending-send.ts";
-import { Producer, type ProducerRecord } from "../producer/producer.ts";
+import { Producer } from "../producer/producer.ts";
+import type { ProducerRecord } from "../producer/producer-record.ts";
 import { bytesSerde } from "../serialization/serde.ts";
 import type { ConsumerOptions } from "./consumer-options.ts";
 import type { TakenRecord } from "./record-taker.ts";
