@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Admin } from "../../../client/admin/admin.ts";
+import { ClientClosed } from "../../../client/base/errors.ts";
 import { Consumer } from "../../../client/consumer/consumer.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
@@ -32,6 +33,22 @@ describe("metadata", () => {
         cluster.wake(one);
       }
     }
+  });
+
+  test("a client that is closed leaves no connection behind, not even one that a hanging broker has accepted only", async () => {
+    const cluster = new FakeCluster([1, 2]);
+    cluster.hang(1);
+    cluster.hang(2);
+    const admin = new Admin(cluster);
+    const listed = admin.listTopics();
+    listed.catch(() => undefined);
+    await cluster.clock.advance(1_500);
+    expect(cluster.links.get(1)?.size).toBe(1);
+    expect(cluster.links.get(2)?.size).toBe(1);
+    await admin.close();
+    await expect(listed).rejects.toThrow(ClientClosed);
+    await cluster.clock.settle();
+    expect([cluster.links.get(1)?.size, cluster.links.get(2)?.size]).toEqual([0, 0]);
   });
 
   test("a broker that was slow is asked again when nobody else is left", async () => {
