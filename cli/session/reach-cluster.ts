@@ -31,7 +31,8 @@ const pauseMs = 100;
 
 /**
  * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs that run for days need
- * it; a user who typed a command wants to learn of a wrong address at once. Rejects with Unreached after `giveUpAfterMs`, with the signal's reason when `stop` aborts.
+ * it; a user who typed a command wants to learn of a wrong address at once. Rejects with Unreached after `giveUpAfterMs`, with the signal's
+ * reason when `stop` aborts.
  */
 export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));

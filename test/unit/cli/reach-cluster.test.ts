@@ -14,7 +14,12 @@ afterEach(() => {
 /** Accepts connections and says nothing, as a stopped broker. */
 async function silent(): Promise<string> {
   const server = createServer((socket) => {
-    sockets.add(socket.resume().on("error", () => {}).on("close", () => sockets.delete(socket)));
+    sockets.add(
+      socket
+        .resume()
+        .on("error", () => {})
+        .on("close", () => sockets.delete(socket)),
+    );
   });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

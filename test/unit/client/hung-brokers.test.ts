@@ -20,7 +20,7 @@ describe("metadata", () => {
       const cluster = new FakeCluster([1, 2, 3]);
       cluster.topic("t", [1]);
       cluster.hang(hanging);
-      const admin = new Admin(cluster);
+      const admin = new Admin(cluster.options);
       expect(await cluster.clock.until(admin.listTopics())).toHaveLength(1);
       expect(cluster.clock.monotonicMs(), `broker ${hanging} hangs`).toBeLessThanOrEqual(2_000);
       cluster.wake(hanging);
@@ -39,7 +39,7 @@ describe("metadata", () => {
     const cluster = new FakeCluster([1, 2]);
     cluster.hang(1);
     cluster.hang(2);
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     const listed = admin.listTopics();
     listed.catch(() => undefined);
     await cluster.clock.advance(1_500);
@@ -54,7 +54,7 @@ describe("metadata", () => {
   test("a broker that was slow is asked again when nobody else is left", async () => {
     const cluster = new FakeCluster([1, 2]);
     cluster.topic("t", [1]);
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     cluster.hang(1);
     await cluster.clock.until(admin.listTopics());
     await cluster.clock.until(admin.listTopics());
@@ -89,7 +89,7 @@ describe("an administrator's request", () => {
   test("leaves a broker that hangs within seconds, and asks another", async () => {
     const cluster = new FakeCluster([1, 2, 3]);
     cluster.intercept = ({ api }) => (api === "CreateTopics" ? made : undefined);
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     for (const hanging of [1, 2, 3]) {
       cluster.hang(hanging);
       const beforeMs = cluster.clock.monotonicMs();
@@ -108,7 +108,7 @@ describe("an administrator's request", () => {
       asked++;
       return (respond) => void cluster.clock.schedule(12_000, () => respond(made));
     };
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     await cluster.clock.until(admin.createTopics([{ name: "new" }]));
     expect(asked).toBe(1);
     const probes = cluster.requests.length;
@@ -207,7 +207,7 @@ describe("a consumer whose leader hangs", () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("a"), textRecord("b")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;
@@ -231,7 +231,7 @@ describe("a consumer whose leader hangs", () => {
     const [slow, quick] = cluster.topic("t", [1, 2]);
     slow?.appendRecords([textRecord("slow")]);
     quick?.appendRecords([textRecord("quick")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, bootstrap: "fake:9002", valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, bootstrap: "fake:9002", valueSerde: stringSerde });
     cluster.hang(1);
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
