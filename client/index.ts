@@ -3,11 +3,11 @@
  * Kafka.
  *
  * ```ts
- * import { Admin, Consumer, Producer, jsonSerde, orThrow, stringSerde } from "ottla";
+ * import { Admin, Consumer, Producer, jsonSerde, stringSerde } from "ottla";
  *
  * const bootstrap = "127.0.0.1:9092";
  * await using admin = new Admin({ bootstrap });
- * orThrow(await admin.createTopics([{ name: "greetings", partitions: 3, replicationFactor: 3 }]));
+ * await admin.createTopicIfMissing({ name: "greetings", partitions: 3, replicationFactor: 3 });
  *
  * await using producer = new Producer({ bootstrap, keySerde: stringSerde, valueSerde: jsonSerde<{ text: string }>() });
  * await producer.send({ topic: "greetings", key: "anna", value: { text: "hello" } });
