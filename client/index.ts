@@ -3,11 +3,11 @@
  * Kafka.
  *
  * ```ts
- * import { Admin, Consumer, Producer, jsonSerde, orThrow, stringSerde } from "ottla";
+ * import { Admin, Consumer, Producer, jsonSerde, stringSerde } from "ottla";
  *
  * const bootstrap = "127.0.0.1:9092";
  * await using admin = new Admin({ bootstrap });
- * orThrow(await admin.createTopics([{ name: "greetings", partitions: 3, replicationFactor: 3 }]));
+ * await admin.createTopicIfMissing({ name: "greetings", partitions: 3, replicationFactor: 3 });
  *
  * await using producer = new Producer({ bootstrap, keySerde: stringSerde, valueSerde: jsonSerde<{ text: string }>() });
  * await producer.send({ topic: "greetings", key: "anna", value: { text: "hello" } });
@@ -121,6 +121,7 @@ export type { FoundOffset, OffsetSpec } from "./metadata/offset-lookup.ts";
 export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
 export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
 export type { RecordMetadata } from "./producer/pending-send.ts";
-export { type HeaderValue, Producer, type ProducerRecord, type SendOptions } from "./producer/producer.ts";
+export { Producer, type SendOptions } from "./producer/producer.ts";
 export type { ProducerOptions } from "./producer/producer-options.ts";
+export type { HeaderValue, ProducerRecord } from "./producer/producer-record.ts";
 export { bytesSerde, jsonSerde, msgpackSerde, type Serde, stringSerde } from "./serialization/serde.ts";

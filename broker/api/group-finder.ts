@@ -1,8 +1,8 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import { offsetsTopic } from "../group/group-records.ts";
-import { partitionOfKey } from "../state-machine/shards.ts";
 import type { CoordinatorFinder } from "./find-coordinator.ts";
 import { nodeOn, partitionRecord } from "./leader-hints.ts";
 import { type NewTopic, PendingTopics, type TopicMaker } from "./topic-maker.ts";

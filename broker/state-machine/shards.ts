@@ -1,7 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
 import { Deadlines } from "../partition/deadlines.ts";
 import type { StatePartitions } from "../partition/internal-topic-partitions.ts";
 import type { Decision, Now, RequestOrigin, ShardEnvironment, StateMachine } from "./contract.ts";
@@ -129,13 +129,4 @@ export class Shards<M extends StateMachine> {
     this.#ledAgainMs.set(partition, Number.NEGATIVE_INFINITY);
     shard.end();
   }
-}
-
-/** Which partition a key belongs to: Java's `abs(key.hashCode()) % partitions`, as every Kafka tool counts. */
-export function partitionOfKey(key: string, partitions: number): number {
-  invariant(partitions > 0, "a key belongs to one of the partitions there are");
-  let hash = 0;
-  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0;
-  // Kafka's Utils.abs: the smallest integer has no positive counterpart and counts as 0
-  return (hash === -(2 ** 31) ? 0 : Math.abs(hash)) % partitions;
 }

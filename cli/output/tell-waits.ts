@@ -83,11 +83,13 @@ class WaitTeller {
     return toldForMs >= tellAgainMs || (reason !== this.#told.reason && toldForMs >= otherReasonAfterMs);
   }
 
-  #tellOf({ event: { what, reason, untilMs } }: Wait, nowMs: number): void {
+  #tellOf({ event: { what, reason, untilMs }, sinceMs }: Wait, nowMs: number): void {
     const others = this.#waits.size - 1;
+    // not the same line again: it is still so
+    const again = reason === this.#told?.reason ? `, for ${Math.round((nowMs - sinceMs) / 1000)} s now` : "";
     this.#told = { what, reason, atMs: nowMs, others };
     const also = others === 0 ? "" : ` (and ${formatCount(others, "more waits", "more wait")})`;
-    this.#tell(`${reason}${also}; ${untilMs === null ? "trying on" : `trying until ${formatTime(untilMs)}`}`);
+    this.#tell(`${reason}${also}${again}; ${untilMs === null ? "trying on" : `trying until ${formatTime(untilMs)}`}`);
   }
 }
 

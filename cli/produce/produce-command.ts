@@ -76,7 +76,7 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
     compression: options.codec,
     lingerMs,
     requestBytesMax: Math.max(1024 * 1024, options.lineBytesMax + 64 * 1024),
-    maxBlockMs: topicKnownMaxMs,
+    maxBlockMs: Math.min(topicKnownMaxMs, options.deliveryTimeoutMs),
     deliveryTimeoutMs: options.deliveryTimeoutMs,
   });
   tellWaits(producer);

@@ -6,8 +6,8 @@ export function withOrigin(bootstrap: readonly string[], origin: string): readon
   return bootstrap;
 }
 
-/** The addresses as an error shows them. */
-export function bootstrapText(bootstrap: readonly string[]): string {
+/** The addresses as an error shows them; `only`: those of them that it is about. */
+export function bootstrapText(bootstrap: readonly string[], only: readonly string[] = bootstrap): string {
   const origin = origins.get(bootstrap);
-  return `${bootstrap.join(", ")}${origin === undefined ? "" : ` (${origin})`}`;
+  return `${only.join(", ")}${origin === undefined ? "" : ` (${origin})`}`;
 }

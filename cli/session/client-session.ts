@@ -10,7 +10,7 @@ import {
 import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import { bootstrapText } from "./bootstrap-origin.ts";
-import { reachCluster } from "./reach-cluster.ts";
+import { reachCluster, Unreached } from "./reach-cluster.ts";
 
 /** SIGINT or SIGTERM arrived before the command was done. */
 export class StoppedEarly extends CommandFailed {}
@@ -66,11 +66,13 @@ export function forPeople(error: unknown, bootstrap: readonly string[]): unknown
     return new CommandFailed(`${explain(error)}; clients have to reach what a broker names: see its advertised.listeners`, {
       cause: error,
     });
-  if (error instanceof ConnectionLost || error instanceof RequestTimedOut)
+  if (error instanceof ConnectionLost || error instanceof RequestTimedOut) {
+    const from = bootstrapText(bootstrap, error instanceof Unreached ? error.tried : bootstrap);
     return new CommandFailed(
-      `no answer from ${bootstrapText(bootstrap)} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
+      `no answer from ${from} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
       { cause: error },
     );
+  }
   if (error instanceof InvalidArgument) return new UsageError(explain(error));
   // a record that was given up has the last refusal as its cause
   const refusal = error instanceof DeliveryTimedOut ? error.cause : error;

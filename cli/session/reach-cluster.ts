@@ -15,22 +15,35 @@ export interface ReachOptions {
   readonly onLate: (line: string) => void;
 }
 
+/** Nobody answered, at `tried`: in the time that there was, that may be fewer addresses than were given. */
+export class Unreached extends RequestTimedOut {
+  readonly tried: readonly string[];
+
+  constructor(tried: readonly string[], cause: Error) {
+    super(cause.message, { cause });
+    this.tried = tried;
+  }
+}
+
 /** By then the user should know why there is a wait. */
 export const lateAfterMs = 2000;
 const pauseMs = 100;
 
 /**
  * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs that run for days need
- * it; a user who typed a command wants to learn of a wrong address at once. Rejects with ConnectionLost or RequestTimedOut after
- * `giveUpAfterMs`, with the signal's reason when `stop` aborts.
+ * it; a user who typed a command wants to learn of a wrong address at once. Rejects with Unreached after `giveUpAfterMs`, with the signal's
+ * reason when `stop` aborts.
  */
 export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));
   const late = AbortSignal.timeout(giveUpAfterMs);
   const ended = AbortSignal.any([stop, late]);
   const untilMs = Date.now() + giveUpAfterMs;
-  let failure: unknown = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);
-  const lateLine = setTimeout(() => onLate(lateText(bootstrap, failure, untilMs)), giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30);
+  let failure: ConnectionLost | RequestTimedOut = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);
+  const lateLine = setTimeout(
+    () => onLate(lateText(bootstrap, pool.unanswered, failure, untilMs)),
+    giveUpAfterMs > lateAfterMs ? lateAfterMs : 2 ** 30,
+  );
   try {
     while (!ended.aborted) {
       try {
@@ -44,14 +57,14 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
       await sleep(pauseMs, undefined, { signal: ended }).catch(() => undefined);
     }
     stop.throwIfAborted();
-    throw failure;
+    throw new Unreached(pool.unanswered, failure);
   } finally {
     clearTimeout(lateLine);
     pool.close();
   }
 }
 
-function lateText(bootstrap: readonly string[], failure: unknown, untilMs: number): string {
+function lateText(bootstrap: readonly string[], tried: readonly string[], failure: unknown, untilMs: number): string {
   const why = failure instanceof ConnectionLost ? ` (${failure.message})` : "";
-  return `no broker answers at ${bootstrapText(bootstrap)}${why}; trying until ${formatTime(untilMs)}`;
+  return `no broker answers at ${bootstrapText(bootstrap, tried)}${why}; trying until ${formatTime(untilMs)}`;
 }

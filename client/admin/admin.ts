@@ -5,6 +5,7 @@ import type { ClientListener, EventSource } from "../base/client-events.ts";
 import type { ClientMetrics } from "../base/client-metrics.ts";
 import type { ClientOptions } from "../base/client-options.ts";
 import { ClientClosed } from "../base/errors.ts";
+import { checkOptions, clientOptionNames, type OptionNames } from "../base/known-options.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
@@ -49,6 +50,8 @@ export interface AdminOptions extends ClientOptions {
   readonly operationTimeoutMs?: number;
 }
 
+const optionNames: OptionNames<AdminOptions> = { ...clientOptionNames, operationTimeoutMs: true };
+
 /**
  * Manages topics, settings and leaders. Each item of a request succeeds or fails on its own: see `ItemResult` and `orThrow`.
  * Temporary failures (no controller, a lost connection) are retried until `operationTimeoutMs`. An attempt whose answer was lost may have
@@ -64,6 +67,7 @@ export class Admin implements EventSource, AsyncDisposable {
   readonly #requests: AdminRequests;
 
   constructor(options: AdminOptions) {
+    checkOptions("Admin", options, optionNames);
     this.#cluster = new Cluster(options, { kind: "admin", mayCreateTopics: false });
     this.#requests = new AdminRequests(this.#cluster, options.operationTimeoutMs ?? 60_000);
     options.signal?.addEventListener("abort", () => this.#cluster.close(), { once: true, signal: this.#cluster.signal });

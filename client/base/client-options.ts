@@ -2,6 +2,7 @@ import type { Address } from "../../protocol/base/transport.ts";
 import type { ClientLogger } from "./client-logger.ts";
 import type { ClientRuntime } from "./client-runtime.ts";
 import { InvalidArgument } from "./errors.ts";
+import { kindOf } from "./kind-of.ts";
 
 /** What producer, consumer and admin have in common. */
 export interface ClientOptions {
@@ -94,6 +95,8 @@ const defaultPort = 9092;
 
 /** `host:port`, `[ipv6]:port` or `host`, several in an array or separated by commas. */
 export function parseBootstrap(bootstrap: string | readonly string[]): readonly Address[] {
+  if (typeof bootstrap !== "string" && !(Array.isArray(bootstrap) && bootstrap.every((text) => typeof text === "string")))
+    throw new InvalidArgument(`bootstrap is ${kindOf(bootstrap)}: it names brokers to connect to first, such as "127.0.0.1:9092"`);
   const texts = (typeof bootstrap === "string" ? [bootstrap] : bootstrap).flatMap((text) => text.split(","));
   const addresses = texts.map((text) => text.trim()).filter((text) => text !== "");
   if (addresses.length === 0) throw new InvalidArgument("bootstrap names no broker");

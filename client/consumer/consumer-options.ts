@@ -2,9 +2,12 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { type ClientOptions, positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
+import { checkOptions, clientOptionNames, type OptionNames } from "../base/known-options.ts";
 import type { ResetPolicy, StartPosition } from "../fetch/assigned-partition.ts";
 import type { FetchSettings } from "../fetch/consumer-fetcher.ts";
-import type { GroupOptions } from "../group/group-options.ts";
+import { type GroupOptions, groupOptionNames } from "../group/group-options.ts";
+import { Cluster } from "../metadata/cluster.ts";
 import type { Serde } from "../serialization/serde.ts";
 
 /** Type parameters are the types of keys and values; they follow from the serdes. */
@@ -42,6 +45,28 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   readonly decompressedBytesMax?: number;
   /** False skips checking each batch's CRC. Default true. */
   readonly checkCrc?: boolean;
+}
+
+const optionNames: OptionNames<ConsumerOptions<unknown, unknown>> = {
+  ...clientOptionNames,
+  ...groupOptionNames,
+  keySerde: true,
+  valueSerde: true,
+  offsetReset: true,
+  stopAtEnd: true,
+  prefetchBytesMax: true,
+  fetchBytesMax: true,
+  partitionBytesMax: true,
+  fetchWaitMaxMs: true,
+  fetchBytesMin: true,
+  decompressedBytesMax: true,
+  checkCrc: true,
+};
+
+/** Throws InvalidArgument for options that a consumer does not have. */
+export function consumerCluster<K, V>(options: ConsumerOptions<K, V>): Cluster {
+  checkOptions("Consumer", options, optionNames);
+  return new Cluster(options, { kind: "consumer", mayCreateTopics: false });
 }
 
 export interface ConsumerSettings extends FetchSettings {
@@ -111,9 +136,21 @@ export interface AssignmentState extends TopicPartition {
   readonly isPaused: boolean;
 }
 
+const places = '"beginning", "end", {offset: 42} or {timestampMs: 1767225600000}';
+
 /** Throws InvalidArgument for what is no place in a log. */
 export function checkStart(from: StartPosition): void {
   if (from === "beginning" || from === "end") return;
-  const at = typeof from === "object" ? ("offset" in from ? from.offset : from.timestampMs) : Number.NaN;
-  if (!Number.isSafeInteger(at) || at < 0) throw new InvalidArgument(`no place in a log: ${JSON.stringify(from)}`);
+  const at = typeof from === "object" && from !== null ? ("offset" in from ? from.offset : from.timestampMs) : Number.NaN;
+  if (!Number.isSafeInteger(at) || at < 0) throw new InvalidArgument(`${JSON.stringify(from)} is no place in a log: it is ${places}`);
+}
+
+/** Throws InvalidArgument for what names no partitions, or no place in them. */
+export function checkAssignments(assignments: readonly Assignment[]): void {
+  const form = "assign takes a list, as in assign([{topic, partition, from}])";
+  if (!Array.isArray(assignments)) throw new InvalidArgument(`${kindOf(assignments)} names no partitions: ${form}`);
+  for (const each of assignments) {
+    if (typeof each?.topic !== "string" || each.topic === "") throw new InvalidArgument(`an assignment needs a topic: ${form}`);
+    if (each.from !== undefined) checkStart(each.from);
+  }
 }

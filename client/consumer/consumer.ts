@@ -11,7 +11,7 @@ import { groupSettings } from "../group/group-options.ts";
 import { GroupSession } from "../group/group-session.ts";
 import { GroupCounters } from "../group/group-tally.ts";
 import type { TopicPattern } from "../group/topic-watch.ts";
-import { Cluster } from "../metadata/cluster.ts";
+import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/offset-lookup.ts";
 import { bytesSerde, type Serde } from "../serialization/serde.ts";
 import {
@@ -21,7 +21,9 @@ import {
   type ConsumerOptions,
   type ConsumerRecord,
   type ConsumerSettings,
+  checkAssignments,
   checkStart,
+  consumerCluster,
   consumerSettings,
 } from "./consumer-options.ts";
 import { iterate } from "./iteration.ts";
@@ -69,7 +71,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #closing: Promise<void> | null = null;
 
   constructor(options: ConsumerOptions<K, V>) {
-    this.#cluster = new Cluster(options, { kind: "consumer", mayCreateTopics: false });
+    this.#cluster = consumerCluster(options);
     this.#settings = consumerSettings(options, this.#cluster.settings.requestTimeoutMs);
     this.#fetcher = new ConsumerFetcher({
       cluster: this.#cluster,
@@ -129,12 +131,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
    */
   async assign(assignments: readonly Assignment[]): Promise<void> {
     if (this.#group?.isSubscribed) throw new InvalidArgument("the group assigns the partitions: assign with another consumer");
-    const { clock } = this.#cluster.runtime;
-    const deadlineMs = clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
+    checkAssignments(assignments);
+    const deadlineMs = this.#cluster.runtime.clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
     await this.#cluster.reach(deadlineMs);
     const assigned = new Map<string, AssignedPartition>();
     for (const { topic, partition, from = "end" } of assignments) {
-      checkStart(from);
       const { partitions, topicId } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
       if (partition !== undefined && partitions[partition] === undefined)
         throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
@@ -156,7 +157,6 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #groupSession(options: ConsumerOptions<K, V>): GroupSession | null {
     const settings = groupSettings(options);
     if (settings === null) return null;
-    const { offsetReset, stopAtEnd } = this.#settings;
     const reader = {
       partitions: this.#partitions,
       processed: (partition: AssignedPartition) => this.#runs.current?.placeOf(partition) ?? this.#processed.of(partition),
@@ -165,7 +165,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       wake: () => this.#wake(),
       fail: (error: Error, partition: AssignedPartition | null) => this.#buffer.pushError(error, partition),
     };
-    return new GroupSession({ cluster: this.#cluster, settings, offsetReset, stopAtEnd, reader });
+    return new GroupSession({ ...this.#settings, cluster: this.#cluster, settings, reader });
   }
 
   #inGroup(): GroupSession {

@@ -1,7 +1,9 @@
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { DeadLetterFailed, InvalidArgument } from "../base/errors.ts";
+import { commonOptionsOf } from "../base/known-options.ts";
 import type { RecordMetadata } from "../producer/pending-send.ts";
-import { Producer, type ProducerRecord } from "../producer/producer.ts";
+import { Producer } from "../producer/producer.ts";
+import type { ProducerRecord } from "../producer/producer-record.ts";
 import { bytesSerde } from "../serialization/serde.ts";
 import type { ConsumerOptions } from "./consumer-options.ts";
 import type { TakenRecord } from "./record-taker.ts";
@@ -86,7 +88,7 @@ export function deadLettersOf<K, V>(options: DeadLetterOptions | undefined, cons
       () => undefined,
     );
   const closing = new AbortController();
-  const { keySerde: _, valueSerde: __, ...client } = consumer;
+  const client = commonOptionsOf(consumer);
   const own = () => new Producer({ ...client, ...bytesOnly, requestBytesMax, bufferBytesMax: 2 * requestBytesMax, signal: closing.signal });
   return new DeadLetters(topic, own, () => closing.abort());
 }

@@ -122,7 +122,7 @@ class ClassicMember {
         waitMs,
         signal: flight.signal,
       });
-      this.driver.dispatch({ kind: "joined", attempt, answer });
+      this.driver.succeeded({ kind: "joined", attempt, answer });
     } catch (error) {
       this.driver.failed(error, (failure) => ({ kind: "join-failed", attempt, failure, memberId: requiredId }));
     }
@@ -154,7 +154,7 @@ class ClassicMember {
       const { assignment } = await this.#link.request(apis.syncGroup, () => request, options);
       const assigned = flat(readAssignment(assignment, groupId));
       if (this.driver.state.attempt === attempt) this.#before = { partitions: assigned, generation };
-      this.driver.dispatch({ kind: "synced", attempt, assigned });
+      this.driver.succeeded({ kind: "synced", attempt, assigned });
     } catch (error) {
       this.driver.failed(error, (failure) => ({ kind: "sync-failed", attempt, failure }));
     }
@@ -211,7 +211,7 @@ class ClassicMember {
     try {
       const errorOf = ({ errorCode }: { readonly errorCode: KafkaErrorCode }) => errorCode;
       await this.#link.request(apis.heartbeat, () => request, { errorOf, purpose: "groups", signal: signal.signal });
-      this.driver.dispatch({ kind: "heartbeat-answered", attempt, failure: null });
+      this.driver.succeeded({ kind: "heartbeat-answered", attempt, failure: null });
     } catch (error) {
       this.driver.failed(error, (failure) => ({ kind: "heartbeat-answered", attempt, failure }));
     } finally {

@@ -5,10 +5,9 @@ import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { retryUntil } from "../base/backoff.ts";
 import type { ConnectionPurpose } from "../base/client-event-map.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
-import { groupSubject, type RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
-import { isOfCoordinator } from "./failure.ts";
+import { GroupWaits } from "./group-waits.ts";
 
 const groupKeyType = 0;
 /** From this version on several groups are requested at once. */
@@ -30,14 +29,15 @@ export interface CoordinatorRequest<Res> {
 export class CoordinatorLink {
   readonly #cluster: Cluster;
   readonly #groupId: string;
-  readonly #subject: RetrySubject;
+  /** For those who make several attempts by `request`; `retrying` tells by itself. */
+  readonly waits: GroupWaits;
   #node: BrokerId | null = null;
   #finding: Promise<BrokerId> | null = null;
 
   constructor(cluster: Cluster, groupId: string) {
     this.#cluster = cluster;
     this.#groupId = groupId;
-    this.#subject = groupSubject(groupId);
+    this.waits = new GroupWaits(cluster, groupId);
   }
 
   /**
@@ -57,7 +57,6 @@ export class CoordinatorLink {
         return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either, versionMax });
       });
       const code = errorOf(answer);
-      if (!isOfCoordinator(code)) this.#cluster.retries.worked(this.#subject);
       if (code !== "NONE") throw new KafkaProtocolError(code, `group ${this.#groupId}`);
       return answer;
     } catch (error) {
@@ -74,7 +73,7 @@ export class CoordinatorLink {
     deadlineMs: number,
   ): Promise<Res> {
     await this.#cluster.reach(deadlineMs);
-    const { runtime, settings, retries, signal: closed } = this.#cluster;
+    const { runtime, settings, signal: closed } = this.#cluster;
     const { clock, random } = runtime;
     const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
     // another broker may coordinate at any moment
@@ -84,9 +83,8 @@ export class CoordinatorLink {
       pace.begins(clock.monotonicMs());
       return this.request(api, build, options);
     };
-    const onFailure = (error: unknown) => retries.failed(this.#subject, error, { deadlineMs });
-    const parts = { clock, random, limits: settings, deadlineMs, signal, pauseMs, onFailure };
-    return retries.until(this.#subject, () => retryUntil(attempt, parts));
+    const parts = { clock, random, limits: settings, deadlineMs, signal, pauseMs };
+    return this.waits.until((failed) => retryUntil(attempt, { ...parts, onFailure: (error) => failed(error, { deadlineMs }) }));
   }
 
   /** An answer named another coordinator, or none. */

@@ -1,6 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import type { OptionNames } from "../base/known-options.ts";
 import { type AssignorName, assignorNames } from "./assignors.ts";
 
 /** Called between records: none is handed out until the returned promise has resolved. The iteration throws what it throws. */
@@ -49,6 +50,22 @@ export interface GroupOptions {
   /** These already belong to other members: nothing can be committed for them any more. */
   readonly onLost?: PartitionsCallback;
 }
+
+export const groupOptionNames: OptionNames<GroupOptions> = {
+  group: true,
+  groupInstanceId: true,
+  groupProtocol: true,
+  assignors: true,
+  serverAssignor: true,
+  sessionTimeoutMs: true,
+  heartbeatIntervalMs: true,
+  maxPollIntervalMs: true,
+  autoCommit: true,
+  autoCommitIntervalMs: true,
+  onAssigned: true,
+  onRevoked: true,
+  onLost: true,
+};
 
 export interface GroupSettings {
   readonly groupId: string;

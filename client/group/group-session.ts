@@ -7,11 +7,13 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
 import { classicMember } from "./classic-member.ts";
 import { CoordinatorLink } from "./coordinator-link.ts";
+import { failureOf, isOfCoordinator } from "./failure.ts";
 import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
 import type { GroupReader } from "./group-reader.ts";
 import { type GroupCounters, GroupTally } from "./group-tally.ts";
+import type { WaitFailed } from "./group-waits.ts";
 import { incrementalMember } from "./incremental-member.ts";
 import type { GivenUpAs } from "./member-step.ts";
 import { keyOf } from "./partition-assignor.ts";
@@ -77,6 +79,7 @@ export class GroupSession {
     });
     this.#safePoints = new SafePoints(cluster.runtime.clock, () => reader.wake());
     const host: MembershipHost = {
+      waits: this.#link.waits,
       topics: () => this.#topics.topics,
       busySinceMs: () => this.#busySinceMs,
       giveUp: (partitions, as) => this.#giveUp(partitions, as),
@@ -342,7 +345,7 @@ export class GroupSession {
     if (offsets.length === 0) return;
     const ended = this.#tally.commit(offsets);
     try {
-      await this.#commitUntil(deadlineMs, offsets);
+      await this.#link.waits.until((failed) => this.#commitUntil(deadlineMs, offsets, failed));
     } catch (error) {
       ended(error instanceof Error ? error : new Error(String(error)));
       throw error;
@@ -350,7 +353,7 @@ export class GroupSession {
     ended(null);
   }
 
-  async #commitUntil(deadlineMs: number, offsets: readonly OffsetToCommit[]): Promise<void> {
+  async #commitUntil(deadlineMs: number, offsets: readonly OffsetToCommit[], failed: WaitFailed): Promise<void> {
     const { runtime, settings, signal } = this.#cluster;
     const { partitions } = this.#parts.reader;
     const before = new Map(offsets.map((each) => [keyOf(each), partitions.get(keyOf(each))]));
@@ -373,6 +376,7 @@ export class GroupSession {
         if (isRefused) this.#member.commitRefused(identity.generation, error.code);
         const pauseMs = pace.pauseMs(runtime.clock.monotonicMs(), runtime.random);
         if (!(isRefused || isRetriableFailure(error)) || runtime.clock.monotonicMs() + pauseMs >= deadlineMs) throw error;
+        if (isOfCoordinator(failureOf(error))) failed(error, { deadlineMs });
         if (!isRefused || areOurs()) await sleep(runtime.clock, pauseMs, signal);
         // a member that had them in the meantime may have committed more: our earlier state of them is void, even if they came back
         if (this.#isSubscribed && !areOurs())

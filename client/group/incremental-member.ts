@@ -122,7 +122,7 @@ class IncrementalMember {
       this.#unresolved = isWhole ? null : { attempt, assignment: assignment.topicPartitions };
       assigned = this.#named(assignment.topicPartitions);
     }
-    this.driver.dispatch({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
+    this.driver.succeeded({ kind: "answered", attempt, answer: { memberId, memberEpoch, heartbeatIntervalMs, assigned } });
   }
 
   #wireOwned(epoch: number): { topicId: string; partitions: number[] }[] {

@@ -1,7 +1,6 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
-import { groupSubject, type RetrySubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { failureOf, isOfCoordinator } from "./failure.ts";
 import type { GroupIdentity, Membership, MembershipHost } from "./group-membership.ts";
@@ -49,13 +48,11 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
   readonly #parts: MemberParts;
   readonly #protocol: MemberProtocol<State, Event, Action>;
   #state: State;
-  readonly #subject: RetrySubject;
   #timer: Timer | null = null;
   #lastFailure: Error | null = null;
 
   constructor(parts: MemberParts, protocol: MemberProtocol<State, Event, Action>, initial: State) {
     this.#parts = parts;
-    this.#subject = groupSubject(parts.settings.groupId);
     this.#protocol = protocol;
     this.#state = initial;
   }
@@ -111,9 +108,14 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
     if (this.#parts.cluster.isClosed) return;
     this.#lastFailure = error instanceof Error ? error : new Error(String(error));
     const failure = failureOf(error);
-    const { cluster } = this.#parts;
-    if (isOfCoordinator(failure)) cluster.retries.failed(this.#subject, error);
+    if (isOfCoordinator(failure)) this.#parts.host.waits.failed(this, error);
     this.dispatch(eventFor(failure));
+  }
+
+  /** A request of this attempt was answered as it should be. What was waited for is to be in the group, which takes several of them. */
+  succeeded(event: Event): void {
+    this.dispatch(event);
+    if (this.isSettled) this.#parts.host.waits.worked(this);
   }
 
   /** Resolves in any case: when the leave request gets lost, the session ends by itself. */
@@ -163,7 +165,7 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
         host.take(action.partitions);
         return null;
       case "fail":
-        this.#parts.cluster.retries.gaveUp(this.#subject);
+        this.#parts.host.waits.gaveUp(this);
         host.fail(this.#lastFailure ?? new KafkaProtocolError(action.code, `group ${settings.groupId}`));
         return null;
     }

@@ -1,5 +1,8 @@
+import { types } from "node:util";
 import type { Timer } from "../../protocol/base/clock.ts";
 import { apis } from "../../protocol/messages/apis.ts";
+import { InvalidArgument } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { metadataRequest } from "../metadata/metadata-request.ts";
@@ -38,6 +41,7 @@ export class TopicWatch {
 
   /** Resolves once the topics are known. Rejects, and keeps what was watched, for a name that is not a topic's. */
   async watch(patterns: readonly TopicPattern[], deadlineMs: number): Promise<void> {
+    checkPatterns(patterns);
     const { metadata, signal } = this.#cluster;
     await this.#cluster.reach(deadlineMs);
     for (const pattern of patterns) if (typeof pattern === "string") await metadata.awaitTopic(pattern, deadlineMs, signal);
@@ -99,4 +103,13 @@ export class TopicWatch {
     }
     return [...names].toSorted();
   }
+}
+
+/** Throws InvalidArgument for what is no list of topics. A text alone would be taken for one, of its letters. */
+function checkPatterns(patterns: readonly TopicPattern[]): void {
+  const form = 'subscribe takes a list of names and expressions, as in subscribe(["orders", /^returns-/])';
+  if (!Array.isArray(patterns)) throw new InvalidArgument(`${kindOf(patterns)} is no list of topics: ${form}`);
+  for (const pattern of patterns)
+    if (!(typeof pattern === "string" && pattern !== "") && !types.isRegExp(pattern))
+      throw new InvalidArgument(`${pattern === "" ? "an empty text" : kindOf(pattern)} is no topic: ${form}`);
 }

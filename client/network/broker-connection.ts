@@ -126,11 +126,17 @@ export class BrokerConnection {
       if (error instanceof ConnectionLost) throw error;
       throw new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
     }
+    // a broker that hangs accepts connections: left open, the socket would keep the process alive until `connectTimeoutMs`
+    const giveUp = () => connection.#fail(signal?.reason);
+    signal?.addEventListener("abort", giveUp, { once: true });
     try {
+      if (signal?.aborted) giveUp();
       connection.#served = await connection.#negotiate();
     } catch (error) {
       connection.#fail(error instanceof Error ? error : new ConnectionLost(String(error)));
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
     }
     return connection;
   }

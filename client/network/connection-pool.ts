@@ -76,6 +76,12 @@ export class ConnectionPool {
     return pending;
   }
 
+  /** Where nobody has answered yet, of the addresses that were tried. */
+  get unanswered(): readonly string[] {
+    const silent = [...this.#slots.values()].filter(({ connection }) => connection === null);
+    return [...new Set(silent.map(({ address }) => formatAddress(address)))];
+  }
+
   /** The brokers' present addresses. Connections to addresses of no broker are closed once idle. */
   setBrokers(brokers: ReadonlyMap<number, Address>): void {
     for (const [id, address] of brokers) if (!this.#brokers.has(id)) this.#mayBeBack(address);

@@ -2,6 +2,7 @@ import { type CompressionCodec, compressionCodecs } from "../../protocol/records
 import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import { type ClientOptions, positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import { checkOptions, clientOptionNames, type OptionNames } from "../base/known-options.ts";
 import type { Serde } from "../serialization/serde.ts";
 import type { Partitioner } from "./partitioner.ts";
 
@@ -52,6 +53,24 @@ export interface ProducerOptions<K, V> extends ClientOptions {
   readonly allowAutoTopicCreation?: boolean;
 }
 
+const optionNames: OptionNames<ProducerOptions<unknown, unknown>> = {
+  ...clientOptionNames,
+  keySerde: true,
+  valueSerde: true,
+  acks: true,
+  enableIdempotence: true,
+  lingerMs: true,
+  batchBytesMax: true,
+  requestBytesMax: true,
+  bufferBytesMax: true,
+  maxBlockMs: true,
+  compression: true,
+  partitioner: true,
+  deliveryTimeoutMs: true,
+  maxInFlightPerBroker: true,
+  allowAutoTopicCreation: true,
+};
+
 export interface ProducerSettings {
   readonly isIdempotent: boolean;
   readonly acks: -1 | 0 | 1;
@@ -68,6 +87,7 @@ export interface ProducerSettings {
 }
 
 export function producerSettings<K, V>(options: ProducerOptions<K, V>): ProducerSettings {
+  checkOptions("Producer", options, optionNames);
   const { acks = -1, compression = "none", enableIdempotence } = options;
   if (acks !== "all" && acks !== -1 && acks !== 0 && acks !== 1)
     throw new InvalidArgument(`acks is ${acks}: -1, 0, 1 or "all" are possible`);

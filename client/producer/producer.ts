@@ -15,25 +15,9 @@ import { type PendingSend, type RecordMetadata, SendGroup, SingleSend } from "./
 import type { ProducerBatch } from "./producer-batch.ts";
 import { IdentitySource } from "./producer-identity.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
+import { checkRecord, checkRecords, encodeHeaders, type ProducerRecord } from "./producer-record.ts";
 import { SendLane, type WaitingSend } from "./send-lane.ts";
 import { Sender } from "./sender.ts";
-
-/** What `send` takes. */
-export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string> {
-  readonly topic: string;
-  /** Null or absent: no key. Records of one key go to one partition, in the order they were sent. */
-  readonly key?: K | null;
-  /** Null: a tombstone. */
-  readonly value: V | null;
-  /** By name; an array for a name that repeats. Or a list of names and values, in which their order is kept whatever they are. */
-  readonly headers?: Readonly<Record<string, HeaderValue | readonly HeaderValue[]>> | readonly RecordHeader[];
-  /** Instead of the partitioner's choice. */
-  readonly partition?: number;
-  /** Milliseconds since 1970; now by default. */
-  readonly timestampMs?: number;
-}
-
-export type HeaderValue = Uint8Array | string | null;
 
 export interface SendOptions {
   /** Stops waiting for room or metadata. A record that is already in flight is not cancelled. */
@@ -168,6 +152,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
    */
   sendMany(records: readonly ProducerRecord<K, V>[], { signal }: SendOptions = {}): Promise<RecordMetadata[]> {
     return new Promise((resolve, reject) => {
+      checkRecords(records);
       const group = new SendGroup(records.length, { resolve, reject });
       for (const [index, record] of records.entries()) {
         const send = group.sendOf(index);
@@ -239,8 +224,9 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#queueSend(prepared, signal);
   }
 
-  #prepare({ topic, key, value, headers, partition, timestampMs }: ProducerRecord<K, V>, send: PendingSend): PreparedRecord {
-    if (topic === "") throw new InvalidArgument("a record needs a topic");
+  #prepare(given: ProducerRecord<K, V>, send: PendingSend): PreparedRecord {
+    checkRecord(given);
+    const { topic, key, value, headers, partition, timestampMs } = given;
     if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) throw new InvalidArgument(`no partition ${partition}`);
     const time = timestampMs ?? Math.floor(this.#cluster.runtime.clock.nowMs());
     if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs) throw new InvalidArgument(`no timestamp ${time}`);
@@ -347,14 +333,4 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     for (const { reservedBytes } of batch.sends) bytes += reservedBytes;
     this.#space.give(bytes);
   }
-}
-
-function encodeHeaders(headers: NonNullable<ProducerRecord["headers"]>): readonly RecordHeader[] {
-  if (Array.isArray(headers)) return headers as readonly RecordHeader[];
-  const encoded: RecordHeader[] = [];
-  for (const [key, values] of Object.entries(headers)) {
-    for (const value of Array.isArray(values) ? (values as readonly HeaderValue[]) : [values as HeaderValue])
-      encoded.push({ key, value: value === null ? null : Buffer.from(value as string) });
-  }
-  return encoded;
 }

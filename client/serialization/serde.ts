@@ -1,5 +1,7 @@
+import { types } from "node:util";
 import { Packr } from "msgpackr";
 import { SerializationFailed } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
 
 /** Turns values of one type into bytes and back. Null (no key; a tombstone) never gets here: it stays null. */
 export interface Serde<T> {
@@ -48,11 +50,17 @@ export function msgpackSerde<T>(): Serde<T> {
 export function serializeWith<T>(serde: Pick<Serde<T>, "serialize">, value: T | null | undefined, what: string): Buffer | null {
   if (value === null || value === undefined) return null;
   try {
-    const bytes = serde.serialize(value);
+    const bytes: unknown = serde.serialize(value);
+    if (!types.isUint8Array(bytes)) throw new SerializationFailed(whyNoBytes(serde, value, bytes, what));
     return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
     throw failed(`the ${what} cannot be serialized`, error);
   }
+}
+
+function whyNoBytes(serde: object, value: unknown, result: unknown, what: string): string {
+  if (serde === bytesOrText) return `${what} is ${kindOf(value)}; give the producer a ${what}Serde such as jsonSerde()`;
+  return `${what}Serde makes ${kindOf(result)} of it, not bytes`;
 }
 
 export function deserializeWith<T>(serde: Pick<Serde<T>, "deserialize">, bytes: Buffer | null, what: string): T | null {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { partitionOfKey } from "../../broker/state-machine/shards.ts";
 import { Consumer, orThrow, stringSerde, type TopicPartition } from "../../client/index.ts";
+import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
 import { AssignmentHistory, CommitLedger } from "../support/group/assignment-history.ts";
 import { useGroupCluster } from "../support/group/group-cluster.ts";
 import { HandedOutRecords, produceNumbered } from "../support/group/handed-out.ts";

@@ -88,6 +88,10 @@ test("a new topic that needs more brokers than live: the command is told why, an
     "two brokers to be known",
     async () => JSON.parse((await succeeds("cluster describe --json")).stdout).brokers.length === 2,
   );
+  const beganAtMs = performance.now();
+  const given = await ottla("produce rare --timeout 4", "in vain\n").result;
+  expect(given).toMatchObject({ code: 1, stderr: expect.stringContaining("topic rare: it cannot be created now") });
+  expect(performance.now() - beganAtMs, "not longer than it was given").toBeLessThan(12_000);
   const command = ottla("produce fresh", "first\n");
   await new Promise((resolve) => setTimeout(resolve, 7_000));
   await cluster.startBroker(3);

@@ -1,3 +1,4 @@
+import { nearestName } from "../../../protocol/base/nearest-name.ts";
 import { MissingSetting } from "./broker-settings.ts";
 import { ConflictingSettings } from "./conflicts.ts";
 import { ListenerProblem } from "./listeners.ts";
@@ -6,7 +7,7 @@ import type { SettingTexts } from "./resolve.ts";
 import { brokerSettingsByName } from "./setting-groups.ts";
 import { whyNotHere } from "./settings-without-effect.ts";
 import { type BrokerSettings, brokerSettings } from "./start-settings.ts";
-import { invalidText, nearestName } from "./validate.ts";
+import { invalidText } from "./validate.ts";
 
 /** Where a starting broker's settings may come from; the later ones win: file, `KAFKA_…`, `OTTLA_…`, overrides. */
 export interface ConfigInputs {

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { groupFinder } from "../../../broker/api/group-finder.ts";
 import type { NewTopic, TopicMaker } from "../../../broker/api/topic-maker.ts";
 import type { ClusterImage } from "../../../broker/cluster/cluster-image.ts";
-import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
+import { partitionOfKey } from "../../../protocol/base/partition-of-key.ts";
 import { broker, image, ManualClock, partition, topic, topicId } from "./fixtures.ts";
 
 const config = { partitions: 50, replicationFactor: 3, segmentBytes: 104_857_600 };

@@ -11,7 +11,7 @@ test("every broker tells its directories, a failed one with its error; one that 
     const failed = { errorCode: "KAFKA_STORAGE_ERROR", logDir: "/bad", topics: [], totalBytes: -1, usableBytes: -1 };
     return { throttleTimeMs: 0, errorCode: "NONE", results: [online, failed] };
   };
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   const [first, unknown] = await fake.clock.until(admin.describeLogDirs([1, 77]));
   expect(first?.error).toBeNull();
   expect(first?.directories?.map(({ directory, error }) => [directory, error?.code])).toEqual([
@@ -33,7 +33,7 @@ test("a move is asked of the broker that has the replica", async () => {
     return { throttleTimeMs: 0, results: [{ topicName: "t", partitions: [{ partitionIndex: 3, errorCode }] }] };
   };
   const moves = [1, 2].map((broker) => ({ broker, topic: "t", partition: 3, directory: "/data/b" }));
-  const results = await fake.clock.until(new Admin(fake).alterReplicaLogDirs(moves));
+  const results = await fake.clock.until(new Admin(fake.options).alterReplicaLogDirs(moves));
   expect(results.map(({ broker, error }) => [broker, error?.code])).toEqual([
     [1, undefined],
     [2, "LOG_DIR_NOT_FOUND"],

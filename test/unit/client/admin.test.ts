@@ -28,7 +28,7 @@ test("each topic succeeds or fails by itself, with a code and a sentence", async
     seen = request;
     return { throttleTimeMs: 0, topics: [created("b", "TOPIC_ALREADY_EXISTS"), created("a")] };
   };
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   const wanted = [
     { name: "a", partitions: 3, replicationFactor: 2, configs: { "min.insync.replicas": "2" } },
     {
@@ -74,7 +74,7 @@ test("what fails for the moment is tried again, only the items that failed; the 
       topics: names.map((name) => created(name, name === "b" && (isFirst || broker !== 1) ? "NOT_CONTROLLER" : "NONE")),
     };
   };
-  const results = await fake.clock.until(new Admin(fake).createTopics([{ name: "a" }, { name: "b" }]));
+  const results = await fake.clock.until(new Admin(fake.options).createTopics([{ name: "a" }, { name: "b" }]));
   expect(orThrow(results).map(({ name }) => name)).toEqual(["a", "b"]);
   expect(asked).toEqual([["a", "b"], ["b"]]);
 });
@@ -87,10 +87,10 @@ test("lost connections are survived, within the operation's time", async () => {
     if (attempts++ < 3) return "close";
     return { throttleTimeMs: 0, responses: [{ name: "t", topicId: "A".repeat(22), errorCode: "NONE", errorMessage: null }] };
   };
-  expect(await fake.clock.until(new Admin(fake).deleteTopics(["t"]))).toEqual([{ name: "t", error: null }]);
+  expect(await fake.clock.until(new Admin(fake.options).deleteTopics(["t"]))).toEqual([{ name: "t", error: null }]);
   fake.intercept = ({ api }) => (api === "DeleteTopics" ? "close" : undefined);
   const before = fake.clock.monotonicMs();
-  await expect(fake.clock.until(new Admin({ ...fake, operationTimeoutMs: 3_000 }).deleteTopics(["t"]))).rejects.toThrow("lost");
+  await expect(fake.clock.until(new Admin({ ...fake.options, operationTimeoutMs: 3_000 }).deleteTopics(["t"]))).rejects.toThrow("lost");
   expect(fake.clock.monotonicMs() - before).toBeLessThanOrEqual(3_000);
 });
 
@@ -98,7 +98,7 @@ test("topics and cluster are described from metadata; an unknown topic is an ans
   const fake = new FakeCluster();
   fake.topic("b", [1, 2]);
   fake.topic("a", [2]);
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   expect((await fake.clock.until(admin.listTopics())).map(({ name, partitions }) => [name, partitions.length])).toEqual([
     ["a", 1],
     ["b", 2],
@@ -151,7 +151,7 @@ test("a broker's settings are asked of that broker, a topic's of any", async () 
     }));
     return { throttleTimeMs: 0, responses };
   };
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   const results = await fake.clock.until(admin.describeConfigs([{ broker: 3 }, { topic: "t" }]));
   expect(orThrow(results).map(({ configs }) => configs)).toEqual(
     Array(2).fill([{ name: "n", value: "v", source: "topic", isReadOnly: false, isSensitive: false, synonyms: [] }]),
@@ -189,7 +189,7 @@ test("elections come back per partition, offsets in the order asked", async () =
             },
           ],
         };
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   const elected = await fake.clock.until(
     admin.electLeaders("preferred", [
       { topic: "t", partition: 0 },
@@ -232,7 +232,7 @@ test("reassignments come back in the order asked; an error of the whole request 
     ];
     return { ...whole, errorCode: "NONE", responses: [{ name: "t", partitions }] };
   };
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   const wanted = [{ topic: "t", partition: 2, replicas: [2, 1] }, { topic: "t", partition: 0, replicas: null }]; // biome-ignore format: pairs
   const altered = await fake.clock.until(admin.alterPartitionReassignments(wanted));
   expect(altered.map(({ partition, error }) => [partition, error?.code ?? null])).toEqual([
@@ -273,7 +273,7 @@ test("records are deleted at the partitions' leaders; an error of the moment is 
     { topic: "t", partition: 0, before: 40 },
     { topic: "t", partition: 1, before: "all" },
   ] as const;
-  const results = await fake.clock.until(new Admin(fake).deleteRecords(wanted));
+  const results = await fake.clock.until(new Admin(fake.options).deleteRecords(wanted));
   expect(results.map(({ partition, error, startOffset }) => [partition, error?.code ?? startOffset])).toEqual([
     [2, "OFFSET_OUT_OF_RANGE"],
     [0, 40],
@@ -292,7 +292,7 @@ test("a change of settings that failed for a moment is tried again, and one that
     const errorCode = codes[asked++] ?? "REQUEST_TIMED_OUT";
     return { throttleTimeMs: 0, responses: [{ errorCode, errorMessage: "because", resourceType: 2, resourceName: "t" }] };
   };
-  const admin = new Admin({ ...fake, operationTimeoutMs: 5_000 });
+  const admin = new Admin({ ...fake.options, operationTimeoutMs: 5_000 });
   const changes = [{ operation: "set" as const, name: "retention.ms", value: "1" }];
   const alter = () => fake.clock.until(admin.incrementalAlterConfigs([{ resource: { topic: "t" }, changes }]));
   expect(await alter()).toStrictEqual([{ error: null, resource: { topic: "t" } }]);

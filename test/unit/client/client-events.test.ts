@@ -46,7 +46,7 @@ describe("connections", () => {
 
   test("an address of the bootstrap list has no broker before the metadata says so, and has one when it ends", async () => {
     const cluster = new FakeCluster([1]);
-    const admin = new Admin({ ...cluster });
+    const admin = new Admin({ ...cluster.options });
     const [connected, disconnected] = [heard(admin, "connected"), heard(admin, "disconnected")];
     cluster.topic("t", [1]);
     await cluster.clock.until(admin.listOffsets([{ topic: "t", partition: 0, spec: "latest" }]));

@@ -114,7 +114,7 @@ describe("a consumer counts", () => {
 
 test("every client counts requests, bytes and what gets no answer", async () => {
   const cluster = new FakeCluster([1]);
-  const admin = new Admin({ ...cluster });
+  const admin = new Admin({ ...cluster.options });
   await cluster.clock.until(admin.listTopics());
   const { requestsSent, requestsAnswered, requestsFailed, networkBytesSent, networkBytesReceived } = admin.metrics();
   expect({ requestsSent, requestsAnswered, requestsFailed }).toEqual({ requestsSent: 2, requestsAnswered: 2, requestsFailed: 0 });

@@ -310,7 +310,7 @@ describe("damage", () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("1"), textRecord("{"), textRecord("3")]);
-    const consumer = new Consumer<Buffer, number>({ ...cluster, valueSerde: jsonSerde<number>() });
+    const consumer = new Consumer<Buffer, number>({ ...cluster.options, valueSerde: jsonSerde<number>() });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const iterator = consumer[Symbol.asyncIterator]();
     expect((await cluster.clock.until(iterator.next())).value.value).toBe(1);
@@ -340,7 +340,7 @@ describe("a topic that is deleted and made again", () => {
     const cluster = new FakeCluster();
     const [old] = cluster.topic("t", [1]);
     old?.appendRecords([textRecord("old 0"), textRecord("old 1")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde, offsetReset, metadataMaxAgeMs: 1_000 });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde, offsetReset, metadataMaxAgeMs: 1_000 });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;

@@ -48,6 +48,8 @@ export class FakeCluster {
   readonly topics = new Map<string, FakeTopic>();
   readonly links = new Map<number, Set<Link>>();
   readonly bootstrap: string;
+  /** How a client gets to it. */
+  readonly options: { readonly bootstrap: string; readonly runtime: ClientRuntime };
   /** Every request that arrived: `Produce@2`. */
   readonly requests: string[] = [];
   /** Brokers that hold their links but read nothing, as when stopped, and what came for them meanwhile. */
@@ -62,6 +64,7 @@ export class FakeCluster {
   constructor(brokerIds: readonly number[] = [1, 2]) {
     for (const broker of brokerIds) this.start(broker);
     this.bootstrap = brokerIds.map((broker) => `fake:${9000 + broker}`).join(",");
+    this.options = { bootstrap: this.bootstrap, runtime: this.runtime };
   }
 
   start(broker: number): void {

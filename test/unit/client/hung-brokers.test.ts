@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Admin } from "../../../client/admin/admin.ts";
+import { ClientClosed } from "../../../client/base/errors.ts";
 import { Consumer } from "../../../client/consumer/consumer.ts";
 import { Producer } from "../../../client/producer/producer.ts";
 import type { ProducerOptions } from "../../../client/producer/producer-options.ts";
@@ -19,7 +20,7 @@ describe("metadata", () => {
       const cluster = new FakeCluster([1, 2, 3]);
       cluster.topic("t", [1]);
       cluster.hang(hanging);
-      const admin = new Admin(cluster);
+      const admin = new Admin(cluster.options);
       expect(await cluster.clock.until(admin.listTopics())).toHaveLength(1);
       expect(cluster.clock.monotonicMs(), `broker ${hanging} hangs`).toBeLessThanOrEqual(2_000);
       cluster.wake(hanging);
@@ -34,10 +35,26 @@ describe("metadata", () => {
     }
   });
 
+  test("a client that is closed leaves no connection behind, not even one that a hanging broker has accepted only", async () => {
+    const cluster = new FakeCluster([1, 2]);
+    cluster.hang(1);
+    cluster.hang(2);
+    const admin = new Admin(cluster.options);
+    const listed = admin.listTopics();
+    listed.catch(() => undefined);
+    await cluster.clock.advance(1_500);
+    expect(cluster.links.get(1)?.size).toBe(1);
+    expect(cluster.links.get(2)?.size).toBe(1);
+    await admin.close();
+    await expect(listed).rejects.toThrow(ClientClosed);
+    await cluster.clock.settle();
+    expect([cluster.links.get(1)?.size, cluster.links.get(2)?.size]).toEqual([0, 0]);
+  });
+
   test("a broker that was slow is asked again when nobody else is left", async () => {
     const cluster = new FakeCluster([1, 2]);
     cluster.topic("t", [1]);
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     cluster.hang(1);
     await cluster.clock.until(admin.listTopics());
     await cluster.clock.until(admin.listTopics());
@@ -72,7 +89,7 @@ describe("an administrator's request", () => {
   test("leaves a broker that hangs within seconds, and asks another", async () => {
     const cluster = new FakeCluster([1, 2, 3]);
     cluster.intercept = ({ api }) => (api === "CreateTopics" ? made : undefined);
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     for (const hanging of [1, 2, 3]) {
       cluster.hang(hanging);
       const beforeMs = cluster.clock.monotonicMs();
@@ -91,7 +108,7 @@ describe("an administrator's request", () => {
       asked++;
       return (respond) => void cluster.clock.schedule(12_000, () => respond(made));
     };
-    const admin = new Admin(cluster);
+    const admin = new Admin(cluster.options);
     await cluster.clock.until(admin.createTopics([{ name: "new" }]));
     expect(asked).toBe(1);
     const probes = cluster.requests.length;
@@ -190,7 +207,7 @@ describe("a consumer whose leader hangs", () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("a"), textRecord("b")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;
@@ -214,7 +231,7 @@ describe("a consumer whose leader hangs", () => {
     const [slow, quick] = cluster.topic("t", [1, 2]);
     slow?.appendRecords([textRecord("slow")]);
     quick?.appendRecords([textRecord("quick")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, bootstrap: "fake:9002", valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, bootstrap: "fake:9002", valueSerde: stringSerde });
     cluster.hang(1);
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();

@@ -212,7 +212,7 @@ describe("a hint at the new leader", () => {
     const cluster = new FakeCluster([1]);
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("a")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;
@@ -236,7 +236,7 @@ describe("a consumer", () => {
     const cluster = new FakeCluster([1, 2, 3]);
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("a")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;
@@ -255,7 +255,7 @@ describe("a consumer", () => {
     const cluster = new FakeCluster([1, 2, 3]);
     const moving = 20;
     const partitions = cluster.topic("t", [2, ...Array.from({ length: moving }, () => 1)]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde, fetchWaitMaxMs: 5_000 });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde, fetchWaitMaxMs: 5_000 });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;
@@ -284,7 +284,7 @@ describe("a consumer", () => {
     const cluster = new FakeCluster([1, 2, 3]);
     const [partition] = cluster.topic("t", [1]);
     partition?.appendRecords([textRecord("a")]);
-    const consumer = new Consumer<Buffer, string>({ ...cluster, valueSerde: stringSerde });
+    const consumer = new Consumer<Buffer, string>({ ...cluster.options, valueSerde: stringSerde });
     await cluster.clock.until(consumer.assign([{ topic: "t", from: "beginning" }]));
     const records = consumer[Symbol.asyncIterator]();
     const next = async () => (await cluster.clock.until(records.next())).value?.value;

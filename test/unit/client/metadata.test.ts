@@ -74,7 +74,8 @@ describe("what is known of a cluster", () => {
 });
 
 describe("refreshing", () => {
-  const clusterOf = (fake: FakeCluster) => new Cluster({ ...fake, metadataMaxAgeMs: 10_000 }, { kind: "consumer", mayCreateTopics: false });
+  const clusterOf = (fake: FakeCluster) =>
+    new Cluster({ ...fake.options, metadataMaxAgeMs: 10_000 }, { kind: "consumer", mayCreateTopics: false });
   const asked = (fake: FakeCluster) => fake.requests.filter((request) => request.startsWith("Metadata")).length;
 
   test("many who ask at once share one request, and those who come later the next", async () => {

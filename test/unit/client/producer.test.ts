@@ -95,7 +95,7 @@ describe("sending", () => {
   test("a value that cannot be serialized fails its own send only", async () => {
     const cluster = new FakeCluster();
     cluster.topic("t", [1]);
-    const producer = new Producer<string, unknown>({ ...cluster, keySerde: stringSerde, valueSerde: jsonSerde() });
+    const producer = new Producer<string, unknown>({ ...cluster.options, keySerde: stringSerde, valueSerde: jsonSerde() });
     await expect(producer.send({ topic: "t", value: 1n })).rejects.toBeInstanceOf(SerializationFailed);
     expect((await cluster.clock.until(producer.send({ topic: "t", value: { fine: true } }))).offset).toBe(0);
   });

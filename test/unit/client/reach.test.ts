@@ -20,7 +20,7 @@ async function refusedAfterMs(fake: FakeCluster, work: Promise<unknown>): Promis
 
 test("where no broker ever answered, Admin gives up as soon as a command does, whatever it was to do", async () => {
   const fake = await nobody();
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   for (const work of [
     () => admin.createTopics([{ name: "t" }]),
     () => admin.listTopics(),
@@ -36,20 +36,20 @@ test("where no broker ever answered, Admin gives up as soon as a command does, w
 
 test("subscribe and assign give up likewise, at the time that the same option says", async () => {
   const fake = await nobody();
-  const options = { ...fake, group: "g", reachTimeoutMs: 3_000 };
+  const options = { ...fake.options, group: "g", reachTimeoutMs: 3_000 };
   expect(await refusedAfterMs(fake, new Consumer(options).subscribe(["t"]))).toBeLessThanOrEqual(3_000);
   expect(await refusedAfterMs(fake, new Consumer(options).subscribe([/t/]))).toBeLessThanOrEqual(3_000);
   expect(await refusedAfterMs(fake, new Consumer(options).assign([{ topic: "t" }]))).toBeLessThanOrEqual(3_000);
-  expect(await refusedAfterMs(fake, new Admin({ ...fake, reachTimeoutMs: 60_000 }).listTopics())).toBeGreaterThan(50_000);
+  expect(await refusedAfterMs(fake, new Admin({ ...fake.options, reachTimeoutMs: 60_000 }).listTopics())).toBeGreaterThan(50_000);
 });
 
 test("an operation's own time, where that is shorter, comes first; a broker that swallows everything is no answer", async () => {
   const fake = await nobody();
-  expect(await refusedAfterMs(fake, new Admin({ ...fake, operationTimeoutMs: 2_000 }).listTopics())).toBeLessThanOrEqual(2_000);
+  expect(await refusedAfterMs(fake, new Admin({ ...fake.options, operationTimeoutMs: 2_000 }).listTopics())).toBeLessThanOrEqual(2_000);
   const silent = new FakeCluster();
   silent.intercept = () => "ignore";
   const beganMs = silent.clock.monotonicMs();
-  await expect(silent.clock.until(new Admin({ ...silent, reachTimeoutMs: 2_000 }).listTopics())).rejects.toThrow(
+  await expect(silent.clock.until(new Admin({ ...silent.options, reachTimeoutMs: 2_000 }).listTopics())).rejects.toThrow(
     "no broker answered within 2000 ms",
   );
   expect(silent.clock.monotonicMs() - beganMs).toBe(2_000);
@@ -57,7 +57,7 @@ test("an operation's own time, where that is shorter, comes first; a broker that
 
 test("once a broker has answered, an operation tries for as long as its own time says", async () => {
   const fake = new FakeCluster();
-  const admin = new Admin(fake);
+  const admin = new Admin(fake.options);
   await fake.clock.until(admin.listTopics());
   await fake.kill(1);
   await fake.kill(2);

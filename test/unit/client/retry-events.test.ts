@@ -25,7 +25,7 @@ describe("a producer tells what it waits for", () => {
     let isShort = true;
     cluster.intercept = ({ api }) =>
       api === "Produce" && isShort ? produceRefusal("orders", 0, "NOT_ENOUGH_REPLICAS", shortage) : undefined;
-    const producer = new Producer({ ...cluster, deliveryTimeoutMs: 60_000 });
+    const producer = new Producer({ ...cluster.options, deliveryTimeoutMs: 60_000 });
     const { retries, settled } = heardFrom(producer);
     const sent = producer.send({ topic: "orders", value: "x" });
     await cluster.clock.advance(10_000);
@@ -52,7 +52,7 @@ describe("a producer tells what it waits for", () => {
     const cluster = new FakeCluster([1, 2]);
     cluster.topic("orders", [-1]);
     await cluster.kill(2);
-    const producer = new Producer({ ...cluster, deliveryTimeoutMs: 5_000 });
+    const producer = new Producer({ ...cluster.options, deliveryTimeoutMs: 5_000 });
     const { retries, settled } = heardFrom(producer);
     const failure = await cluster.clock.until(producer.send({ topic: "orders", value: "x" }).catch((error) => error));
     expect(retries[0]).toMatchObject({ what: "orders-0", reason: "orders-0 has no leader: broker 2 is not there" });
@@ -65,7 +65,7 @@ describe("a producer tells what it waits for", () => {
     const cluster = new FakeCluster();
     cluster.topic("orders", [1]);
     cluster.intercept = ({ api }) => (api === "Produce" ? "ignore" : undefined);
-    const producer = new Producer({ ...cluster, slowAfterMs: 1_000 });
+    const producer = new Producer({ ...cluster.options, slowAfterMs: 1_000 });
     const { retries } = heardFrom(producer);
     producer.send({ topic: "orders", value: "x" }).catch(() => undefined);
     await cluster.clock.advance(4_500);
@@ -76,7 +76,7 @@ describe("a producer tells what it waits for", () => {
 
   test("a topic that is not known yet, and no broker at all", async () => {
     const cluster = new FakeCluster([1]);
-    const producer = new Producer({ ...cluster, maxBlockMs: 3_000 });
+    const producer = new Producer({ ...cluster.options, maxBlockMs: 3_000 });
     const { retries, settled } = heardFrom(producer);
     await cluster.clock.until(producer.send({ topic: "new", value: "x" }).catch(() => undefined));
     expect(retries[0]).toMatchObject({ what: "topic new", topic: "new", partition: null, error: { code: "UNKNOWN_TOPIC_OR_PARTITION" } });
@@ -98,7 +98,7 @@ test("a topic that cannot be created for want of brokers is waited for, and told
     const topics = answer.topics.map((topic) => ({ ...topic, errorCode: "INVALID_REPLICATION_FACTOR", errorMessage: detail }));
     return { ...answer, topics };
   };
-  const producer = new Producer({ ...cluster, maxBlockMs: 10_000 });
+  const producer = new Producer({ ...cluster.options, maxBlockMs: 10_000 });
   const { retries } = heardFrom(producer);
   const failure = await cluster.clock.until(producer.send({ topic: "new", value: "x" }).catch((error) => error));
   expect(failure).toMatchObject({ code: "INVALID_REPLICATION_FACTOR", message: expect.stringContaining(detail) });
@@ -115,7 +115,7 @@ test("a consumer tells what it waits for, without an end, and that it goes on", 
   const cluster = new FakeCluster();
   const [partition] = cluster.topic("orders", [1]);
   partition?.appendRecords([record("a")]);
-  const consumer = new Consumer({ ...cluster });
+  const consumer = new Consumer({ ...cluster.options });
   const { retries, settled } = heardFrom(consumer);
   await cluster.clock.until(consumer.assign([{ topic: "orders", from: "beginning" }]));
   const records = consumer[Symbol.asyncIterator]();
@@ -133,7 +133,7 @@ test("a consumer tells what it waits for, without an end, and that it goes on", 
 
 test("an admin tells what it waits for", async () => {
   const cluster = new FakeCluster([1]);
-  const admin = new Admin({ ...cluster, operationTimeoutMs: 5_000 });
+  const admin = new Admin({ ...cluster.options, operationTimeoutMs: 5_000 });
   const { retries, settled } = heardFrom(admin);
   await cluster.kill(1);
   await cluster.clock.until(admin.listTopics().catch(() => undefined));

@@ -52,7 +52,7 @@ function world(answer: (attempt: number, create: () => void) => string | "close"
       })),
     };
   };
-  return { fake, admin: new Admin(fake), attempts: () => attempts };
+  return { fake, admin: new Admin(fake.options), attempts: () => attempts };
 }
 
 const wanted = { name: "t", partitions: 3, replicationFactor: 2, configs: { "retention.ms": "1000" } };
@@ -154,7 +154,7 @@ describe("createTopicIfMissing", () => {
     await expect(fake.clock.until(admin.createTopicIfMissing(wanted))).rejects.toMatchObject({ code: "INVALID_REPLICATION_FACTOR" });
     const never = world(() => "NONE");
     const before = never.fake.clock.monotonicMs();
-    const failing = new Admin({ ...never.fake, operationTimeoutMs: 5_000 }).createTopicIfMissing(wanted);
+    const failing = new Admin({ ...never.fake.options, operationTimeoutMs: 5_000 }).createTopicIfMissing(wanted);
     await expect(never.fake.clock.until(failing)).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
     expect(never.fake.clock.monotonicMs() - before).toBeLessThanOrEqual(5_000);
   });

@@ -33,7 +33,7 @@ test("a topic is named by its id, so that a late request does not hit another of
   fake.topic("t", [1]);
   const { asked, lose } = deleting(fake);
   lose(() => fake.topic("t", [1], idOf("another")));
-  expect(await fake.clock.until(new Admin(fake).deleteTopics(["t"]))).toEqual([{ name: "t", error: null }]);
+  expect(await fake.clock.until(new Admin(fake.options).deleteTopics(["t"]))).toEqual([{ name: "t", error: null }]);
   expect(asked).toEqual([[{ name: null, topicId: idOf("t") }], [{ name: null, topicId: idOf("t") }]]);
   expect(fake.topics.get("t")?.topicId).toBe(idOf("another"));
 });
@@ -42,7 +42,7 @@ test("a topic that is not there is unknown; one that the asked broker does not k
   const fake = new FakeCluster();
   fake.topic("a", [1]);
   const { asked } = deleting(fake);
-  const [a, b] = await fake.clock.until(new Admin(fake).deleteTopics(["a", "b"]));
+  const [a, b] = await fake.clock.until(new Admin(fake.options).deleteTopics(["a", "b"]));
   expect(a).toEqual({ name: "a", error: null });
   expect(b?.error?.code).toBe("UNKNOWN_TOPIC_OR_PARTITION");
   expect(asked).toEqual([
@@ -68,7 +68,7 @@ test("where the asked broker has an old id, it is looked up again, until a broke
       else fake.topic("t", [1], idOf(there));
       return unknownId(call.request);
     };
-    const [result] = await fake.clock.until(new Admin(fake).deleteTopics(["t"]));
+    const [result] = await fake.clock.until(new Admin(fake.options).deleteTopics(["t"]));
     expect(result?.error?.code ?? "NONE").toBe(there === null ? "UNKNOWN_TOPIC_OR_PARTITION" : "NONE");
     expect(fake.topics.has("t")).toBe(false);
   }

@@ -8,8 +8,8 @@ import {
   offsetTombstone,
   readVersioned,
 } from "../../../broker/group/group-records.ts";
-import { partitionOfKey } from "../../../broker/state-machine/shards.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
+import { partitionOfKey } from "../../../protocol/base/partition-of-key.ts";
 
 /** Pieces of hex, as one would write them down from Kafka's message definitions: a text has an int16 length, bytes have an int32 one. */
 const hex = (...pieces: string[]) => pieces.join("").replaceAll(" ", "");

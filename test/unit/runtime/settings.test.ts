@@ -7,7 +7,8 @@ import { referencePage } from "../../../broker/runtime/config/reference-page.ts"
 import { type SettingLayers, topicSettings } from "../../../broker/runtime/config/resolve.ts";
 import type { NamedSetting, Setting } from "../../../broker/runtime/config/setting.ts";
 import { brokerSettingsByName, settingGroups, topicSettingsByName } from "../../../broker/runtime/config/setting-groups.ts";
-import { brokerTextFault, isListSetting, nearestName, topicTextFault } from "../../../broker/runtime/config/validate.ts";
+import { brokerTextFault, isListSetting, topicTextFault } from "../../../broker/runtime/config/validate.ts";
+import { nearestName } from "../../../protocol/base/nearest-name.ts";
 
 const must = "broker.id=1\nzookeeper.connect=127.0.0.1:2181/ottla\nlog.dirs=/data\nlisteners=PLAINTEXT://127.0.0.1:9092\n";
 

@@ -8,10 +8,11 @@ import type {
   StateMachine,
   StateRecord,
 } from "../../../broker/state-machine/contract.ts";
-import { type LedPartitions, partitionOfKey, Shards } from "../../../broker/state-machine/shards.ts";
+import { type LedPartitions, Shards } from "../../../broker/state-machine/shards.ts";
 import { sweep } from "../../../broker/state-machine/sweep.ts";
 import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
+import { partitionOfKey } from "../../../protocol/base/partition-of-key.ts";
 import { readControlRecord } from "../../../protocol/records/decode-batch.ts";
 import { type BatchOptions, encodeBatch } from "../../../protocol/records/encode-batch.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";

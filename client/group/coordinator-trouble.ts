@@ -1,0 +1,90 @@
+import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
+import { apis } from "../../protocol/messages/apis.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
+import { metadataRequest } from "../metadata/metadata-request.ts";
+import { brokersAre, noLeader } from "../metadata/no-leader.ts";
+
+const offsetsTopic = "__consumer_offsets";
+const minInsyncReplicas = "min.insync.replicas";
+const topicResourceType = 2;
+/** How often it is looked for, while a group waits. Milliseconds. */
+const lookEveryMs = 2_000;
+
+/**
+ * Why a group's coordinator cannot serve it. Coordinators answer a bare COORDINATOR_NOT_AVAILABLE; that the group's partition of
+ * `__consumer_offsets` has no leader, or too few replicas to be written, is in the metadata.
+ */
+export class CoordinatorTrouble {
+  readonly #cluster: Cluster;
+  readonly #groupId: string;
+  #found: KafkaProtocolError | null = null;
+  /** Monotonic. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(cluster: Cluster, groupId: string) {
+    this.#cluster = cluster;
+    this.#groupId = groupId;
+  }
+
+  /** The failure as it is best told, by what is known now; more may be known at the next one. */
+  explained(error: unknown): unknown {
+    if (!(error instanceof KafkaProtocolError) || error.code !== "COORDINATOR_NOT_AVAILABLE" || error.detail !== null) return error;
+    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+    if (nowMs - this.#lookedAtMs >= lookEveryMs) {
+      this.#lookedAtMs = nowMs;
+      this.#look().then(
+        (found) => {
+          this.#found = found;
+        },
+        () => undefined, // what was found before is as good as nothing
+      );
+    }
+    return this.#found ?? error;
+  }
+
+  /** It goes on: what was found is of the past. */
+  forget(): void {
+    this.#found = null;
+  }
+
+  async #look(): Promise<KafkaProtocolError | null> {
+    const { pool, signal } = this.#cluster;
+    const build = (version: number) => metadataRequest([offsetsTopic], version);
+    const answer = await pool.askAny((connection, settled) => connection.request(apis.metadata, build, { signal: settled }), signal);
+    const snapshot = mergeMetadata(emptySnapshot, answer);
+    const partitions = snapshot.topics.get(offsetsTopic)?.partitions ?? [];
+    if (partitions.length === 0) return null;
+    const at = partitionOfKey(this.#groupId, partitions.length);
+    const leaderless = noLeader(snapshot, offsetsTopic, at)?.detail ?? null;
+    const why = leaderless ?? (await this.#shortage(partitions[at]));
+    return why === null
+      ? null
+      : new KafkaProtocolError("COORDINATOR_NOT_AVAILABLE", `group ${this.#groupId}`, why.replace(/^it /, `${offsetsTopic}-${at} `));
+  }
+
+  async #shortage(of: { readonly replicas: readonly number[]; readonly isr: readonly number[] } | undefined): Promise<string | null> {
+    const { replicas = [], isr = [] } = of ?? {};
+    const missing = replicas.filter((id) => !isr.includes(id)).toSorted((a, b) => a - b);
+    if (missing.length === 0) return null;
+    const required = await this.#required().catch(() => null);
+    if (required === null) return `it has ${isr.length} of ${replicas.length} replicas in sync: ${brokersAre(missing, "missing")}`;
+    const needed = Math.min(required, replicas.length);
+    if (isr.length >= needed) return null;
+    return `it has ${isr.length} of ${needed} required in-sync replicas: ${brokersAre(missing, "missing")}`;
+  }
+
+  /** Null: whoever asks may not know. */
+  async #required(): Promise<number | null> {
+    const { pool, signal } = this.#cluster;
+    const resources = [{ resourceType: topicResourceType, resourceName: offsetsTopic, configurationKeys: [minInsyncReplicas] }];
+    const build = () => ({ resources, includeSynonyms: false, includeDocumentation: false });
+    const { results } = await pool.askAny(
+      (connection, settled) => connection.request(apis.describeConfigs, build, { signal: settled }),
+      signal,
+    );
+    const value = Number(results[0]?.configs.find(({ name }) => name === minInsyncReplicas)?.value ?? Number.NaN);
+    return Number.isInteger(value) ? value : null;
+  }
+}

@@ -1,0 +1,57 @@
+import { groupSubject, type RetrySubject, type RetryTimes } from "../base/retries.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { CoordinatorTrouble } from "./coordinator-trouble.ts";
+
+/** It has failed, and is tried again. */
+export type WaitFailed = (error: unknown, times?: RetryTimes) => void;
+
+/**
+ * What is wanted of a group and has failed: to be a member, to commit, to fetch positions. It is told as one, for all of it waits for the
+ * same coordinator, and as over when nothing waits any more. That a request was answered is not enough: a coordinator that cannot write
+ * still says where it is, and lets members join before it fails to store who they are.
+ */
+export class GroupWaits {
+  readonly #cluster: Cluster;
+  readonly #subject: RetrySubject;
+  readonly #trouble: CoordinatorTrouble;
+  readonly #waiting = new Set<object>();
+
+  constructor(cluster: Cluster, groupId: string) {
+    this.#cluster = cluster;
+    this.#subject = groupSubject(groupId);
+    this.#trouble = new CoordinatorTrouble(cluster, groupId);
+  }
+
+  failed(waiting: object, error: unknown, times: RetryTimes = {}): void {
+    const { retries } = this.#cluster;
+    this.#waiting.add(waiting);
+    retries.failed(this.#subject, retries.areWatched ? this.#trouble.explained(error) : error, times);
+  }
+
+  worked(waiting: object): void {
+    if (this.#isLast(waiting)) this.#cluster.retries.worked(this.#subject);
+  }
+
+  gaveUp(waiting: object): void {
+    if (this.#isLast(waiting)) this.#cluster.retries.gaveUp(this.#subject);
+  }
+
+  /** Settles when `work` has ended, whatever is answered meanwhile. `failed`: to be called when it will be tried again. */
+  async until<T>(work: (failed: WaitFailed) => Promise<T>): Promise<T> {
+    const waiting = {};
+    try {
+      const result = await work((error, times) => this.failed(waiting, error, times));
+      this.worked(waiting);
+      return result;
+    } catch (error) {
+      this.gaveUp(waiting);
+      throw error;
+    }
+  }
+
+  #isLast(waiting: object): boolean {
+    if (!this.#waiting.delete(waiting) || this.#waiting.size > 0) return false;
+    this.#trouble.forget();
+    return true;
+  }
+}
