@@ -73,7 +73,11 @@ export function register(program: Command): void {
   withCommonOptions(command).action(async (topic: string, options: Options) => {
     const wanted = forProduce(topic, options);
     const giveUpAfterMs = options.timeout === undefined ? reachMaxMs : options.timeout * 1000;
-    await withCluster(options.bootstrap, (stop) => produce(wanted, new Output(process.stdout), stop), giveUpAfterMs);
+    await withCluster(
+      options.bootstrap,
+      (stop, onSecond) => produce(wanted, new Output(process.stdout), { stop, onSecond }),
+      giveUpAfterMs,
+    );
   });
 }
 
