@@ -4,6 +4,7 @@ import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
+import { withOwnHints } from "../session/own-hints.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
 import { type DescribeOptions as Described, describeTopics } from "../topic/show-topics.ts";
@@ -70,7 +71,8 @@ function registerCreate(topic: Command): void {
         "--replica-assignment says how many partitions and copies there are; leave --partitions and --replication-factor out",
       );
     const wanted = { name, configs, partitions, replicationFactor, assignment };
-    await withAdmin(options, (admin, shown) => createTopic(admin, withoutUndefined(wanted), ifNotExists, shown));
+    const hints = { INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers live" };
+    await withAdmin(options, (admin, shown) => withOwnHints(createTopic(admin, withoutUndefined(wanted), ifNotExists, shown), hints));
   });
 }
 
@@ -120,8 +122,9 @@ function registerDelete(topic: Command): void {
     .description("delete topics with all their records")
     .argument("<name...>")
     .option("--if-exists", "fine when there is none", false);
+  const hints = { UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or add --if-exists" };
   withCommonOptions(remove).action((names: string[], options: CommonOptions & { readonly ifExists: boolean }) =>
-    withAdmin(options, (admin, shown) => deleteTopics(admin, names, options.ifExists, shown)),
+    withAdmin(options, (admin, shown) => withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints)),
   );
 }
 

@@ -377,7 +377,7 @@ test("a folder is told to be one, with a file in it to name instead", async () =
   expect(await refusal(folder)).toBe(`${folder} is a folder; name files in it, such as ${folder}/…/00000000000000000000.log`);
   await writeFile(join(folder, "00000000000000000590.log"), "");
   expect(await refusal(folder)).toBe(`${folder} is a folder; name files in it, such as ${folder}/00000000000000000590.log`);
-  expect(await refusal(join(folder, "gone.log"))).toBe(`there is no file ${join(folder, "gone.log")}`);
+  for (const gone of ["gone.log", "gone"]) expect(await refusal(join(folder, gone))).toBe(`${join(folder, gone)} does not exist`);
 });
 
 test("a file that is not there is told with its name", async () => {
