@@ -15,7 +15,7 @@ export async function run(args: readonly string[], commands: readonly Register[]
   // where standard error cannot be written, there is still the exit code
   process.stderr.on("error", () => {});
   try {
-    await ottlaProgram(commands).parseAsync(args, { from: "user" }).catch(helpIsNoFailure);
+    await ottlaProgram(commands).parseAsync(helpOf(args), { from: "user" }).catch(helpIsNoFailure);
     await output.flushed();
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -38,6 +38,12 @@ function exitCodeOf(error: unknown): number {
 
 function isExpected(error: unknown): boolean {
   return error instanceof CommandFailed || error instanceof UsageError || error instanceof Interrupted;
+}
+
+/** `help topic create` is `topic create --help`; commander takes one word only. */
+function helpOf(args: readonly string[]): readonly string[] {
+  const [first, ...words] = args;
+  return first === "help" && words.length > 1 ? [...words, "--help"] : args;
 }
 
 /** Commander throws for --help and --version too. */

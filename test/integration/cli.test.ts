@@ -133,6 +133,11 @@ test("what fails says so in one line, with 1 for a failure and 2 for wrong use",
   expect(nobody.stderr).toMatch(/^ottla: no answer from 127\.0\.0\.1:1 \([^\n]+\n$/);
 });
 
+test("the help of a command's command is asked for by its words", async () => {
+  expect(await text("help topic create")).toMatch(/^Usage: ottla topic create /);
+  expect(await text("help topic")).toMatch(/^Usage: ottla topic \[options\] \[command\]/);
+});
+
 test("hints lead on, not back to the command that failed", async () => {
   const told = async (args: string) => (await run(args)).stderr;
   const tooMany = await told("topic create wide --replication-factor 9");
@@ -154,6 +159,7 @@ test("what does not exist is told of, where nothing would be shown, and where it
 });
 
 test("the cluster is described", async () => {
+  expect(await text("cluster describe --check")).not.toContain("missing");
   const described = await json("cluster describe");
   expect(described.brokers.map(({ id, port }: { id: number; port: number }) => [id, port])).toEqual(
     cluster.ids.map((id) => [id, cluster.port(id)]),

@@ -199,5 +199,9 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     expect((await coloured.shows(`${at("topic describe orders")} | cat`)).coloured).not.toContain(sequence);
     expect((await coloured.shows(`${at("topic list")} | cat`)).lines).toEqual([longName, "orders"]);
     expect((await coloured.shows(at("cluster describe"))).coloured).toMatch(/33m\d+ under-replicated/);
+    const checked = await plain.shows(`${at("cluster describe --check")} 2>&1`);
+    expect(checked.code).toBe(1);
+    expect(checked.lines.find((line) => line.trimStart().startsWith("3 "))).toMatch(/^ +3 {2}- +- +missing$/);
+    expect(checked.lines.join("")).toMatch(/ottla: the cluster is not well: \d+ partitions under-replicated, broker 3 missing; see/);
   });
 });
