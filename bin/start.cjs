@@ -19,10 +19,19 @@ exports.start = async (root, pinned) => {
     const { whenScriptEnds } = await import("../deploy/script-parent.mjs");
     whenScriptEnds(() => process.kill(process.pid, "SIGTERM"));
   }
+  if (process.argv[2] === "consume") endWhenStopped();
   process.argv[1] = main;
   if (compiled !== null) require("node:module").enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import(main);
 };
+
+/** Being stopped is how `consume` ends, also while it is being loaded; from then on it listens itself. */
+function endWhenStopped() {
+  for (const signal of ["SIGINT", "SIGTERM"])
+    process.on(signal, () => {
+      if (process.listenerCount(signal) === 1) process.exit(0);
+    });
+}
 
 /** Each command is a program of its own (deploy/bundle.mjs); one knows them all, for the help and for what is said of a wrong one. */
 function built(root) {

@@ -5,6 +5,7 @@ import { CommandFailed } from "../output/command-failed.ts";
 import type { Look } from "../output/look.ts";
 import { type Cell, table } from "../output/table.ts";
 import { formatBytes } from "../output/units.ts";
+import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 
 export interface ListedDirectories {
@@ -18,6 +19,7 @@ export interface ListedDirectories {
 export async function showLogDirectories(admin: Admin, { brokers, topics, withReplicas }: ListedDirectories, shown: Shown): Promise<void> {
   const { output, json } = shown;
   const found = orThrow(await admin.describeLogDirs(brokers.length === 0 ? null : brokers)).map((one) => only(one, topics));
+  await requireTopics(admin, topics, found);
   if (json)
     await output.json(
       found.map(({ broker, directories }) => ({
@@ -38,6 +40,13 @@ export async function showLogDirectories(admin: Admin, { brokers, topics, withRe
     throw new CommandFailed(
       `${failed.length === 1 ? "a log directory" : `${failed.length} log directories`} failed: ${first.directory} of broker ${first.broker}; its log says why and what to do`,
     );
+}
+
+/** Rejects for a name that is no topic's, of those that have nothing here. */
+async function requireTopics(admin: Admin, topics: readonly string[], found: readonly BrokerLogDirectories[]): Promise<void> {
+  const present = new Set(found.flatMap(({ directories }) => directories.flatMap(({ replicas }) => replicas.map(({ topic }) => topic))));
+  const missing = [...new Set(topics)].filter((topic) => !present.has(topic));
+  if (missing.length > 0) failForErrors(await admin.describeTopics(missing));
 }
 
 function only({ broker, directories }: BrokerLogDirectories, topics: readonly string[]): BrokerLogDirectories {

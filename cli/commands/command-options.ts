@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
 import { addresses, defaultCluster, namedCluster } from "../profile/which-cluster.ts";
+import { withFacts, withOrigin } from "../session/bootstrap-origin.ts";
+import { type LocalCluster, localCluster, usualFolder } from "../up/local-cluster.ts";
 
 export interface CommonOptions {
   readonly bootstrap: readonly string[];
@@ -9,7 +11,8 @@ export interface CommonOptions {
 
 /** What every command that talks to a cluster takes. Which one it is, is settled before the command runs. */
 export function withCommonOptions(command: Command): Command {
-  const about = "brokers to start from; unless given, those of OTTLA_BOOTSTRAP, else of the profile in use (`ottla profile`)";
+  const about =
+    "brokers to start from; unless given, those of OTTLA_BOOTSTRAP, else of the profile in use (`ottla profile`), else of `ottla up` here";
   return command
     .option("--bootstrap <host:port,...>", about, parseBootstrap, [...defaultCluster])
     .addOption(new Option("--profile <name>", "the cluster of this profile").conflicts("bootstrap"))
@@ -18,11 +21,21 @@ export function withCommonOptions(command: Command): Command {
 }
 
 function settleCluster(called: Command, environment: NodeJS.ProcessEnv): void {
-  if (called.getOptionValueSource("bootstrap") !== "default") return;
-  const { profile = null } = called.opts<{ readonly profile?: string }>();
-  const profiles = () => readProfiles(profileFilePath(environment));
-  const named = namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles });
-  if (named !== null) called.setOptionValueWithSource("bootstrap", named, "config");
+  const local = localCluster();
+  if (called.getOptionValueSource("bootstrap") === "default") {
+    const { profile = null } = called.opts<{ readonly profile?: string }>();
+    const profiles = () => readProfiles(profileFilePath(environment));
+    const named = namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles });
+    called.setOptionValueWithSource("bootstrap", named ?? unnamedCluster(local), "config");
+  }
+  const advice = `the one of \`ottla up\` in ${usualFolder} runs: see \`ottla status\`, or name another with --bootstrap`;
+  if (local.kind === "runs") withFacts(called.opts<CommonOptions>().bootstrap, { advice });
+}
+
+/** That of `ottla up` in the working directory, all its brokers: one of them may be gone. */
+function unnamedCluster(local: LocalCluster): readonly string[] {
+  if (local.kind === "runs" && local.addresses.length > 0) return withOrigin(local.addresses, `of \`ottla up\` in ${usualFolder}`);
+  return withFacts([...defaultCluster], { isVain: () => localCluster().kind === "none" });
 }
 
 /** A command without --bootstrap does not go to where `ottla up` listens by default. */

@@ -28,6 +28,7 @@ export function register(program: Command): void {
 interface DescribeOptions extends WatchOptions {
   readonly timeout: number;
   readonly configs: boolean;
+  readonly check: boolean;
   readonly broker?: number;
 }
 
@@ -37,16 +38,17 @@ function registerDescribe(cluster: Command): void {
     .description("its id, controller, brokers and health; exit code 1 when no broker answers")
     .option("--configs", "what the brokers are set to, apart from defaults, too", false)
     .option("--broker <id>", "all settings of this broker too", wholeNumber(0, brokerIdMax))
+    .option("--check", "exit code 1 also when partitions are offline or under-replicated, or a broker with replicas is missing", false)
     .option("--timeout <seconds>", "how long to try", wholeNumber(1, 3600), 10);
   withCommonOptions(withWatch(command)).action(async (options: DescribeOptions) => {
-    const { bootstrap, timeout, configs, broker, watch } = options;
+    const { bootstrap, timeout, configs, broker, check, watch } = options;
     const giveUpAtMs = performance.now() + timeout * 1000;
     const configsOf = broker ?? (configs ? "all" : null);
     const describe = (stop: AbortSignal) =>
       onceOrWatched(options, stop, (shown) => {
         // each look of those who watch has the whole time
         const timeoutMs = watch === undefined ? Math.max(1, giveUpAtMs - performance.now()) : timeout * 1000;
-        return describeCluster({ bootstrap, timeoutMs, configsOf }, shown, stop);
+        return describeCluster({ bootstrap, timeoutMs, configsOf, mustBeWell: check }, shown, stop);
       });
     await withCluster(bootstrap, describe, timeout * 1000);
   });

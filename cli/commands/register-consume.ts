@@ -10,6 +10,7 @@ import { RecordSelection } from "../consume/record-selection.ts";
 import { parseStartPosition } from "../consume/start-position.ts";
 import { parseExpression, parseTopicPattern, topicsNow } from "../consume/topic-patterns.ts";
 import { UsageError } from "../output/command-failed.ts";
+import { complain } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { parseRecordFormat, type RecordFormat, type ValueFormat, valueFormats } from "../output/record-format.ts";
 import { StoppedEarly, withCluster } from "../session/client-session.ts";
@@ -119,8 +120,10 @@ type Run = (present: readonly string[], printer: RecordPrinter, stop: AbortSigna
 
 function plainRun(_topics: readonly TopicPattern[], { bootstrap, from, tail, partition, untilEnd, sorted }: Options): Run {
   if (tail !== undefined && from !== undefined) throw new UsageError("--tail says where to begin: leave --from out");
+  const isUnasked = from === undefined && tail === undefined && !untilEnd && process.stderr.isTTY === true;
+  const onWaiting = isUnasked ? () => complain("waiting for new records; --from beginning shows those there are") : null;
   const wanted = { bootstrap, from: from ?? "end", tail: tail ?? null, partitions: [...new Set(partition)], untilEnd, isSorted: sorted };
-  return (topics, printer, stop) => consume({ ...wanted, topics }, printer, stop);
+  return (topics, printer, stop) => consume({ ...wanted, onWaiting, topics }, printer, stop);
 }
 
 /** Throws UsageError before waiting for anything. */

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { complain } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { down } from "../up/down-command.ts";
+import { usualFolder } from "../up/local-cluster.ts";
 import { wholeNumber } from "./command-options.ts";
 
 interface Options {
@@ -15,7 +16,7 @@ export function register(program: Command): void {
   program
     .command("down")
     .description("stop the cluster that `ottla up` runs, and wait until it has stopped; the data stays")
-    .option("--data <directory>", "the one that `ottla up` has", ".ottla")
+    .option("--data <directory>", "the one that `ottla up` has", usualFolder)
     .option("--timeout <seconds>", "how long to wait; it goes on stopping after that", wholeNumber(1, 86_400), 60)
     .option("--json", "print JSON, for programs", false)
     .action(async ({ data, timeout, json }: Options) => {

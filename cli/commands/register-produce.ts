@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { Output } from "../output/output.ts";
+import { parseEscapes } from "../output/record-format.ts";
 import { produce } from "../produce/produce-command.ts";
 import { reachMaxMs, withCluster } from "../session/client-session.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
@@ -40,7 +41,11 @@ export function register(program: Command): void {
         .default("lines"),
     )
     .option("--key <text>", "the key of every record that has none of its own")
-    .option("--key-separator <text>", "what ends the key that a line begins with; a line without it has no key, or that of --key")
+    .option(
+      "--key-separator <text>",
+      "what ends the key that a line begins with, '\\t' for a tab; a line without it has no key, or that of --key",
+      parseEscapes,
+    )
     .option("--keep-key", "the value is the whole line, key included", false)
     .option("--header <name=value>", "a header of every record; may be repeated", collectHeader, [])
     .option("--null-value <text>", "a value of exactly this text is null: a tombstone, where topics are compacted")
@@ -73,7 +78,11 @@ export function register(program: Command): void {
   withCommonOptions(command).action(async (topic: string, options: Options) => {
     const wanted = forProduce(topic, options);
     const giveUpAfterMs = options.timeout === undefined ? reachMaxMs : options.timeout * 1000;
-    await withCluster(options.bootstrap, (stop) => produce(wanted, new Output(process.stdout), stop), giveUpAfterMs);
+    await withCluster(
+      options.bootstrap,
+      (stop, onSecond) => produce(wanted, new Output(process.stdout), { stop, onSecond }),
+      giveUpAfterMs,
+    );
   });
 }
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { Output } from "../output/output.ts";
 import { showStatus } from "../status/status-command.ts";
+import { usualFolder } from "../up/local-cluster.ts";
 
 interface Options {
   readonly data: string;
@@ -12,7 +13,7 @@ export function register(program: Command): void {
   program
     .command("status")
     .description("the cluster that `ottla up` runs in a folder: its servers, and whether all is well; exit code 1 when it is not")
-    .option("--data <directory>", "the one that `ottla up` has", ".ottla")
+    .option("--data <directory>", "the one that `ottla up` has", usualFolder)
     .option("--json", "print JSON, for programs", false)
     .action(async ({ data, json }: Options) => {
       // the client's timers do not keep the process alive

@@ -5,6 +5,7 @@ import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { changeCopies } from "../rebalance/rebalance.ts";
 import { withCluster } from "../session/client-session.ts";
+import { withOwnHints } from "../session/own-hints.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
@@ -74,7 +75,8 @@ function registerCreate(topic: Command): void {
         "--replica-assignment says how many partitions and copies there are; leave --partitions and --replication-factor out",
       );
     const wanted = { name, configs, partitions, replicationFactor, assignment };
-    await withAdmin(options, (admin, shown) => createTopic(admin, withoutUndefined(wanted), ifNotExists, shown));
+    const hints = { INVALID_REPLICATION_FACTOR: "see `ottla cluster describe` for how many brokers live" };
+    await withAdmin(options, (admin, shown) => withOwnHints(createTopic(admin, withoutUndefined(wanted), ifNotExists, shown), hints));
   });
 }
 
@@ -132,8 +134,9 @@ function registerDelete(topic: Command): void {
     .description("delete topics with all their records")
     .argument("<name...>")
     .option("--if-exists", "fine when there is none", false);
+  const hints = { UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or add --if-exists" };
   withCommonOptions(remove).action((names: string[], options: CommonOptions & { readonly ifExists: boolean }) =>
-    withAdmin(options, (admin, shown) => deleteTopics(admin, names, options.ifExists, shown)),
+    withAdmin(options, (admin, shown) => withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints)),
   );
 }
 

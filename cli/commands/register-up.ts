@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Output } from "../output/output.ts";
+import { usualFolder } from "../up/local-cluster.ts";
 import { isUnderNohup } from "../up/nohup.ts";
 import { restartDefaults } from "../up/restart-policy.ts";
 import { up } from "../up/up-command.ts";
@@ -22,7 +23,7 @@ export function register(program: Command): void {
     .description("run a whole cluster on this machine: a private ZooKeeper and several brokers; Ctrl-C stops it, the data stays")
     .option("--brokers <count>", "how many brokers", wholeNumber(1, 50), 3)
     .option("--port <port>", "port of the first broker; the others follow", wholeNumber(1, 65_535), 9092)
-    .option("--data <directory>", "where everything is kept", ".ottla")
+    .option("--data <directory>", "where everything is kept", usualFolder)
     .option("--zookeeper <host:port,...>", "use this ZooKeeper instead of a private one", parseZookeeper)
     .option(
       "--restart-after <seconds>",

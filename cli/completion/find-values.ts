@@ -2,6 +2,7 @@ import type { ConfigEntry } from "../../client/admin/admin-types.ts";
 import { Admin, orThrow, type TopicDescription } from "../../client/index.ts";
 import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
 import { addresses, defaultCluster, namedCluster } from "../profile/which-cluster.ts";
+import { localCluster } from "../up/local-cluster.ts";
 import type { Candidate, FindValues } from "./candidates.ts";
 import type { CommandWords } from "./command-words.ts";
 
@@ -20,8 +21,10 @@ export function valueFinder(environment: Environment): FindValues {
       const [profile = null] = words.values.get("--profile") ?? [];
       const [given] = words.values.get("--bootstrap") ?? [];
       const named = given === undefined ? namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles }) : addresses(given);
+      const local = localCluster();
+      const here = local.kind === "runs" && local.addresses.length > 0 ? local.addresses : defaultCluster;
       await using admin = new Admin({
-        bootstrap: named ?? defaultCluster,
+        bootstrap: named ?? here,
         clientId: "ottla-completion",
         connectTimeoutMs: findMaxMs,
         reachTimeoutMs: findMaxMs,

@@ -16,7 +16,13 @@ export const configHead = ["setting", "value", "from", "without it"] as const;
 /** Also shows what would be in force next if this value were removed. */
 export function configRow({ name, value, source, synonyms }: ShownConfig): Cell[] {
   const next = synonyms.slice(1).map((one) => `${one.name}=${shown(one.value)} (${one.source})`);
-  return [name, shown(value), source, next.join(", ")];
+  return [name, valueCell(value), source, next.join(", ")];
+}
+
+/** A number with some digits in the middle missing would be another one. */
+export function valueCell(value: string | null): Cell {
+  const text = shown(value);
+  return { text, neverCut: /^-?\d+(\.\d+)?$/.test(text) };
 }
 
 function shown(value: string | null): string {

@@ -24,6 +24,8 @@ export interface ConsumeOptions {
   readonly isSorted: boolean;
   /** Begin with so many records before the end, instead of at `from`. */
   readonly tail: number | null;
+  /** Told when nothing is printed before something new comes, without having been asked for. */
+  readonly onWaiting: (() => void) | null;
 }
 
 /** Prints records as they arrive until one of the ends is reached, `stop` aborts or the output is closed. */
@@ -76,6 +78,7 @@ async function printFrom(
 ): Promise<void> {
   await using consumer = consumerFor(options, ended);
   await consumer.assign(start);
+  options.onWaiting?.();
   const batches = options.isSorted ? sortedBatches(consumer, options.untilEnd ? ranges : null) : batchesOf(consumer);
   for await (const records of batches) {
     await printer.print(records);
@@ -110,5 +113,5 @@ async function printTail(
   }
   await printer.print(window.records());
   if (printer.isDone || options.untilEnd || ended.aborted) return;
-  await printFrom(goOn, null, options, printer, ended);
+  await printFrom(goOn, null, { ...options, onWaiting: null }, printer, ended);
 }

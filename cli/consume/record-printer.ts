@@ -1,6 +1,6 @@
 import { complain } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
-import { type Progress, progress } from "../output/progress.ts";
+import { type Progress, progress, silent } from "../output/progress.ts";
 import type { RecordFormat, RecordToFormat } from "../output/record-format.ts";
 import { formatBytes, formatCount, formatPerSecond, formatSeconds } from "../output/units.ts";
 import { printRecords } from "./print-records.ts";
@@ -17,8 +17,6 @@ export interface PrinterOptions {
   /** No word about how many there were. */
   readonly isQuiet: boolean;
 }
-
-const silent: Progress = { show: () => {}, end: () => {} };
 
 /** Prints the records that are wanted, and tells how many there were and how fast they came. */
 export class RecordPrinter implements Disposable {

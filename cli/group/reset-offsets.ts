@@ -1,6 +1,7 @@
 import type { Admin, OffsetSpec, TopicPartition } from "../../client/index.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
+import { complain } from "../output/complaints.ts";
 import { table } from "../output/table.ts";
 import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
@@ -32,27 +33,30 @@ interface Move extends Chosen {
 /** Moves a group's positions, or shows how it would. Only while the group has no members. */
 export async function resetOffsets(admin: Admin, order: ResetOrder, { output, json }: Shown): Promise<void> {
   const { group, dryRun } = order;
-  await mustBeEmpty(admin, group);
+  const isNew = !(await requireEmpty(admin, group));
   const moves = await plan(admin, order);
   if (!dryRun) {
     const offsets = moves.map(({ topic, topicId, partition, to }) => ({ topic, topicId, partition, offset: to }));
     failForErrors(await admin.alterGroupOffsets(group, offsets));
   }
+  if (isNew) complain(dryRun ? `group ${group} does not exist: it would be created` : `group ${group} did not exist: created`);
   if (json) return output.json({ group, dryRun, partitions: moves.map(({ topicId, ...shown }) => shown) });
   const rows = moves.map(({ topic, partition, from, to }) => [topic, partition, from < 0 ? "-" : String(from), to]);
   await output.write(table(["topic", "partition", "from", "to"], rows, output.look));
   if (dryRun) await output.line(`nothing was changed; without --dry-run ${formatCount(moves.length, "position")} would be`);
 }
 
-async function mustBeEmpty(admin: Admin, group: string): Promise<void> {
+/** Resolves with whether there is such a group. */
+async function requireEmpty(admin: Admin, group: string): Promise<boolean> {
   const [described] = await admin.describeGroups([group]);
   // a group that does not exist yet may be given positions
-  if (described === undefined || described.error?.code === "GROUP_ID_NOT_FOUND") return;
+  if (described === undefined || described.error?.code === "GROUP_ID_NOT_FOUND") return false;
   if (described.error !== null) throw described.error;
   if (described.members.length > 0)
     throw new CommandFailed(
       `group ${group} has ${formatCount(described.members.length, "member")}; stop them first, see \`ottla group describe ${group}\``,
     );
+  return true;
 }
 
 async function plan(admin: Admin, { group, selections, target, nowMs }: ResetOrder): Promise<Move[]> {

@@ -3,6 +3,14 @@ export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
 }
 
+/** A signal ended the command with a part of its work left. Printed as one line, exit code 130. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}
+
+/** As shells have it for a program that SIGINT ended. */
+export const exitInterrupted = 130;
+
 /** The command was used wrongly. Printed as one line, exit code 2. */
 export class UsageError extends Error {
   override readonly name = "UsageError";

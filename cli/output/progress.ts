@@ -7,7 +7,8 @@ export interface Progress {
   end(): void;
 }
 
-const silent: Progress = { show: () => {}, end: () => {} };
+/** Draws nothing. */
+export const silent: Progress = { show: () => {}, end: () => {} };
 
 /** A bar (or, without a total, a line) on standard error when that is a terminal; nothing otherwise. */
 export function progress(what: string, total: number | null): Progress {

@@ -77,6 +77,15 @@ const fields: Readonly<Record<string, Piece>> = {
 
 const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r", "0": "\0", "\\": "\\" };
 
+/** Where an escape means a character, as in a template. */
+export function parseEscapes(text: string): string {
+  return text.replaceAll(/\\(.?)/gsu, (whole, name: string) => {
+    const meant = escapes[name];
+    if (meant === undefined) throw new InvalidArgumentError(`"${whole}" has no meaning; a backslash is \\\\.`);
+    return meant;
+  });
+}
+
 function templateFormat(text: string): RecordFormat {
   const pieces: Piece[] = [];
   for (const [part, kind, name = ""] of text.matchAll(/([%\\])(.?)|[^%\\]+/gsu)) {

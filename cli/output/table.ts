@@ -1,6 +1,7 @@
 import { type Look, paint, plainLook, type Tone } from "./look.ts";
 import { printable } from "./terminal-text.ts";
 import { cutTo, widthOf } from "./text-width.ts";
+import { formatCount } from "./units.ts";
 
 export type Cell = string | number | boolean | ShownCell;
 
@@ -36,25 +37,22 @@ interface Column {
 export interface TableOptions {
   /** The last column goes under its row where it has no room beside it. */
   readonly lastMayGoBelow?: boolean;
+  /** Columns that are left out where there is no room for all, this one first. */
+  readonly mayBeLeftOut?: readonly string[];
 }
 
 /**
  * Columns without lines, numbers right-aligned: for human readers, and for `awk`, too. On a terminal it is as wide as that at most: texts
- * are cut, with a mark, and where that is not enough each row becomes a few lines. Elsewhere nothing is cut. Cells may come from anywhere:
- * control sequences are shown, not executed. Ends with a line feed.
+ * are cut, with a mark, and where that is not enough columns that may be are left out, or each row becomes a few lines. Elsewhere nothing
+ * is cut. Cells may come from anywhere: control sequences are shown, not executed. Ends with a line feed.
  */
 export function table(
   head: readonly string[],
   rows: readonly (readonly Cell[])[],
   look: Look = plainLook,
-  { lastMayGoBelow = false }: TableOptions = {},
+  { lastMayGoBelow = false, mayBeLeftOut = [] }: TableOptions = {},
 ): string {
-  const toTheRight = head.map((_, column) => rows.length > 0 && rows.every((row) => isQuantity(row[column])));
-  const lines: Line[] = [
-    { cells: head.map((text) => ({ text, tone: "head" })) },
-    ...rows.map((row) => ({ cells: head.map((_, column) => shown(row[column] ?? "")) })),
-  ];
-  const wanted = head.map((_, column) => lines.reduce((widest, { cells }) => Math.max(widest, widthOf(cells[column]?.text ?? "")), 0));
+  const { lines, toTheRight, wanted } = laidOut(head, rows);
   if (look.columns === null)
     return drawn(
       lines,
@@ -65,13 +63,47 @@ export function table(
       look,
     );
   if (lastMayGoBelow && wanted.reduce((sum, width) => sum + width + gap.length, -gap.length) > look.columns) return below(head, rows, look);
-  const least = wanted.map((width, column) =>
-    toTheRight[column] || rows.some((row) => isNeverCut(row[column]))
-      ? width
-      : Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))),
-  );
-  const widths = fitted(wanted, least, look.columns - gap.length * (head.length - 1));
-  return widths === null ? stacked(head, lines.slice(1), look) : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
+  return inColumns(head, rows, look, look.columns) ?? withFewer(head, rows, look, mayBeLeftOut) ?? stacked(head, lines.slice(1), look);
+}
+
+function laidOut(head: readonly string[], rows: readonly (readonly Cell[])[]) {
+  const toTheRight = head.map((_, column) => rows.length > 0 && rows.every((row) => isQuantity(row[column])));
+  const lines: Line[] = [
+    { cells: head.map((text) => ({ text, tone: "head" })) },
+    ...rows.map((row) => ({ cells: head.map((_, column) => shown(row[column] ?? "")) })),
+  ];
+  const wanted = head.map((_, column) => lines.reduce((widest, { cells }) => Math.max(widest, widthOf(cells[column]?.text ?? "")), 0));
+  return { lines, toTheRight, wanted };
+}
+
+/** Null: they have no room. */
+function inColumns(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look, columns: number): string | null {
+  const { lines, toTheRight, wanted } = laidOut(head, rows);
+  const least = wanted.map((width, column) => {
+    if (toTheRight[column]) return width;
+    const whole = rows.map((row) => row[column]).filter((cell) => isNeverCut(cell));
+    const widest = whole.reduce((most: number, cell) => Math.max(most, widthOf(shown(cell ?? "").text)), 0);
+    return Math.max(widest, Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))));
+  });
+  const widths = fitted(wanted, least, columns - gap.length * (head.length - 1));
+  return widths === null ? null : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
+}
+
+/** Null: there is no room even without all that may be left out. */
+function withFewer(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  look: Look,
+  mayBeLeftOut: readonly string[],
+): string | null {
+  const candidates = mayBeLeftOut.filter((name) => head.includes(name));
+  for (let count = 1; count <= candidates.length; count++) {
+    const left = candidates.slice(0, count);
+    const kept = <T>(cells: readonly T[]) => cells.filter((_, column) => !left.includes(head[column] ?? ""));
+    const text = inColumns(kept(head), rows.map(kept), look, look.columns ?? 0);
+    if (text !== null) return `${text}${formatCount(count, "column")} left out: wider terminal or --json\n`;
+  }
+  return null;
 }
 
 function below(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look): string {
@@ -98,7 +130,7 @@ function isQuantity(cell: Cell | undefined): boolean {
 }
 
 function isNeverCut(cell: Cell | undefined): boolean {
-  return typeof cell === "object" && cell.neverCut === true;
+  return isQuantity(cell) || (typeof cell === "object" && cell.neverCut === true);
 }
 
 function shown(cell: Cell): { readonly text: string; readonly tone: Tone | null } {

@@ -11,13 +11,19 @@ export interface LineBatch {
 /** Where `produce` takes its lines from. What it reads ahead is bounded: it reads on only when it is asked for more. */
 export interface LineSource {
   batches(): AsyncIterable<LineBatch>;
+  /** Nothing comes after what was handed out; not known where it is absent. */
+  readonly isAtEnd?: boolean;
 }
 
 /**
  * The lines of a stream to its end, or until `stop` aborts. The last one may lack its line feed, unless the stream was left before its end.
  */
 export function streamSource(input: Readable, { lineBytesMax }: { readonly lineBytesMax: number }, stop: AbortSignal): LineSource {
+  let isAtEnd = false;
   return {
+    get isAtEnd() {
+      return isAtEnd;
+    },
     async *batches() {
       const splitter = new LineSplitter({ lineBytesMax });
       const onStop = () => input.destroy();
@@ -35,6 +41,7 @@ export function streamSource(input: Readable, { lineBytesMax }: { readonly lineB
       } finally {
         stop.removeEventListener("abort", onStop);
       }
+      isAtEnd = true;
       const last = splitter.finish();
       if (last !== null) yield { lines: [last], stored: null };
     },

@@ -3,10 +3,10 @@ import { Producer } from "../../client/producer/producer.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
-import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
+import { CommandFailed, exitInterrupted, explain, Interrupted, UsageError } from "../output/command-failed.ts";
 import { complain, tellingRuntime } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
-import { progress } from "../output/progress.ts";
+import { progress, silent } from "../output/progress.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { formatBytes, formatCount, formatSeconds } from "../output/units.ts";
 import { forPeople } from "../session/client-session.ts";
@@ -20,7 +20,7 @@ import { type ReadRecord, recordOfLine, underRules } from "./record-of-line.ts";
 import { linesToResume, resumeText } from "./resume-file.ts";
 import { savePositions } from "./saved-positions.ts";
 import { type ShipReport, shipLines } from "./ship-lines.ts";
-import { type GoOn, whySkipped, whyStopped } from "./stop-report.ts";
+import { type GoOn, whereStopped, whyAbandoned, whySkipped, whyStopped } from "./stop-report.ts";
 import { targetTopic } from "./target-topic.ts";
 
 export interface ProduceOptions {
@@ -60,11 +60,18 @@ const readBytes = 256 * 1024;
 const badLinesToldMax = 20;
 const clientId = "ottla-produce";
 
+/** Of the process that runs it. */
+export interface Ending {
+  readonly stop: AbortSignal;
+  /** What to do when stopping is to take no longer. */
+  readonly onSecond: (end: () => void) => void;
+}
+
 /**
  * Sends lines until the input ends or `stop` aborts; then everything read is still sent. Prints the summary; rejects when a line was not
  * acknowledged.
  */
-export async function produce(options: ProduceOptions, output: Output, stop: AbortSignal): Promise<void> {
+export async function produce(options: ProduceOptions, output: Output, { stop, onSecond }: Ending): Promise<void> {
   refuseContradictions(options);
   const lines = await linesToResume(options.resume);
   await using producer = new Producer({
@@ -89,17 +96,24 @@ export async function produce(options: ProduceOptions, output: Output, stop: Abo
   const failed = new AbortController();
   const source = await openSource(options, positions, AbortSignal.any([stop, failed.signal]));
   const saving = positions !== null && source instanceof FileFollower ? savePositions(positions, source) : null;
-  const bar = progress("sent", null);
+  if (isTyped(options)) complain("reading lines until Ctrl-D");
+  // what is being typed stands where it would be drawn
+  const bar = isTyped(options) ? silent : progress("sent", null);
+  const abandoned = new AbortController();
+  onSecond(() => abandoned.abort());
+  const onWait = (waited: number) => complain(`waiting for ${formatCount(waited, "line")}; Ctrl-C again ends at once`);
+  const stopping = { stop, abandoned: abandoned.signal, onWait };
   try {
     const onProgress = (report: ShipReport) => bar.show(report.acknowledged, figures(report));
     const onFailure = () => failed.abort();
     const onBadLine = options.skipBad ? tellingBadLines(inputName(options)) : null;
-    const report = await shipLines(source, producer, { topic, read, lines, onBadLine, onProgress, onFailure }, nodeClock).catch((error) => {
+    const shipping = { topic, read, lines, onBadLine, onProgress, onFailure, stopping };
+    const report = await shipLines(source, producer, shipping, nodeClock).catch((error) => {
       throw explainInput(error, options);
     });
     await saving?.end();
     bar.end();
-    await summarize(report, { ...options, lines, wasStopped: stop.aborted }, output);
+    await summarize(report, { ...options, lines, isCutShort: stop.aborted && source.isAtEnd !== true }, output);
   } finally {
     await saving?.end();
     bar.end();
@@ -162,13 +176,14 @@ function figures({ lines, bytes, durationMs, retried }: ShipReport): string {
 
 interface RunFacts extends ProduceOptions {
   readonly lines: LineRanges;
-  readonly wasStopped: boolean;
+  /** Stopped before the input ended, as far as is known. */
+  readonly isCutShort: boolean;
 }
 
 async function summarize(report: ShipReport, options: RunFacts, output: Output): Promise<void> {
-  const { topic, json, acks, bootstrap, wasStopped } = options;
-  const { acknowledged, failed, inDoubt, skipped, retried, bytes, durationMs, failure } = report;
-  const goOn = failure !== null || wasStopped ? await howToGoOn(report, options) : null;
+  const { topic, json, acks, bootstrap, isCutShort } = options;
+  const { acknowledged, failed, inDoubt, skipped, retried, bytes, durationMs, failure, isAbandoned } = report;
+  const goOn = failure !== null || isCutShort || isAbandoned ? await howToGoOn(report, options) : null;
   const reason = failure === null ? null : explain(forPeople(failure.error, bootstrap));
   if (json) {
     const seconds = Math.round(durationMs) / 1000;
@@ -180,13 +195,30 @@ async function summarize(report: ShipReport, options: RunFacts, output: Output):
     const stored = acks === 0 ? "not acknowledged, as asked" : skipped === 0 ? "all acknowledged" : "all others acknowledged";
     const settled = failed > 0 ? `${formatCount(acknowledged, "line")} acknowledged` : stored;
     process.stderr.write(`${figures(report)}${leftOut}; ${settled}\n`);
-    const isTyped = inputName(options) === "standard input" && process.stdin.isTTY === true;
-    if (failure === null && goOn?.kind === "lines" && !isTyped) complain(`stopped; if there is more, go on with --resume ${goOn.text}`);
   }
-  if (failure === null || reason === null || goOn === null) return;
-  throw new CommandFailed(whyStopped({ input: inputName(options), failure, reason, acknowledged, failed, inDoubt, goOn }), {
-    cause: failure.error,
-  });
+  if (goOn !== null) await tellHowToGoOn(report, reason, goOn, options, output);
+}
+
+/** Throws where it is no success. */
+async function tellHowToGoOn(report: ShipReport, reason: string | null, goOn: GoOn, options: RunFacts, output: Output): Promise<void> {
+  const { acknowledged, failed, inDoubt, failure, isAbandoned, lastLine } = report;
+  const input = inputName(options);
+  if (failure !== null && reason !== null) {
+    const why = whyStopped({ input, failure, reason, acknowledged, failed, inDoubt, goOn });
+    if (!isAbandoned) throw new CommandFailed(why, { cause: failure.error });
+    complain(why);
+  } else if (isAbandoned) complain(whyAbandoned(input, report, goOn));
+  if (isAbandoned) {
+    await output.flushed();
+    process.exit(exitInterrupted); // a producer that is closed waits for what it has sent
+  }
+  if (goOn.kind !== "lines" || isTyped(options)) return;
+  if (options.file !== null && options.file !== "-") throw new Interrupted(whereStopped(input, lastLine, goOn));
+  if (!options.json) complain(`stopped; if there is more, go on with --resume ${goOn.text}`);
+}
+
+function isTyped(options: ProduceOptions): boolean {
+  return inputName(options) === "standard input" && process.stdin.isTTY === true;
 }
 
 async function howToGoOn({ lastLine, failedLines }: ShipReport, { follow, positionFile, lines }: RunFacts): Promise<GoOn> {

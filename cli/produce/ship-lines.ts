@@ -1,4 +1,5 @@
-import type { Clock } from "../../protocol/base/clock.ts";
+import { abortable } from "../../client/base/abort.ts";
+import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { BadLine, isInDoubt, isOfTheLine } from "./bad-line.ts";
 import { type LineRanges, LineSelector } from "./line-selection.ts";
 import type { LineSource } from "./line-source.ts";
@@ -12,12 +13,26 @@ export interface LineProducer {
   flush(): Promise<void>;
 }
 
+/** How a run is ended before its source ends by itself. */
+export interface Stopping {
+  /** The source ends at that; what was sent is waited for. */
+  readonly stop: AbortSignal;
+  /** Nothing is waited for any more. */
+  readonly abandoned: AbortSignal;
+  /** Told how many lines are waited for, when stopping takes a while. */
+  readonly onWait: (lines: number) => void;
+}
+
 export interface ShipOptions extends RecordHandling {
   /** Lines of the input that are to be sent; the others are passed over. */
   readonly lines: LineRanges;
   /** Called after every so many lines, with the figures so far. */
   readonly onProgress: (report: ShipReport) => void;
+  readonly stopping: Stopping;
 }
+
+/** Most answers that are on their way have arrived by then. */
+const tellWaitAfterMs = 200;
 
 export interface RecordHandling {
   readonly topic: string;
@@ -48,6 +63,8 @@ export interface ShipReport {
   readonly lastLine: number;
   /** Numbers of the lines that were looked at and not stored, in ascending order; those left out are not among them. */
   readonly failedLines: readonly number[];
+  /** Some were still waited for: they are among those that failed, in doubt. */
+  readonly isAbandoned: boolean;
 }
 
 export interface LineFailure {
@@ -58,10 +75,32 @@ export interface LineFailure {
 
 /**
  * Sends the lines of the source, in order, reading no further ahead than the producer accepts. Ends with the source or, with nothing sent
- * after it, at the first failure.
+ * after it, at the first failure; or when it is abandoned.
  */
 export async function shipLines(source: LineSource, producer: LineProducer, options: ShipOptions, clock: Clock): Promise<ShipReport> {
   const shipment = new Shipment(producer, options, clock);
+  const { stop, abandoned, onWait } = options.stopping;
+  const tell = () => {
+    if (shipment.unsettled > 0) onWait(shipment.unsettled);
+  };
+  let timer: Timer | null = null;
+  const onStop = () => {
+    timer = clock.schedule(tellWaitAfterMs, tell);
+  };
+  stop.addEventListener("abort", onStop, { once: true });
+  try {
+    await abortable(shipAll(source, producer, options, shipment), abandoned);
+    return shipment.report();
+  } catch (error) {
+    if (!abandoned.aborted) throw error;
+    return shipment.abandoned();
+  } finally {
+    stop.removeEventListener("abort", onStop);
+    (timer as Timer | null)?.cancel();
+  }
+}
+
+async function shipAll(source: LineSource, producer: LineProducer, options: ShipOptions, shipment: Shipment): Promise<void> {
   const wanted = new LineSelector(options.lines);
   read: for await (const { lines, stored } of source.batches()) {
     for (const line of lines) {
@@ -77,7 +116,6 @@ export async function shipLines(source: LineSource, producer: LineProducer, opti
   }
   await producer.flush();
   await shipment.settled();
-  return shipment.report();
 }
 
 class Shipment {
@@ -88,6 +126,8 @@ class Shipment {
   readonly #underWay = new UnderWay(underWayMax);
   readonly #figures = { lines: 0, acknowledged: 0, failed: 0, inDoubt: 0, skipped: 0, retried: 0, bytes: 0, lastLine: 0 };
   readonly #failures: LineFailure[] = [];
+  /** Numbers of the lines that were sent and are not settled, in ascending order. */
+  readonly #open = new Set<number>();
   #whenSettled: (() => void) | null = null;
 
   constructor(producer: LineProducer, handling: RecordHandling, clock: Clock) {
@@ -121,7 +161,20 @@ class Shipment {
       durationMs: this.#clock.monotonicMs() - this.#startedAtMs,
       failure: failures[0] ?? null,
       failedLines: failures.map(({ line }) => line),
+      isAbandoned: false,
     };
+  }
+
+  get unsettled(): number {
+    return this.#open.size;
+  }
+
+  /** The report at an end that waits for nothing. */
+  abandoned(): ShipReport {
+    const report = this.report();
+    const failedLines = [...report.failedLines, ...this.#open].sort((a, b) => a - b);
+    const { failed, inDoubt } = report;
+    return { ...report, failed: failed + this.unsettled, inDoubt: inDoubt + this.unsettled, failedLines, isAbandoned: true };
   }
 
   /** Null: no record can be made of it, which is told, or ends the run. */
@@ -143,6 +196,7 @@ class Shipment {
     const figures = this.#figures;
     const line = figures.lastLine;
     this.#underWay.begin(bytes);
+    this.#open.add(line);
     this.#producer
       .send({ topic: this.#handling.topic, ...record })
       .then(
@@ -159,6 +213,7 @@ class Shipment {
       )
       .finally(() => {
         this.#underWay.end(bytes);
+        this.#open.delete(line);
         if (this.#isSettled) this.#whenSettled?.();
       });
   }

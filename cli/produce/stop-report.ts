@@ -31,9 +31,24 @@ export function whyStopped({ input, failure: { line, error }, reason, acknowledg
   const what = error instanceof BadLine ? `${which} ${error.message}` : `${which}${together} was not stored: ${reason}`;
   const more = failed > 1 ? ` (nor were ${formatCount(failed - 1, "more line")})` : "";
   const stored = `${formatCount(acknowledged, "line")} of this run ${acknowledged === 1 ? "is" : "are"} stored`;
-  const doubt =
-    inDoubt === 0 ? "" : `; ${formatCount(inDoubt, "line")} of the others had been sent, and may be there twice once sent again`;
+  const doubt = inDoubt === 0 ? "" : `; ${doubtText(which, failed, inDoubt)}`;
   return `${what}${more}; ${stored}${doubt}; ${howToGoOn(goOn, isOfTheLine(error), inDoubt > 0)}`;
+}
+
+function doubtText(which: string, failed: number, inDoubt: number): string {
+  const many = formatCount(failed, "line");
+  const lines = failed === 1 ? which : inDoubt === failed ? `the ${many} not acknowledged` : `${inDoubt} of the ${many} not acknowledged`;
+  return `${lines} had been sent, and may be there twice once sent again`;
+}
+
+/** A signal ended the run between two lines of an input that goes on. */
+export function whereStopped(input: string, lastLine: number, goOn: GoOn): string {
+  return `stopped after line ${lastLine.toLocaleString("en")} of ${input}, before its end; ${howToGoOn(goOn, false, false)}`;
+}
+
+/** A second signal ended the run while lines were waited for. */
+export function whyAbandoned(input: string, { failed, inDoubt }: Pick<StopFacts, "failed" | "inDoubt">, goOn: GoOn): string {
+  return `ended at once; ${doubtText(`a line of ${input}`, failed, inDoubt)}; ${howToGoOn(goOn, false, true)}`;
 }
 
 function howToGoOn(goOn: GoOn, isSkippable: boolean, isInDoubt: boolean): string {

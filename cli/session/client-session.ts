@@ -7,9 +7,9 @@ import {
   KafkaProtocolError,
   RequestTimedOut,
 } from "../../client/base/errors.ts";
-import { CommandFailed, explain, UsageError } from "../output/command-failed.ts";
+import { CommandFailed, exitInterrupted, explain, UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
-import { bootstrapText } from "./bootstrap-origin.ts";
+import { adviceFor, bootstrapText } from "./bootstrap-origin.ts";
 import { reachCluster, Unreached } from "./reach-cluster.ts";
 
 /** SIGINT or SIGTERM arrived before the command was done. */
@@ -20,21 +20,29 @@ const sameSignalMs = 500;
 
 /**
  * Waits until a broker answers, for `giveUpAfterMs` at most, and runs what a command does with a cluster. `stop` aborts at the first SIGINT
- * or SIGTERM; at the second the process ends at once. What the client throws becomes one line that says what to do.
+ * or SIGTERM; at the second the process ends at once, unless `onSecond` was given something to do before, which is then called; a third
+ * ends it in any case. What the client throws becomes one line that says what to do.
  */
 export async function withCluster<T>(
   bootstrap: readonly string[],
-  work: (stop: AbortSignal) => Promise<T>,
+  work: (stop: AbortSignal, onSecond: (end: () => void) => void) => Promise<T>,
   giveUpAfterMs = reachMaxMs,
 ): Promise<T> {
   const stop = new AbortController();
   let stoppedAtMs = Number.POSITIVE_INFINITY;
+  let endAtOnce: () => void = () => process.exit(exitInterrupted);
   const onSignal = () => {
     // a terminal's Ctrl-C comes to us and to a wrapper that hands it on: that is one
-    if (performance.now() - stoppedAtMs > sameSignalMs) process.exit(130);
-    if (stop.signal.aborted) return;
+    const isNext = performance.now() - stoppedAtMs > sameSignalMs;
+    if (stop.signal.aborted && !isNext) return;
     stoppedAtMs = performance.now();
-    stop.abort();
+    if (!stop.signal.aborted) return stop.abort();
+    const end = endAtOnce;
+    endAtOnce = () => process.exit(exitInterrupted);
+    end();
+  };
+  const onSecond = (end: () => void) => {
+    endAtOnce = end;
   };
   // the client's timers do not keep the process alive, and between two attempts it has nothing else
   const alive = setInterval(() => {}, 2 ** 30);
@@ -43,7 +51,7 @@ export async function withCluster<T>(
   try {
     await reachCluster({ bootstrap, giveUpAfterMs, onLate: complain }, stop.signal);
     hasAnswered = true;
-    return await work(stop.signal);
+    return await work(stop.signal, onSecond);
   } catch (error) {
     if (stop.signal.aborted && isStop(error))
       throw new StoppedEarly(hasAnswered ? "stopped before it was done" : "stopped before any broker answered; nothing was done");
@@ -68,10 +76,7 @@ export function forPeople(error: unknown, bootstrap: readonly string[]): unknown
     });
   if (error instanceof ConnectionLost || error instanceof RequestTimedOut) {
     const from = bootstrapText(bootstrap, error instanceof Unreached ? error.tried : bootstrap);
-    return new CommandFailed(
-      `no answer from ${from} (${explain(error)}); start a cluster with \`ottla up\`, or name one with --bootstrap`,
-      { cause: error },
-    );
+    return new CommandFailed(`no answer from ${from} (${explain(error)}); ${adviceFor(bootstrap)}`, { cause: error });
   }
   if (error instanceof InvalidArgument) return new UsageError(explain(error));
   // a record that was given up has the last refusal as its cause

@@ -5,7 +5,7 @@ import { ConnectionLost, RequestTimedOut } from "../../client/base/errors.ts";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import { ConnectionPool } from "../../client/network/connection-pool.ts";
 import { formatTime } from "../output/units.ts";
-import { bootstrapText } from "./bootstrap-origin.ts";
+import { bootstrapText, isVain } from "./bootstrap-origin.ts";
 
 export interface ReachOptions {
   readonly bootstrap: readonly string[];
@@ -28,17 +28,20 @@ export class Unreached extends RequestTimedOut {
 /** By then the user should know why there is a wait. */
 export const lateAfterMs = 2000;
 const pauseMs = 100;
+/** A cluster that is being started this very moment listens by then, or says in its folder that it is about to. */
+const refusedMaxMs = 1000;
 
 /**
  * Resolves when one of the brokers speaks the protocol with us. The client itself tries for much longer, as programs that run for days need
- * it; a user who typed a command wants to learn of a wrong address at once. Rejects with Unreached after `giveUpAfterMs`, with the signal's
- * reason when `stop` aborts.
+ * it; a user who typed a command wants to learn of a wrong address at once. Rejects with Unreached after `giveUpAfterMs`, or soon where
+ * every address refuses and nobody is known to be about to listen; with the signal's reason when `stop` aborts.
  */
 export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOptions, stop: AbortSignal): Promise<void> {
   const pool = new ConnectionPool(nodeRuntime, clientSettings({ bootstrap, clientId: "ottla-reach", connectTimeoutMs: giveUpAfterMs }));
   const late = AbortSignal.timeout(giveUpAfterMs);
   const ended = AbortSignal.any([stop, late]);
   const untilMs = Date.now() + giveUpAfterMs;
+  const refusedUntilMs = performance.now() + refusedMaxMs;
   let failure: ConnectionLost | RequestTimedOut = new RequestTimedOut(`nothing heard for ${giveUpAfterMs / 1000} s`);
   const lateLine = setTimeout(
     () => onLate(lateText(bootstrap, pool.unanswered, failure, untilMs)),
@@ -53,6 +56,7 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
         if (ended.aborted) break;
         if (!(error instanceof ConnectionLost || error instanceof RequestTimedOut)) throw error;
         failure = error;
+        if (performance.now() > refusedUntilMs && isRefused(error, bootstrap) && isVain(bootstrap)) break;
       }
       await sleep(pauseMs, undefined, { signal: ended }).catch(() => undefined);
     }
@@ -62,6 +66,11 @@ export async function reachCluster({ bootstrap, giveUpAfterMs, onLate }: ReachOp
     clearTimeout(lateLine);
     pool.close();
   }
+}
+
+/** Nobody listens at any of them. */
+function isRefused({ message }: Error, bootstrap: readonly string[]): boolean {
+  return bootstrap.every((address) => message.includes(`${address} refuses connections`));
 }
 
 function lateText(bootstrap: readonly string[], tried: readonly string[], failure: unknown, untilMs: number): string {

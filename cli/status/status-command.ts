@@ -31,7 +31,8 @@ export async function showStatus({ folder, json, nowMs }: StatusOptions, output:
   await output.line(
     `cluster in ${folder}  pid ${owner.pid}  up for ${formatAge(nowMs - startedAtMs)}  ${healthy ? "healthy" : "NOT healthy"}`,
   );
-  await output.write(table(["server", "address", "pid", "since", "for", "state"], rowsOf(status, nowMs)));
+  const head = ["server", "address", "pid", "since", "for", "state"];
+  await output.write(table(head, rowsOf(status, nowMs), output.look, { mayBeLeftOut: ["since", "pid", "for"] }));
   await output.line(summary(status));
   return healthy;
 }
@@ -39,7 +40,14 @@ export async function showStatus({ folder, json, nowMs }: StatusOptions, output:
 function rowsOf({ zookeeper, brokers }: ClusterStatus, nowMs: number): Cell[][] {
   const row = (name: string, { address, pid, sinceMs, trouble }: ServerStatus): Cell[] => {
     const since = sinceMs === null ? "-" : new Date(sinceMs).toISOString().replace(/\.\d+Z$/, "Z");
-    return [name, address, pid ?? "-", since, sinceMs === null ? "-" : formatAge(nowMs - sinceMs), trouble ?? "serves"];
+    return [
+      name,
+      { text: address, neverCut: true },
+      pid ?? "-",
+      { text: since, neverCut: true },
+      sinceMs === null ? "-" : formatAge(nowMs - sinceMs),
+      trouble ?? "serves",
+    ];
   };
   return [...(zookeeper === null ? [] : [row("zookeeper", zookeeper)]), ...brokers.map((broker) => row(`broker ${broker.id}`, broker))];
 }

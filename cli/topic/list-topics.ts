@@ -82,7 +82,8 @@ export function topicsAsText(topics: readonly ListedTopic[], look: Look): string
     sumCell(recentRecords, partitions, (value) => quantity(perSecond(value), formatRate, look)),
     healthCell(health),
   ]);
-  return table(["topic", "partitions", "copies", "records", "size", "records/s", "state"], rows, look);
+  const mayBeLeftOut = ["records/s", "copies", "size", "partitions", "records"];
+  return table(["topic", "partitions", "copies", "records", "size", "records/s", "state"], rows, look, { mayBeLeftOut });
 }
 
 /** `1,200+`: that many, and what is in the partitions that are not known. */

@@ -137,7 +137,7 @@ export function topicAsText(
   const future = partitions.flatMap(({ partition, futureRecord }) =>
     futureRecord === undefined ? [] : [futureLine(partition, futureRecord)],
   );
-  return `${summary.join("  ")}\n${table(head, rows, look)}${reasonsAsText(partitions)}${future.join("")}${settings}`;
+  return `${summary.join("  ")}\n${table(head, rows, look, { mayBeLeftOut: ["epoch", "size", "start", "end"] })}${reasonsAsText(partitions)}${future.join("")}${settings}`;
 }
 
 function offsetCell(offset: number | null | undefined): ShownCell {

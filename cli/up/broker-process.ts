@@ -30,12 +30,11 @@ export class BrokerProcess {
   readonly id: number;
   readonly #child: ChildProcess;
   readonly #exited: Promise<string>;
-  readonly #waits: (message: string) => void;
+  readonly #ready: Promise<readonly string[]>;
   #failure: string | null = null;
 
   constructor(options: BrokerProcessOptions) {
     this.id = options.id;
-    this.#waits = options.waits ?? (() => {});
     const log = openSync(options.logFile, "a");
     try {
       const [command = "", ...args] = [...(options.prefix ?? []), process.execPath, mainFile, "broker", "--config", options.configFile];
@@ -50,6 +49,8 @@ export class BrokerProcess {
       this.#child.once("error", (error) => resolve(error.message));
       this.#child.once("exit", (code, signal) => resolve(this.#failure ?? (signal !== null ? `ended by ${signal}` : `exit code ${code}`)));
     });
+    this.#ready = this.#listen(options.waits ?? (() => {}));
+    this.#ready.catch(() => undefined); // reported by whoever waits for it
   }
 
   get pid(): number | undefined {
@@ -63,11 +64,16 @@ export class BrokerProcess {
 
   /** Resolves when it serves clients; rejects with its message when it cannot. */
   ready(): Promise<readonly string[]> {
+    return this.#ready;
+  }
+
+  /** What it reports is heard once, however many wait for it to be ready. */
+  #listen(waits: (message: string) => void): Promise<readonly string[]> {
     return new Promise((resolve, reject) => {
       this.#child.on("message", (message) => {
         const report = message as BrokerReport;
         if (report.kind === "ready") resolve(report.listeners);
-        else if (report.kind === "waiting") this.#waits(report.message);
+        else if (report.kind === "waiting") waits(report.message);
         else if (report.kind === "failed") this.#failure = report.message;
       });
       this.#exited.then((reason) => reject(new Error(reason)));

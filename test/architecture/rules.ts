@@ -79,7 +79,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "cli/status": ["cli/up", "cli/zookeeper", "cli/topic", "cli/session", "cli/output", "client", "protocol/base"],
   "cli/offline": ["cli/output", "broker/disk-format.ts", "protocol"],
   "cli/recover": ["cli/offline", "cli/output", "broker/disk-format.ts", "coordinator-client", "protocol/base"],
-  "cli/completion": ["cli/profile", "client"],
+  "cli/completion": ["cli/up", "cli/profile", "client"],
   "cli/manual": [],
   "cli/commands": [
     "cli/manual",

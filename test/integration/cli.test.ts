@@ -133,7 +133,33 @@ test("what fails says so in one line, with 1 for a failure and 2 for wrong use",
   expect(nobody.stderr).toMatch(/^ottla: no answer from 127\.0\.0\.1:1 \([^\n]+\n$/);
 });
 
+test("the help of a command's command is asked for by its words", async () => {
+  expect(await text("help topic create")).toMatch(/^Usage: ottla topic create /);
+  expect(await text("help topic")).toMatch(/^Usage: ottla topic \[options\] \[command\]/);
+});
+
+test("hints lead on, not back to the command that failed", async () => {
+  const told = async (args: string) => (await run(args)).stderr;
+  const tooMany = await told("topic create wide --replication-factor 9");
+  expect(tooMany).toMatch(/; see `ottla cluster describe` for how many brokers live\n$/);
+  expect(await told("topic delete nothing")).toMatch(/; see `ottla topic list`, or add --if-exists\n$/);
+});
+
+test("what does not exist is told of, where nothing would be shown, and where it is made", async () => {
+  expect(await run("cluster log-dirs --topic nothing")).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining("UNKNOWN_TOPIC_OR_PARTITION"),
+  });
+  await text("topic create positions --partitions 1");
+  const reset = (more: string) => run(`group reset-offsets typo --topic positions --to-earliest${more}`);
+  expect(await reset(" --dry-run")).toMatchObject({ code: 0, stderr: "ottla: group typo does not exist: it would be created\n" });
+  expect(await reset("")).toMatchObject({ code: 0, stderr: "ottla: group typo did not exist: created\n" });
+  expect(await reset("")).toMatchObject({ code: 0, stderr: "" });
+});
+
 test("the cluster is described", async () => {
+  expect(await text("cluster describe --check")).not.toContain("missing");
   const described = await json("cluster describe");
   expect(described.brokers.map(({ id, port }: { id: number; port: number }) => [id, port])).toEqual(
     cluster.ids.map((id) => [id, cluster.port(id)]),
@@ -164,6 +190,13 @@ test("lines go in with their keys and come out in every format", async () => {
   expect(await text("consume formats --from 3 --until-end")).toBe("empty key\n\n");
   expect(await text(`consume formats --from ${records[0].timestampMs} --until-end`)).toBe("1\n2\nno key\nempty key\n\n");
   expect(await text("consume formats --from end --until-end")).toBe("");
+});
+
+test("a separator may be an escape, as in a format", async () => {
+  await text("topic create tabs --partitions 1");
+  await text("produce tabs --key-separator \\t", "a\tb\n");
+  expect(JSON.parse(await text("consume tabs --from beginning --until-end --json"))).toMatchObject({ key: "a", value: "b" });
+  expect(await run("produce tabs --key-separator \\q")).toMatchObject({ code: 2 });
 });
 
 test("bytes that are no text pass unchanged, many lines too", async () => {

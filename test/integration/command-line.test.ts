@@ -156,3 +156,14 @@ test("what a user cannot install is told before anything is installed", async ()
     await removeTestFolder(folder);
   }
 });
+
+test("consume that is told to stop while it is still being loaded has ended as its user wants", async () => {
+  // the one who tells it is a part of it, so that it happens neither before nor after
+  const whileLoaded = `import { registerHooks } from "node:module";
+    registerHooks({ resolve(specifier, context, next) {
+      if (specifier.includes("register-consume")) process.kill(process.pid, "SIGINT");
+      return next(specifier, context);
+    } });`;
+  const program = new Program(["--import", `data:text/javascript,${encodeURIComponent(whileLoaded)}`, main, "consume", "any"]);
+  expect(await program.exitCode).toBe(0);
+});

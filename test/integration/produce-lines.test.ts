@@ -1,6 +1,10 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
+import { makeTestFolder, removeTestFolder } from "../support/test-folder.ts";
+import { waitUntil } from "../support/wait-until.ts";
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -107,4 +111,62 @@ test("what consume --json prints, produce --input json takes: the same records, 
   expect(again.sort()).toEqual(printed.sort());
   const bad = await run("produce to --input json", '{"key":"no value"}');
   expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('line 1 of standard input has no "value"') });
+});
+
+describe("Ctrl-C while the broker hangs", () => {
+  /** More than are sent without being acknowledged. */
+  const count = 300_000;
+  const line = (number: number) => `${number} ${"x".repeat(100)}`;
+  let folder: string;
+  let file: string;
+  beforeAll(async () => {
+    folder = await makeTestFolder("produce-lines");
+    file = join(folder, "lines.txt");
+    await writeFile(file, Array.from({ length: count }, (_, number) => `${line(number)}\n`).join(""));
+  });
+  afterAll(() => removeTestFolder(folder));
+
+  async function stoppedWhileHeld(topic: string): Promise<OttlaCommand> {
+    await run(`topic create ${topic} --partitions 1`);
+    const producing = new OttlaCommand(["produce", topic, "--file", file, "--bootstrap", cluster.bootstrap.join(",")]);
+    const log = join(cluster.dataDirectory(1), `${topic}-0`, "00000000000000000000.log");
+    await waitUntil("the first records", async () => (await stat(log)).size > 0);
+    cluster.pause(1);
+    producing.signal("SIGINT");
+    await waitUntil("word of it", () => /^ottla: waiting for [\d,]+ lines; Ctrl-C again ends at once$/m.test(producing.complained));
+    return producing;
+  }
+
+  test("is waited out; a file that goes on is an exit code of its own, with the line to go on with", async () => {
+    const producing = await stoppedWhileHeld("held");
+    cluster.resume(1);
+    const { code, stderr } = await producing.result;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(
+      /^ottla: stopped after line [\d,]+ of \S+, before its end; to go on without duplicates, repeat the command with/m,
+    );
+    expect(await run(`produce held --file ${file} --resume ${resumeIn(stderr)}`)).toMatchObject({ code: 0 });
+    const all = await stored("held");
+    expect(all).toHaveLength(count);
+    expect(all.findIndex((text, number) => text !== line(number))).toBe(-1);
+  });
+
+  test("twice, it ends at once, and says what is in doubt", async () => {
+    const producing = await stoppedWhileHeld("abandoned");
+    let hasEnded = false;
+    void producing.result.then(() => {
+      hasEnded = true;
+    });
+    await waitUntil("its end", () => {
+      // what comes within half a second counts as the same one
+      if (!producing.complained.includes("ended at once")) producing.signal("SIGINT");
+      return hasEnded;
+    });
+    cluster.resume(1);
+    const { code, stderr } = await producing.result;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/^ottla: ended at once; the [\d,]+ lines not acknowledged had been sent, and may be there twice/m);
+    const acknowledged = Number(/; ([\d,]+) lines? acknowledged$/m.exec(stderr)?.[1]?.replaceAll(",", ""));
+    expect(resumeIn(stderr)).toBe(`${acknowledged + 1}-`);
+  });
 });

@@ -127,6 +127,31 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     expect(screen.slice(-3)).toEqual([expect.stringMatching(/every 0.3 s, Ctrl-C ends$/), "<ended 0>", "$"]);
   });
 
+  test("who types lines is told how to end, and sees nothing else; who waits for records, that there are others", async () => {
+    await ottla("topic create typed --partitions 1");
+    const terminal = await open(100);
+    await terminal.type(`clear; ${at("produce typed")}; echo "<ended $?>"`);
+    await waitUntil("the hint", async () => (await terminal.screen()).includes("ottla: reading lines until Ctrl-D"));
+    await terminal.type("first");
+    await terminal.type("second");
+    await terminal.press("C-d");
+    await waitUntil("the end", async () => (await terminal.screen()).includes("<ended 0>"));
+    const lines = (await terminal.screen()).split("\n");
+    expect(lines.slice(0, 3)).toEqual(["ottla: reading lines until Ctrl-D", "first", "second"]);
+    expect(lines[3]).toMatch(/^2 lines .*; all acknowledged$/);
+
+    await terminal.type(`clear; ${at("consume typed")}; echo "<ended $?>"`);
+    await waitUntil("the hint", async () =>
+      (await terminal.screen()).includes("ottla: waiting for new records; --from beginning shows those there are"),
+    );
+    await terminal.press("C-c");
+    await waitUntil("the end", async () => (await terminal.screen()).includes("<ended 0>"));
+    const asked = await terminal.shows(at("consume typed --from beginning --until-end"));
+    expect(asked.lines.join()).not.toContain("waiting for new records");
+    expect(asked.lines.slice(0, 2)).toEqual(["first", "second"]);
+    await ottla("topic delete typed");
+  });
+
   test("a broker's log is for people on a terminal, and JSON in a pipe", async () => {
     const [port] = await freePorts(1);
     const folder = await makeTestFolder("terminal");
@@ -174,5 +199,9 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     expect((await coloured.shows(`${at("topic describe orders")} | cat`)).coloured).not.toContain(sequence);
     expect((await coloured.shows(`${at("topic list")} | cat`)).lines).toEqual([longName, "orders"]);
     expect((await coloured.shows(at("cluster describe"))).coloured).toMatch(/33m\d+ under-replicated/);
+    const checked = await plain.shows(`${at("cluster describe --check")} 2>&1`);
+    expect(checked.code).toBe(1);
+    expect(checked.lines.find((line) => line.trimStart().startsWith("3 "))).toMatch(/^ +3 {2}- +- +missing$/);
+    expect(checked.lines.join("")).toMatch(/ottla: the cluster is not well: \d+ partitions under-replicated, broker 3 missing; see/);
   });
 });

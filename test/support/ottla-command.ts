@@ -14,22 +14,22 @@ export class OttlaCommand {
   static readonly #running = new Set<OttlaCommand>();
   readonly #child: ChildProcess;
   readonly #printed: Buffer[] = [];
+  readonly #complained: Buffer[] = [];
   readonly result: Promise<CommandResult>;
 
   /** `stdout`: a file descriptor that takes its output instead. */
   constructor(args: readonly string[], stdin: string | Buffer = "", stdout: "pipe" | number = "pipe") {
     const child = spawn(process.execPath, [mainFile, ...args], { stdio: ["pipe", stdout, "pipe"] });
     this.#child = child;
-    const complaints: Buffer[] = [];
     child.stdout?.on("data", (chunk: Buffer) => this.#printed.push(chunk));
-    child.stderr?.on("data", (chunk: Buffer) => complaints.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => this.#complained.push(chunk));
     child.stdin?.on("error", () => {}); // it may end without reading all
     child.stdin?.end(stdin);
     OttlaCommand.#running.add(this);
     this.result = new Promise((resolve) => {
       child.once("close", (code) => {
         OttlaCommand.#running.delete(this);
-        resolve({ code, stdout: this.printed, stderr: Buffer.concat(complaints).toString() });
+        resolve({ code, stdout: this.printed, stderr: this.complained });
       });
     });
   }
@@ -47,6 +47,11 @@ export class OttlaCommand {
   /** What it has written to its output so far. */
   get printed(): string {
     return Buffer.concat(this.#printed).toString();
+  }
+
+  /** What it has written to its standard error so far. */
+  get complained(): string {
+    return Buffer.concat(this.#complained).toString();
   }
 
   /** A command that is only starting does not handle signals yet and is killed by any: wait for a sign that it is running. */

@@ -11,7 +11,10 @@ const startBytes = 17;
  * its log. A segment with its own name may be damaged from the first byte on, and then that is told.
  */
 export async function refuseOther(files: FileSystem, path: string): Promise<void> {
-  const names = await files.list(path).catch(() => null);
+  const names = await files.list(path).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") throw new CommandFailed(`${path} does not exist`);
+    return null;
+  });
   if (names !== null) {
     const within = names.toSorted().find((name) => parseSegmentFileName(name) !== null);
     const example = within ?? "00000000000000000000.log";
@@ -28,10 +31,7 @@ export async function refuseOther(files: FileSystem, path: string): Promise<void
 }
 
 async function readStart(files: FileSystem, path: string): Promise<Buffer> {
-  const file = await files.open(path, "read").catch((error: unknown) => {
-    if (codeOf(error) === "ENOENT") throw new CommandFailed(`there is no file ${path}`);
-    throw error;
-  });
+  const file = await files.open(path, "read");
   try {
     const start = Buffer.alloc(startBytes);
     return start.subarray(0, await file.read(start, 0, startBytes, 0));

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { afterEach, expect, test, vi } from "vitest";
+import { namesOfOthers } from "../../../cli/commands/names-of-others.ts";
 import { commandNames, commandsFor } from "../../../cli/commands/register-commands.ts";
 import { ottlaProgram } from "../../../cli/program.ts";
 
@@ -73,6 +74,70 @@ test("wrong use is told in one line, its hint included", async () => {
     await expect((await programFor(...words)).parseAsync(words, { from: "user" })).rejects.toThrow();
     expect(written.join(""), args).toMatch(/^ottla: [^\n]+ \(add --help for the options\)\n$/);
   }
+});
+
+test("who types another tool's name for something is told ours", async () => {
+  const written: string[] = [];
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+  const cases = {
+    version: "ottla --version",
+    "topic add-partitions t": "ottla topic alter NAME --partitions",
+    "topic alter-config t": "ottla topic alter NAME --config",
+    "topic trim-prefix t": "ottla topic delete-records",
+    "cluster info": "ottla cluster describe",
+    "cluster health": "ottla cluster describe --check",
+    "cluster config": "ottla cluster alter",
+    "group seek g": "ottla group reset-offsets",
+    "profile create p": "ottla profile add",
+    "profile current": "ottla profile list",
+    "topic list --brokers h:1": "--bootstrap",
+    "topic list --bootstrap-server=h:1": "--bootstrap",
+    "consume t --from-beginning": "--from beginning",
+    "consume t -n 5": "--max",
+    "consume t -n5": "--max",
+    "consume t -o start": "--from",
+    "consume t -f %v": "--format",
+    "produce t -k key": "--key",
+  };
+  for (const [args, ours] of Object.entries(cases)) {
+    written.length = 0;
+    const words = args.split(" ");
+    await expect((await programFor(...words)).parseAsync(words, { from: "user" })).rejects.toThrow();
+    expect(written.join(""), args).toMatch(/^ottla: unknown (command|option) '\S+'; here it is: .* \(add --help for the options\)\n$/);
+    expect(written.join(""), args).toContain(ours);
+  }
+});
+
+test("where a name of another tool leads, there is something", async () => {
+  const every = withSubcommands(await allCommands());
+  const pathOf = (command: Command): string => (command.parent === null ? "" : `${pathOf(command.parent)} ${command.name()}`.trim());
+  for (const [path, names] of Object.entries(namesOfOthers))
+    for (const [name, ours] of Object.entries(names)) {
+      const [own] = every.filter((command) => pathOf(command) === path);
+      expect(
+        own?.commands.some((command) => command.name() === name) || own?.options.some(({ short, long }) => [short, long].includes(name)),
+        name,
+      ).toBeFalsy();
+      for (const [, words = ""] of ours.matchAll(/ottla ((?:[a-z][a-z-]* ?)+)/g)) {
+        const [command] = every.filter((each) => pathOf(each) === words.trim());
+        expect(command, `${path} ${name}: ${ours}`).toBeDefined();
+        const [, option] = /(--[a-z-]+)/.exec(ours) ?? [];
+        if (option !== undefined && !ours.includes(", and "))
+          expect(
+            command?.options.some(({ long }) => long === option),
+            `${path} ${name}: ${ours}`,
+          ).toBe(true);
+      }
+      if (path === "" || path === "*" || !ours.startsWith("--")) continue;
+      for (const [option] of ours.matchAll(/--[a-z-]+/g))
+        expect(
+          own?.options.some(({ long }) => long === option),
+          `${path} ${name}`,
+        ).toBe(true);
+    }
 });
 
 test("a command that is named is made alone, and as it is among all", async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { AcknowledgedPosition } from "../../../cli/produce/acknowledged-position.ts";
 import { BadLine } from "../../../cli/produce/bad-line.ts";
 import { allLines, linesLeft } from "../../../cli/produce/line-selection.ts";
@@ -16,6 +16,7 @@ const options: ShipOptions = {
   onBadLine: null,
   onProgress: () => {},
   onFailure: () => {},
+  stopping: { stop: new AbortController().signal, abandoned: new AbortController().signal, onWait: () => {} },
 };
 
 interface Sent {
@@ -168,4 +169,20 @@ test("only the lines that are wanted are sent, and with what failed of them they
     { from: 3, to: 3 },
     { from: 13, to: Number.POSITIVE_INFINITY },
   ]);
+});
+
+test("stopped, it says how many lines it waits for; abandoned, these are in doubt and left to do", async () => {
+  const producer = new HeldProducer({ atOnce: false });
+  const [stop, abandoned] = [new AbortController(), new AbortController()];
+  const waited: number[] = [];
+  const stopping = { stop: stop.signal, abandoned: abandoned.signal, onWait: (lines: number) => waited.push(lines) };
+  const shipped = shipLines(source(2, 3).lines, producer, { ...options, stopping }, nodeClock);
+  await vi.waitFor(() => expect(producer.sent).toHaveLength(6));
+  producer.sent[2]?.acknowledge();
+  stop.abort();
+  await vi.waitFor(() => expect(waited).toEqual([5]));
+  abandoned.abort();
+  const report = await shipped;
+  expect(report).toMatchObject({ lines: 6, acknowledged: 1, failed: 5, inDoubt: 5, failure: null, isAbandoned: true });
+  expect(report.failedLines).toEqual([1, 2, 4, 5, 6]);
 });

@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
+import { configHead, configRow } from "../../../cli/config/show-configs.ts";
 import { type Look, lookOf, plainLook } from "../../../cli/output/look.ts";
 import { type Cell, table } from "../../../cli/output/table.ts";
 import { cutTo, widthOf } from "../../../cli/output/text-width.ts";
@@ -58,6 +59,30 @@ test("where columns have no room each row becomes lines", () => {
 test("what a row is looked at for is not cut", () => {
   const rows: Cell[][] = [["a-topic-with-quite-a-long-name", { text: "12 under-replicated", neverCut: true }]];
   expect(linesOf(table(["topic", "state"], rows, terminal(30)))[1]).toBe("a-to…name  12 under-replicated");
+});
+
+test("columns that may be are left out before rows become lines, in their order, and that is told", () => {
+  const head = ["topic", "records", "records/s", "state"];
+  const rows: Cell[][] = [["orders-of-all", 1_234_567, 1_234, { text: "12 under-replicated", neverCut: true }]];
+  const drawn = (columns: number) => linesOf(table(head, rows, terminal(columns), { mayBeLeftOut: ["records/s", "records"] }));
+  expect(drawn(60)).toHaveLength(2);
+  expect(drawn(40)).toEqual([
+    "topic       records  state",
+    "order…-all  1234567  12 under-replicated",
+    "1 column left out: wider terminal or --json",
+  ]);
+  expect(drawn(30).slice(1)).toEqual(["orde…-all  12 under-replicated", "2 columns left out: wider terminal or --json"]);
+  expect(drawn(20).map((line) => line.split(/ {2,}/)[0])).toEqual(head);
+});
+
+test("a number among texts is not cut either", () => {
+  const rows = [
+    configRow({ name: "flush.ms", value: "9223372036854775807", source: "default", synonyms: [] }),
+    configRow({ name: "cleanup.policy", value: "a-policy-with-a-very-long-name-indeed", source: "default", synonyms: [] }),
+  ];
+  const [, flush, policy] = linesOf(table(configHead, rows, terminal(50)));
+  expect(flush).toMatch(/ {2}9223372036854775807 {2}/);
+  expect(policy).toContain("…");
 });
 
 test("a last column that may goes under its row, whole, where it has no room beside it", () => {
