@@ -20,6 +20,8 @@ export class CoordinatorTrouble {
   readonly #cluster: Cluster;
   readonly #groupId: string;
   #found: KafkaProtocolError | null = null;
+  /** Counts them: what was looked for in an earlier one says nothing about this one. */
+  #wait = 0;
   /** Monotonic. */
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -34,9 +36,10 @@ export class CoordinatorTrouble {
     const nowMs = this.#cluster.runtime.clock.monotonicMs();
     if (nowMs - this.#lookedAtMs >= lookEveryMs) {
       this.#lookedAtMs = nowMs;
+      const wait = this.#wait;
       this.#look().then(
         (found) => {
-          this.#found = found;
+          if (wait === this.#wait) this.#found = found;
         },
         () => undefined, // what was found before is as good as nothing
       );
@@ -46,6 +49,7 @@ export class CoordinatorTrouble {
 
   /** It goes on: what was found is of the past. */
   forget(): void {
+    this.#wait++;
     this.#found = null;
   }
 
