@@ -8,6 +8,7 @@ import type { Monitoring } from "./assembly/monitoring.ts";
 import { cleanerShare, scrubShare } from "./assembly/shares.ts";
 import type { BrokerOptions } from "./broker-options.ts";
 import { CachedPeerSecret } from "./cluster/cached-peer-secret.ts";
+import { awaitIdFree } from "./cluster/registered-id.ts";
 import { awaitOthersInSync } from "./cluster/replaced-directory.ts";
 import { DataDirectories } from "./data-directories.ts";
 import { KnownCoordinator } from "./known-coordinator.ts";
@@ -85,8 +86,13 @@ export class Broker {
     this.#coordinator = coordinator;
     const start = new KnownCoordinator(coordinator, this.#options);
     await start.reach();
-    const known = (await directories.known()) ?? { clusterId: await start.newCluster(directories), controllerEpoch: -1 };
+    const found = await directories.known();
+    const known = found ?? { clusterId: await start.newCluster(directories), controllerEpoch: -1 };
     await start.awaitKnown(known);
+    if (found === null) {
+      const { sessionTimeoutMs } = settings.coordinator;
+      await awaitIdFree({ coordinator, brokerId, clock, log: log.child({ part: "cluster" }), sessionTimeoutMs });
+    }
     const remaining = await directories.remaining();
     if (remaining !== null) await awaitOthersInSync({ coordinator, brokerId, clock, log: log.child({ part: "cluster" }), remaining });
     const directoryIds = await directories.claim(known.clusterId);

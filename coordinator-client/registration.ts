@@ -66,7 +66,7 @@ async function makeWay(
   { path, incarnation, guard }: { readonly path: string; readonly incarnation: string; readonly guard: readonly WriteOperation[] },
 ): Promise<void> {
   const found = decodeBrokerRegistration(path, node.data);
-  if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw new BrokerIdTaken(describeTaken(path, found));
+  if (!node.ownedByUs && !sharesDirectory(found.incarnation, incarnation)) throw idTaken(path, node);
   // Registrations are never changed, so the version does not distinguish one from the next. If another machine took the id since the read,
   // it loses its registration here, and then finds ours: a misconfiguration that one of the two had to report in any case.
   const result = await coordinator.write([...guard, { kind: "delete", path, version: node.version }]);
@@ -84,10 +84,14 @@ function sharesDirectory(found: string | undefined | null, ours: string): boolea
   return (found ?? "").split(",").some((id) => id !== "" && ids.has(id));
 }
 
-function describeTaken(path: string, { endpoints }: BrokerRegistration): string {
+/** By the broker that wrote this registration. */
+export function idTaken(path: string, node: Pick<Node, "data">): BrokerIdTaken {
+  const { endpoints } = decodeBrokerRegistration(path, node.data);
   const id = path.slice(brokerIdsPath.length + 1);
   const at = endpoints.map(({ host, port }) => `${host}:${port}`).join(", ") || "an unknown address";
-  return `broker id ${id} is taken by another broker, at ${at}: give this one another broker.id, or stop that one and wait for its session to end`;
+  return new BrokerIdTaken(
+    `broker id ${id} is taken by another broker, at ${at}: give this one another broker.id, or stop that one and wait for its session to end`,
+  );
 }
 
 /** As in the election: what is read after this is not older than the write whose answer was lost. */

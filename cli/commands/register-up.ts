@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { Output } from "../output/output.ts";
+import { reachCluster } from "../session/reach-cluster.ts";
 import { usualFolder } from "../up/local-cluster.ts";
 import { isUnderNohup } from "../up/nohup.ts";
 import { restartDefaults } from "../up/restart-policy.ts";
@@ -43,12 +44,20 @@ export function register(program: Command): void {
         zookeeper: zookeeper ?? null,
         restarts,
         json,
+        answers,
         othersGoElsewhere: namesAnotherCluster(process.env),
       };
       process.exitCode = await up(options, new Output(process.stdout), stopSignal());
       // the directory's lock and idle sockets would keep the process alive for nothing
       process.exit();
     });
+}
+
+function answers(address: string, withinMs: number): Promise<boolean> {
+  return reachCluster({ bootstrap: [address], giveUpAfterMs: withinMs, onLate: () => {} }, new AbortController().signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Resolves at the first signal that asks us to stop. */

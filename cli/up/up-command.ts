@@ -7,6 +7,7 @@ import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { copiesIn, type UpBroker } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
+import { type Answers, HungBrokers } from "./hung-brokers.ts";
 import { KeptBroker } from "./kept-broker.ts";
 import { LiveBrokers } from "./live-brokers.ts";
 import { checkPortsFree, freePort, freePortNear } from "./preflight.ts";
@@ -21,6 +22,7 @@ export interface UpOptions {
   /** How brokers that end are restarted; null: not at all. */
   readonly restarts: RestartPolicy | null;
   readonly json: boolean;
+  readonly answers: Answers;
   /** Commands without --bootstrap go to another cluster than the default port's. */
   readonly othersGoElsewhere: boolean;
 }
@@ -59,6 +61,7 @@ async function runCluster(
   const metricsPorts: number[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
   const living = new LiveBrokers({ clock: nodeClock, tell, size: options.brokers, copies: copiesIn(options.brokers) });
+  const hung = new HungBrokers({ clock: nodeClock, tell, answers: options.answers });
   let someoneWaits = false;
   const waits = (message: string) => {
     someoneWaits = true;
@@ -66,6 +69,7 @@ async function runCluster(
   };
   const stopAll = async () => {
     living.end();
+    hung.end();
     await Promise.all(brokers.map((broker) => broker.stop(brokerStopGraceMs)));
     await zookeeper?.process.stop(zookeeperStopGraceMs);
   };
@@ -78,7 +82,7 @@ async function runCluster(
       metricsPorts.push(metricsPort);
       const cluster = { zookeeperConnect: connect, clusterSize: options.brokers };
       const settings = { id, host, port, metricsPort, dataDirectory: directory.brokerData(id), ...cluster };
-      brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living }));
+      brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living, hung }));
     }
     const stoppedEarly = await Promise.race([
       allReady(brokers, directory, () => someoneWaits).then(() => false),
@@ -100,16 +104,21 @@ interface Told {
   readonly tell: (line: string) => void;
   readonly waits: (message: string) => void;
   readonly living: LiveBrokers;
+  readonly hung: HungBrokers;
 }
 
-async function keptBroker(settings: UpBroker, directory: ClusterDirectory, { policy, tell, waits, living }: Told): Promise<KeptBroker> {
+async function keptBroker(
+  settings: UpBroker,
+  directory: ClusterDirectory,
+  { policy, tell, waits, living, hung }: Told,
+): Promise<KeptBroker> {
   const { id, port } = settings;
   const configFile = await directory.writeBrokerConfig(settings);
   const logFile = directory.brokerLog(id);
   const start = () => {
     const started = new BrokerProcess({ id, configFile, logFile, waits });
     directory.note.brokerStarted(id, `${host}:${port}`, started.pid);
-    return living.watched(started);
+    return hung.watched({ id, address: `${host}:${port}`, logFile }, living.watched(started));
   };
   return new KeptBroker({ id, start, policy, clock: nodeClock, tell, logFile, startCommand: `bin/ottla broker --config ${configFile}` });
 }

@@ -55,6 +55,9 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
       "orders                            3       3    1,200         #          #  ok",
       "1 internal topic not shown (--internal)",
     ]);
+    const narrower = await (await open(60)).shows(at("topic list"));
+    expect(narrower.lines[0]).toMatch(/^topic +partitions {2}copies {2}records +size {2}state$/);
+    expect(narrower.lines.slice(-2)).toEqual(["1 column left out: wider terminal or --json", "1 internal topic not shown (--internal)"]);
     const wide = await (await open(140)).shows(at("topic list --internal"));
     expect(wide.lines.map(settled)).toEqual([
       "topic                                                          partitions  copies  records      size  records/s  state",

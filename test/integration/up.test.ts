@@ -185,12 +185,26 @@ test("a ZooKeeper without the cluster that the data belongs to is told at once, 
   );
   expect(elsewhere.err).toContain(`(ZooKeeper is at ${zookeeper.host}:${zookeeper.port})`);
   expect(await elsewhere.interrupt()).toBe(0);
+  expect(elsewhere.err.match(/not joining/g)).toHaveLength(1);
   const other = new Run(["--port", String(port), "--brokers", "1", "--data", `${data}-other`, "--zookeeper", zookeeper.connectionString]);
   await other.ready();
   await other.interrupt();
   const mistaken = new Run(["--port", String(port), "--brokers", "1", "--data", data, "--zookeeper", zookeeper.connectionString]);
   expect(await mistaken.exitCode).toBe(1);
   expect(mistaken.err).toMatch(/^ottla: broker 1: \S+ holds data of cluster \S+, but this is cluster \S+: .*\n$/);
+});
+
+test("a broker that hangs is told of", async () => {
+  const run = new Run(["--port", String(await freeRange(1)), "--brokers", "1", "--data", data]);
+  await run.ready();
+  const [pid = 0] = run.brokerPids;
+  process.kill(pid, "SIGSTOP");
+  try {
+    await waitUntil("word of it", () => run.err.includes(`broker 1 has not answered for 3 s, and its process (${pid}) runs`));
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  expect(await run.interrupt()).toBe(0);
 });
 
 test("wrong options are a usage error", async () => {
