@@ -18,7 +18,7 @@ import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
-import { ReplicaLogs } from "./replica-logs.ts";
+import { isRemoved, ReplicaLogs } from "./replica-logs.ts";
 import type { FollowedPartition, FollowingChange, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
 import { FollowerLooks, startUpkeep } from "./upkeep.ts";
@@ -263,8 +263,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     try {
       await this.#takeAway(replica);
     } catch (error) {
-      if (!(error instanceof LogOffline)) throw error;
-      this.#parts.logger.warn(
+      if (error instanceof InvariantViolation) throw error;
+      // whatever the disk says: an update that failed for it would be sent again, and fail again, and with it all later ones
+      this.#parts.logger[error instanceof LogOffline ? "warn" : "error"](
         { err: error, partition: partitionKey(ref.topic, ref.partition) },
         "a log that is not ours any more stays where it is",
       );
@@ -277,9 +278,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
     // under that name another topic's replica is active
     if (partition === null && this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
-    const isGone = isDeleted || (await this.#replicaLogs.isRemoved(replica, partition?.log ?? null));
     if (partition !== null) await this.#close(partition);
-    if (isGone) await this.#replicaLogs.delete(ref, topicId);
+    // closed: no role here appends to it any more
+    if (isDeleted || isRemoved(replica, partition?.log ?? null)) await this.#replicaLogs.delete(ref, topicId);
     else await this.#replicaLogs.setAside(ref, topicId, highWatermark);
   }
 

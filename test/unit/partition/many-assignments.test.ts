@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { TooManyLogs } from "../../../broker/log/store-contract.ts";
 import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 import { record, setUp, topicId } from "./partition-fixture.ts";
@@ -118,4 +119,20 @@ test("a log that hangs while it is opened is left behind, and gets the newest as
   const roles = [3, 4, 5, 20].map((at) => table.findById(topicId, at)?.followership()?.leader ?? table.findById(topicId, at)?.role);
   expect(roles).toStrictEqual([2, "leading", undefined, 3]);
   expect(store.logs.has("t-5")).toBe(false);
+});
+
+test.each([
+  ["a log that is not open is not opened to find out", new TooManyLogs(1)],
+  ["what the disk says is logged", new Error("no such place")],
+])("nothing that a removal meets on the disk holds up the update: %s", async (_, error) => {
+  const store = new MemoryLogStore();
+  const { table, reasons } = await setUp({}, {}, store);
+  store.open = () => Promise.reject(error);
+  store.setAside = () => Promise.reject(error);
+  const state = { ...record, partition: 1, leader: 2, isr: [2], reassignment: { adding: [1], removing: [2] } };
+  await table.assign([{ topic: "t", topicId, state, settings: testSettings }]);
+  expect(reasons).toHaveLength(1);
+  const removed = { topicId, isDeleted: false, removedInEpoch: 6 };
+  await table.withdraw([0, 1].map((partition) => ({ ...removed, ref: { topic: "t", partition } })));
+  expect([...table.all()]).toEqual([]);
 });
