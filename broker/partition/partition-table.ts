@@ -242,7 +242,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const partition = this.#openOf(replica) ?? (await this.#open(replica));
     if (!isCurrent()) return;
     await partition?.assign(replica.state);
-    if (isCurrent()) this.#roleCheck.assigned(replica);
+    // Race: (1) its disk hangs, so that its new role waits; (2) it is withdrawn, and closed; (3) the disk goes on. No role is to
+    // be expected.
+    if (isCurrent() && this.#openOf(replica) === partition) this.#roleCheck.assigned(replica);
   }
 
   /** Those of different names many at a time: their writes of checkpoints, and syncs of the directory, become few. */
@@ -257,9 +259,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
   async #withdraw(replica: WithdrawnReplica): Promise<void> {
     const { ref, topicId } = replica;
     await this.#assignments.idle(ref.topic, ref.partition);
-    this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
-    this.#unopened.delete(partitionKey(topicId, ref.partition));
-    this.#roleCheck.withdrawn(topicId, ref);
+    this.#noMoreHere(topicId, ref.partition);
     try {
       await this.#takeAway(replica);
     } catch (error) {
@@ -270,6 +270,12 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
         "a log that is not ours any more stays where it is",
       );
     }
+  }
+
+  #noMoreHere(topicId: TopicId, partition: number): void {
+    this.#parts.health.report({ topicId, partition }, { kind: "usable" });
+    this.#unopened.delete(partitionKey(topicId, partition));
+    this.#roleCheck.withdrawn(topicId, partition);
   }
 
   async #takeAway(replica: WithdrawnReplica): Promise<void> {
@@ -347,6 +353,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     await partition.close();
     this.#byKey.delete(key);
     this.#byId.delete(partitionKey(topicId, number));
+    // once more: it may have waited for its disk, and what was assigned before, or the disk itself, may have come first
+    this.#noMoreHere(topicId, number);
     this.#commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
   }

@@ -136,3 +136,30 @@ test.each([
   await table.withdraw([0, 1].map((partition) => ({ ...removed, ref: { topic: "t", partition } })));
   expect([...table.all()]).toEqual([]);
 });
+
+test("a replica withdrawn while its disk hangs is not reported as one that does nothing, when the disk goes on", async () => {
+  const { table, store, service, clock, health } = await setUp();
+  table.start();
+  const replica = (more: Partial<typeof record>) => {
+    return { topic: "t", topicId, state: { ...record, partition: 1, ...more }, settings: testSettings };
+  };
+  await table.assign([replica({})]);
+  const { log } = store.logs.get("t-1")!;
+  log.isHeld = true;
+  void service.append({ topic: "t", partition: 1 }, producedBatch(), { acks: 1, timeoutMs: 60_000 });
+  await settled();
+  const assigning = table.assign([replica({ leader: 2, leaderEpoch: 6 })]);
+  await settled();
+  await clock.advance(3_100);
+  await assigning;
+  const withdrawing = table.withdraw([{ ref: { topic: "t", partition: 1 }, topicId, isDeleted: true }]);
+  await settled();
+  log.release();
+  await withdrawing;
+  for (let second = 0; second < 15; second++) {
+    await clock.advance(1_000);
+    await settled();
+  }
+  expect(table.findById(topicId, 1)).toBe(null);
+  expect(health).not.toContain("offline");
+});
