@@ -258,7 +258,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   async #withdraw(replica: WithdrawnReplica): Promise<void> {
     const { ref, topicId } = replica;
-    await this.#assignments.idle(ref.topic, ref.partition);
+    await this.#assignments.end(ref, topicId);
     this.#noMoreHere(topicId, ref.partition);
     try {
       await this.#takeAway(replica);
