@@ -24,40 +24,44 @@ export interface RoleInput {
   readonly after: ClusterImage;
   /**
    * After a full update everything is assigned again (it may come after the roles ended with a session), and logs on disk that are no
-   * longer ours are withdrawn: deleted where the deletion of the topic, or the removal of the replica, is on record (it happened while this
-   * broker was away), otherwise set aside.
+   * longer ours are withdrawn: deleted where the deletion of the topic is on record (it happened while this broker was away), otherwise set
+   * aside.
    */
   readonly full: boolean;
   readonly local: readonly LocalReplica[];
   readonly resolve: ResolveSettings;
 }
 
+/**
+ * A log goes with its replica only if this broker sees the removal: a change, by a controller whose updates had the replica under a lower
+ * leader epoch before. The record of a removal alone says too little. Race:
+ * 1. The replica is removed, which is on record in the topic's znode; ZooKeeper is backed up.
+ * 2. It comes back here, leads, and acknowledges; the others' logs are deleted.
+ * 3. ZooKeeper is restored. A full update names the old removal, maybe even under an epoch that is higher by now.
+ * So what a full update no longer names is set aside, and is here when ZooKeeper's newer state, or an operator, asks for it.
+ */
 export function roleChanges({ self, before, after, full, local, resolve }: RoleInput): RoleChanges {
   const withdraw = new Map<string, WithdrawnReplica>();
   // an id that is in use is not deleted, whatever the record says
   const isDeleted = (topicId: TopicId) => after.deletedTopics.has(topicId) && !after.topicNames.has(topicId);
-  const removalOf = ({ topicId, ref }: LocalReplica): Pick<WithdrawnReplica, "removal"> => {
-    const topic = after.topics.get(after.topicNames.get(topicId) ?? "");
-    const record = topic?.partitions[ref.partition];
-    if (topic === undefined || record?.removed?.includes(self) !== true) return {};
-    return { removal: { leaderEpoch: record.leaderEpoch, settings: resolve(topic.config, after.brokerConfigs) } };
-  };
-  const withdrawn = (replica: LocalReplica) =>
-    withdraw.set(`${replica.topicId}:${replica.ref.partition}`, {
-      ...replica,
-      isDeleted: isDeleted(replica.topicId),
-      ...removalOf(replica),
-    });
+  const withdrawn = (replica: LocalReplica, removal: Pick<WithdrawnReplica, "removedInEpoch"> = {}) =>
+    withdraw.set(`${replica.topicId}:${replica.ref.partition}`, { ...replica, isDeleted: isDeleted(replica.topicId), ...removal });
   const settings: { topic: string; settings: TopicSettings }[] = [];
   const assign: AssignedReplica[] = [];
 
   for (const topic of before.topics.values()) {
     const now = after.topics.get(topic.name);
     if (now === topic) continue;
-    for (const { partition } of ownReplicas(topic, self))
-      if (!isReplica(after, topic.id, partition, self)) withdrawn({ ref: { topic: topic.name, partition }, topicId: topic.id });
+    for (const { partition, leaderEpoch } of ownReplicas(topic, self)) {
+      const next = recordOf(after, topic.id, partition);
+      if (next?.replicas.includes(self) === true) continue;
+      const isSeen = !full && next?.removed?.includes(self) === true && leaderEpoch < next.leaderEpoch;
+      withdrawn({ ref: { topic: topic.name, partition }, topicId: topic.id }, isSeen ? { removedInEpoch: next.leaderEpoch } : {});
+    }
   }
-  if (full) for (const replica of local) if (!isReplica(after, replica.topicId, replica.ref.partition, self)) withdrawn(replica);
+  if (full)
+    for (const replica of local)
+      if (recordOf(after, replica.topicId, replica.ref.partition)?.replicas.includes(self) !== true) withdrawn(replica);
 
   const brokerConfigsChanged = !sameBrokerConfigs(before, after);
   for (const topic of after.topics.values()) {
@@ -80,9 +84,8 @@ function ownReplicas(topic: TopicImage, self: BrokerId): PartitionRecord[] {
   return topic.partitions.filter(({ replicas }) => replicas.includes(self));
 }
 
-function isReplica(image: ClusterImage, topicId: TopicId, partition: number, self: BrokerId): boolean {
-  const topic = image.topics.get(image.topicNames.get(topicId) ?? "");
-  return topic?.partitions[partition]?.replicas.includes(self) === true;
+function recordOf(image: ClusterImage, topicId: TopicId, partition: number): PartitionRecord | undefined {
+  return image.topics.get(image.topicNames.get(topicId) ?? "")?.partitions[partition];
 }
 
 function sameBrokerConfigs(before: ClusterImage, after: ClusterImage): boolean {

@@ -1,6 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { partitionKey } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { AssignedReplica } from "./cluster-contract.ts";
+import { OpeningTurns } from "./opening-turns.ts";
 
 export interface AssignmentsParts {
   readonly clock: Clock;
@@ -17,8 +18,6 @@ export interface AssignmentsParts {
   readonly applied: () => void;
 }
 
-/** Logs opened at a time. */
-const openedAtOnce = 16;
 /**
  * Replicas that get their roles, of a long list, until those among them that follow are fetched: the last ones may take longer than the lag
  * time, and the first ones would be out of sync by then.
@@ -50,12 +49,12 @@ export class Assignments {
   readonly #opening = new Map<string, Opening>();
   /** Open, and not in their new roles yet, by name. */
   readonly #settling = new Set<string>();
-  readonly #queue: (() => void)[] = [];
-  #openedNow = 0;
+  readonly #turns: OpeningTurns;
   #sinceTold = 0;
 
   constructor(parts: AssignmentsParts) {
     this.#parts = parts;
+    this.#turns = new OpeningTurns(parts.clock, parts.stallTimeoutMs);
   }
 
   /** Resolves when all have their roles, but for those that hang. What an earlier call has left behind is not waited for again. */
@@ -72,9 +71,12 @@ export class Assignments {
     this.#tell();
   }
 
-  /** Resolves when nothing is being opened under this name. */
-  async idle(topic: string, partition: number): Promise<void> {
-    await this.#opening.get(partitionKey(topic, partition))?.done;
+  /** Resolves when nothing is being opened under this name. What only waits to be opened, for this topic, is not opened any more. */
+  async end({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
+    const name = partitionKey(topic, partition);
+    const opening = this.#opening.get(name);
+    if (opening?.wanted.replica.topicId === topicId && this.#turns.giveUp(name)) this.#opening.delete(name);
+    else await opening?.done;
   }
 
   #start(name: string, wanted: Wanted): Promise<void> {
@@ -86,7 +88,7 @@ export class Assignments {
     if (this.#parts.isOpen(wanted.replica)) return this.#settle(name, wanted);
     const opening: Opening = { wanted, done: Promise.resolve() };
     this.#opening.set(name, opening);
-    opening.done = this.#inTurn(() => this.#open(name, opening));
+    opening.done = this.#turns.run(name, () => this.#open(name, opening));
     return opening.done;
   }
 
@@ -113,18 +115,6 @@ export class Assignments {
   async #apply({ replica, isCurrent }: Wanted): Promise<void> {
     await this.#parts.apply(replica, isCurrent);
     if (++this.#sinceTold >= appliedUntilTold) this.#tell();
-  }
-
-  async #inTurn(work: () => Promise<void>): Promise<void> {
-    if (this.#openedNow >= openedAtOnce) await new Promise<void>((resolve) => this.#queue.push(resolve));
-    else this.#openedNow++;
-    try {
-      await work();
-    } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#openedNow--;
-      else next();
-    }
   }
 
   #tell(): void {

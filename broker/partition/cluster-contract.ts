@@ -32,17 +32,11 @@ export interface WithdrawnReplica {
   readonly topicId: TopicId;
   /**
    * The topic's deletion is on record, and the log goes with it. False: no assignment names the replica any more and no deletion is on
-   * record, so its log is set aside, unless the removal of this replica is on record.
+   * record, so its log is set aside, unless this broker has seen how the replica was removed.
    */
   readonly isDeleted: boolean;
-  readonly removal?: ReplicaRemoval;
-}
-
-/** The replica was removed by a reassignment, and the log goes with it. */
-export interface ReplicaRemoval {
-  /** Of the state that says so: what it removed is older. */
-  readonly leaderEpoch: number;
-  readonly settings: TopicSettings;
+  /** A reassignment removed the replica, and this broker sees it. The leader epoch that began with it: what the log has is older. */
+  readonly removedInEpoch?: number;
 }
 
 export interface AssignedReplica {

@@ -35,8 +35,9 @@ export class Followership implements FollowedPartition {
 
   constructor(parts: FollowershipParts, record: PartitionRecord, highWatermark: number) {
     const { leader, leaderEpoch } = record;
-    this.#isNewcomer = isNewcomer(record, parts.environment.config.brokerId);
-    const leaderRecovering = record.leaderRecovering || this.#isNewcomer;
+    const { brokerId } = parts.environment.config;
+    this.#isNewcomer = isNewcomer(record, brokerId);
+    const leaderRecovering = record.leaderRecovering || mayKnowTooMuch(record, brokerId);
     this.topic = parts.identity.topic;
     this.partition = parts.identity.partition;
     this.topicId = parts.identity.topicId;
@@ -73,9 +74,10 @@ export class Followership implements FollowedPartition {
   /** The same epoch again: the leader may have recovered meanwhile. */
   note(record: PartitionRecord): void {
     const { environment, identity } = this.#parts;
+    const { brokerId } = environment.config;
     const before = this.#isNewcomer;
-    this.#isNewcomer = isNewcomer(record, environment.config.brokerId);
-    this.#state = { ...this.#state, leaderRecovering: record.leaderRecovering || this.#isNewcomer };
+    this.#isNewcomer = isNewcomer(record, brokerId);
+    this.#state = { ...this.#state, leaderRecovering: record.leaderRecovering || mayKnowTooMuch(record, brokerId) };
     if (this.#isNewcomer !== before) environment.news.follows(identity);
   }
 
@@ -240,8 +242,16 @@ export class Followership implements FollowedPartition {
  * 2. This broker's replica is removed, and with it the reason to remember that election.
  * 3. It is added again, and comes back with its old log.
  */
-function isNewcomer({ reassignment, isr }: PartitionRecord, self: BrokerId): boolean {
+function mayKnowTooMuch({ reassignment, isr }: PartitionRecord, self: BrokerId): boolean {
   return reassignment?.adding.includes(self) === true && !isr.includes(self);
+}
+
+/**
+ * It has to be copied here. Not one that is given up, and so is being added and removed: it was in sync once, and the leader does not take
+ * it back, so that it would never be over.
+ */
+function isNewcomer(record: PartitionRecord, self: BrokerId): boolean {
+  return mayKnowTooMuch(record, self) && record.reassignment?.removing.includes(self) !== true;
 }
 
 /** Where our log may begin: where the leader's does, as far as we know it to be committed, and never before it does now. */

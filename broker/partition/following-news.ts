@@ -4,7 +4,7 @@ import type { FollowedPartition, FollowingChange } from "./replication-contract.
 
 /** As it is followed here. */
 export interface Followed extends FollowedPartition {
-  /** A reassignment adds it, and it is not in sync. */
+  /** A reassignment adds it, and does not give it up, and it is not in sync. */
   readonly isNewcomer: boolean;
 }
 

@@ -18,7 +18,7 @@ import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
 import type { Leadership } from "./leadership.ts";
 import { Partition } from "./partition.ts";
-import { ReplicaLogs } from "./replica-logs.ts";
+import { isRemoved, ReplicaLogs } from "./replica-logs.ts";
 import type { FollowedPartition, FollowingChange, FollowingSource, ReplicaLeaders } from "./replication-contract.ts";
 import { RoleCheck } from "./role-check.ts";
 import { FollowerLooks, startUpkeep } from "./upkeep.ts";
@@ -242,7 +242,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const partition = this.#openOf(replica) ?? (await this.#open(replica));
     if (!isCurrent()) return;
     await partition?.assign(replica.state);
-    if (isCurrent()) this.#roleCheck.assigned(replica);
+    // Race: (1) its disk hangs, so that its new role waits; (2) it is withdrawn, and closed; (3) the disk goes on. No role is to
+    // be expected.
+    if (isCurrent() && this.#openOf(replica) === partition) this.#roleCheck.assigned(replica);
   }
 
   /** Those of different names many at a time: their writes of checkpoints, and syncs of the directory, become few. */
@@ -256,19 +258,24 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   async #withdraw(replica: WithdrawnReplica): Promise<void> {
     const { ref, topicId } = replica;
-    await this.#assignments.idle(ref.topic, ref.partition);
-    this.#parts.health.report({ topicId, partition: ref.partition }, { kind: "usable" });
-    this.#unopened.delete(partitionKey(topicId, ref.partition));
-    this.#roleCheck.withdrawn(topicId, ref);
+    await this.#assignments.end(ref, topicId);
+    this.#noMoreHere(topicId, ref.partition);
     try {
       await this.#takeAway(replica);
     } catch (error) {
-      if (!(error instanceof LogOffline)) throw error;
-      this.#parts.logger.warn(
+      if (error instanceof InvariantViolation) throw error;
+      // whatever the disk says: an update that failed for it would be sent again, and fail again, and with it all later ones
+      this.#parts.logger[error instanceof LogOffline ? "warn" : "error"](
         { err: error, partition: partitionKey(ref.topic, ref.partition) },
         "a log that is not ours any more stays where it is",
       );
     }
+  }
+
+  #noMoreHere(topicId: TopicId, partition: number): void {
+    this.#parts.health.report({ topicId, partition }, { kind: "usable" });
+    this.#unopened.delete(partitionKey(topicId, partition));
+    this.#roleCheck.withdrawn(topicId, partition);
   }
 
   async #takeAway(replica: WithdrawnReplica): Promise<void> {
@@ -277,9 +284,9 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     const highWatermark = partition?.highWatermark ?? this.#checkpoint.restored(partitionKey(ref.topic, ref.partition));
     // under that name another topic's replica is active
     if (partition === null && this.#byKey.has(partitionKey(ref.topic, ref.partition))) return;
-    const isGone = isDeleted || (await this.#replicaLogs.isRemoved(replica, partition?.log ?? null));
     if (partition !== null) await this.#close(partition);
-    if (isGone) await this.#replicaLogs.delete(ref, topicId);
+    // closed: no role here appends to it any more
+    if (isDeleted || isRemoved(replica, partition?.log ?? null)) await this.#replicaLogs.delete(ref, topicId);
     else await this.#replicaLogs.setAside(ref, topicId, highWatermark);
   }
 
@@ -346,6 +353,8 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     await partition.close();
     this.#byKey.delete(key);
     this.#byId.delete(partitionKey(topicId, number));
+    // once more: it may have waited for its disk, and what was assigned before, or the disk itself, may have come first
+    this.#noMoreHere(topicId, number);
     this.#commits.notify(key);
     callEach(this.#listeners.written, partition.identity);
   }

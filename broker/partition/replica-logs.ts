@@ -46,22 +46,6 @@ export class ReplicaLogs {
     if (this.#closing.aborted) throw new LogOffline("this broker is stopping");
   }
 
-  /**
-   * Whether this log is the one whose removal is on record. A log that has records of that epoch, or of later ones, was written to since:
-   * the record is of an earlier time (ZooKeeper was restored from a backup, say), and what is written there must not be lost. `log` null:
-   * it is not open.
-   */
-  async isRemoved({ ref, topicId, removal }: WithdrawnReplica, log: Log | null): Promise<boolean> {
-    if (removal === undefined || this.#closing.aborted) return false;
-    try {
-      const { lastEpoch } = log ?? (await this.#parts.logs.open(ref.topic, ref.partition, topicId, removal.settings));
-      return lastEpoch < removal.leaderEpoch;
-    } catch (error) {
-      if (error instanceof InconsistentTopicId) return false;
-      throw error;
-    }
-  }
-
   async delete({ topic, partition }: TopicPartition, topicId: TopicId): Promise<void> {
     // Race: (1) the log is deleted, a topic of the same name is created and grows; (2) this process dies before the next checkpoint; (3)
     // restarted, it takes the old log's high watermark for the new one's, and records that no other replica has for committed. So the file
@@ -78,4 +62,12 @@ export class ReplicaLogs {
     if (!(await this.#parts.logs.setAside(topic, partition, { topicId, highWatermark }))) return;
     if (this.#checkpoint.forget(partitionKey(topic, partition))) await this.#checkpoint.write();
   }
+}
+
+/**
+ * Whether this is the log that was removed with its replica: it has nothing of the epoch that began with the removal, or of later ones. Of
+ * a log that is not open that is not known, and none is opened to find out: it may be one too many, or its disk may hang.
+ */
+export function isRemoved({ removedInEpoch }: WithdrawnReplica, log: Log | null): boolean {
+  return removedInEpoch !== undefined && log !== null && log.lastEpoch < removedInEpoch;
 }

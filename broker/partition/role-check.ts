@@ -1,5 +1,4 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { AssignedReplica } from "./cluster-contract.ts";
@@ -44,7 +43,7 @@ export class RoleCheck {
     this.#lookAt(key, replica);
   }
 
-  withdrawn(topicId: TopicId, { partition }: TopicPartition): void {
+  withdrawn(topicId: TopicId, partition: number): void {
     const key = partitionKey(topicId, partition);
     this.#assigned.delete(key);
     this.#idleSinceMs.delete(key);

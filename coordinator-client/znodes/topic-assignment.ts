@@ -11,7 +11,10 @@ export interface TopicAssignment {
   /** Replicas that a reassignment adds or removes; only partitions under reassignment are in here. */
   readonly addingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
   readonly removingReplicas: ReadonlyMap<number, readonly BrokerId[]>;
-  /** Brokers whose replicas are removed, and which have not reported yet that the logs are. Our own; Kafka's tools ignore it. */
+  /**
+   * Brokers whose replicas are removed, and which have not reported yet that the logs are deleted or set aside. Our own; Kafka's tools
+   * ignore it.
+   */
   readonly removedReplicas: ReadonlyMap<number, readonly BrokerId[]>;
 }
 

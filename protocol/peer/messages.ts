@@ -134,7 +134,7 @@ export interface PartitionRecord {
   readonly replicas: readonly BrokerId[];
   /** Left out: none is under way. */
   readonly reassignment?: Reassignment;
-  /** Brokers that are no replicas any more, and are to delete what they have of it. Left out: there are none. */
+  /** Brokers that are no replicas any more, and may still have a log of it. Left out: there are none. */
   readonly removed?: readonly BrokerId[];
   /** Version of the state znode: the base of a leader's compare-and-set of the ISR. */
   readonly stateVersion: number;

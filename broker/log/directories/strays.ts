@@ -12,9 +12,9 @@ import { takeOverJoins } from "../segment/segment-joins.ts";
 import type { CheckpointedOffsets } from "./directory-checkpoints.ts";
 
 /**
- * A log that no assignment names any more, and whose deletion is not on record: its folder was renamed (`topic-0.<unique>-stray`, as Kafka
- * does), so that its name is free and nothing serves, cleans or counts it. It stays until its topic's id comes back, its deletion is
- * recorded, an operator removes it, or `ottla.log.stray.retention.ms` is over.
+ * A log that no assignment names any more, though its deletion is not on record and the removal of its replica was not seen: its folder was
+ * renamed (`topic-0.<unique>-stray`, as Kafka does), so that its name is free and nothing serves, cleans or counts it. It stays until its
+ * topic's id comes back, its deletion is recorded, an operator removes it, or `ottla.log.stray.retention.ms` is over.
  */
 export interface Stray {
   /** Its folder's name. */
@@ -125,7 +125,7 @@ export class Strays {
     this.#all = [...this.#all, { name, key, topicId, note }];
     logger.warn(
       { partition: key, topicId, folder: `${root}/${name}` },
-      "the cluster does not know this log any more, and its deletion is not on record: it is set aside, and taken up again when its topic comes back. See `ottla log strays`",
+      "the cluster does not assign this log to this broker any more; no deletion of its topic is on record, and the removal of its replica was not seen: it is set aside, and taken up again when it is assigned again. See `ottla log strays`",
     );
   }
 

@@ -102,7 +102,7 @@ export const logSettings = {
     "ottla.log.stray.retention.ms",
     long(
       -1,
-      "How long a log is kept that was set aside because the cluster does not know it any more, though no deletion of its topic is on record; -1: until a person removes it.",
+      "How long a log is kept that was set aside because the cluster does not assign it to this broker any more, though no deletion of its topic is on record, and the removal of its replica was not seen; -1: until a person removes it.",
       { min: -1, unit: "milliseconds" },
     ),
   ),

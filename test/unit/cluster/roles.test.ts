@@ -36,23 +36,29 @@ describe("roles", () => {
     expect(found.assign.map(({ topicId: id }) => id)).toEqual([topicId(2)]);
   });
 
-  test("a replica that is removed goes with its log if its removal is on record, and is set aside if it is only not named", () => {
-    const before = imageOf(topicOf("a", 1, 1));
+  test("a replica's log goes with it if this broker sees its removal, under a higher leader epoch; otherwise it is set aside", () => {
     const [own] = topicOf("a", 1, 1).partitions;
-    const without = (more: object) => imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, replicas: [7, 8], ...more }] });
-    const replica = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };
-    const removed = without({ removed: [own!.replicas[0]!, ...own!.replicas] });
-    const removal = { leaderEpoch: own!.leaderEpoch, settings: expect.objectContaining({ minInsyncReplicas: expect.any(Number) }) };
-    expect(changes({ before, after: removed }).withdraw).toEqual([{ ...replica, isDeleted: false, removal }]);
-    expect(changes({ before, after: without({ removed: [9] }) }).withdraw).toEqual([{ ...replica, isDeleted: false }]);
-    const local = [replica];
-    expect(changes({ before: emptyImage("cluster"), after: removed, local, full: true }).withdraw).toEqual([
-      { ...replica, isDeleted: false, removal },
-    ]);
+    const imageWith = (leaderEpoch: number, more: object = {}) =>
+      imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, leaderEpoch, ...more }] });
+    const without = (leaderEpoch: number, removed?: readonly number[]) => imageWith(leaderEpoch, { replicas: [7, 8], removed });
+    const replica = { ref: { topic: "a", partition: 0 }, topicId: topicId(1), isDeleted: false };
+    const before = imageWith(4);
+    expect(changes({ before, after: without(5, [2, 9]) }).withdraw).toEqual([{ ...replica, removedInEpoch: 5 }]);
+    for (const after of [without(5, [9]), without(5), without(4, [2]), without(3, [2])])
+      expect(changes({ before, after }).withdraw).toEqual([replica]);
     // it is one again: the record is of an earlier time
-    expect(
-      changes({ before, after: imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, removed: own!.replicas }] }) }).withdraw,
-    ).toEqual([]);
+    expect(changes({ before, after: imageWith(5, { removed: [2] }) }).withdraw).toEqual([]);
+  });
+
+  test("a removal that a full update has on record was not seen, and may be of an earlier time than the log: it is set aside", () => {
+    const [own] = topicOf("a", 1, 1).partitions;
+    const imageWith = (more: object) => imageOf({ ...topicOf("a", 1, 1), partitions: [{ ...own!, ...more }] });
+    const after = imageWith({ leaderEpoch: 8, replicas: [7, 8], removed: [2] });
+    const replica = { ref: { topic: "a", partition: 0 }, topicId: topicId(1) };
+    for (const before of [emptyImage("cluster"), imageWith({ leaderEpoch: 7 })])
+      expect(changes({ before, after, local: [replica], full: true }).withdraw).toEqual([{ ...replica, isDeleted: false }]);
+    // nobody in the image before: the log was not ours then either
+    expect(changes({ before: imageWith({ leaderEpoch: 7, replicas: [7, 8] }), after, local: [replica] }).withdraw).toEqual([]);
   });
 
   test("after a full update, logs that nobody names are set aside, those whose deletion is on record deleted; after a change they are left alone", () => {

@@ -73,7 +73,7 @@ describe("a reassignment", () => {
     await world.until("nobody is left who has a log to delete", () => stored(world).ottla === undefined);
   });
 
-  test("remembers who has to delete a log, until that is done", async () => {
+  test("remembers who may have a log still, until that is done with", async () => {
     const { world, id } = await moving();
     await inSync(world, [1, 2, 3, 4]);
     await led(world, 3);
@@ -88,7 +88,7 @@ describe("a reassignment", () => {
     world.kill(previous);
     await world.controllerAfter(previous);
     world.startNode(away);
-    await world.until("it has deleted its log", () => world.node(away).roles.deleted.includes(`${id}:0`));
+    await world.until("it was away: its log is set aside", () => world.node(away).roles.setAside.includes(`${id}:0`));
     await world.until("that is known", () => stored(world).ottla === undefined);
   });
 

@@ -31,11 +31,11 @@ export class RecordedRoles implements RoleSink {
   }
 
   async withdraw(replicas: Parameters<RoleSink["withdraw"]>[0]) {
-    for (const { ref, topicId, isDeleted, removal } of replicas) {
+    for (const { ref, topicId, isDeleted, removedInEpoch } of replicas) {
       const key = `${topicId}:${ref.partition}`;
       this.assigned.delete(key);
       if (!this.disk.delete(key)) continue;
-      if (isDeleted || removal !== undefined) this.deleted.push(key);
+      if (isDeleted || removedInEpoch !== undefined) this.deleted.push(key);
       else this.setAside.push(key);
     }
   }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { TooManyLogs } from "../../../broker/log/store-contract.ts";
 import { MemoryLogStore, producedBatch, testSettings } from "../../support/memory-log.ts";
 import { settled } from "../network/manual-clock.ts";
 import { record, setUp, topicId } from "./partition-fixture.ts";
@@ -118,4 +119,107 @@ test("a log that hangs while it is opened is left behind, and gets the newest as
   const roles = [3, 4, 5, 20].map((at) => table.findById(topicId, at)?.followership()?.leader ?? table.findById(topicId, at)?.role);
   expect(roles).toStrictEqual([2, "leading", undefined, 3]);
   expect(store.logs.has("t-5")).toBe(false);
+});
+
+/** The logs of these partitions hang while they are opened, until they may go on. */
+function hanging(isHung: (partition: number) => boolean) {
+  const store = new MemoryLogStore();
+  const open = store.open.bind(store);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const opened: number[] = [];
+  store.open = async (...what) => {
+    opened.push(what[1]);
+    if (isHung(what[1])) await promise;
+    return open(...what);
+  };
+  return { store, opened, goOn: resolve };
+}
+
+const replicasOf = (count: number, from = 1) =>
+  Array.from({ length: count }, (_, at) => ({ topic: "t", topicId, state: { ...record, partition: from + at }, settings: testSettings }));
+
+test("logs of a disk that hangs do not keep those of others from being opened, and make place when they are many", async () => {
+  const { store, opened, goOn } = hanging((partition) => partition >= 1 && partition <= 300);
+  const { table, clock } = await setUp({}, {}, store);
+  const opening = table.assign(replicasOf(16));
+  await settled();
+  await clock.advance(3_000);
+  await opening;
+  await table.assign(replicasOf(1, 500));
+  expect(table.findById(topicId, 500)?.role).toBe("leading");
+
+  const rest = table.assign([...replicasOf(284, 17), ...replicasOf(1, 501)]);
+  await settled();
+  expect(opened.length, "16 at a time").toBe(2 + 16 + 16);
+  for (let turn = 0; turn < 20; turn++) {
+    await clock.advance(3_000);
+    await settled();
+  }
+  await rest;
+  expect(opened.length, "16 at a time beside 256 that hang").toBe(2 + 256 + 16);
+  expect(table.findById(topicId, 501)).toBe(null);
+  goOn();
+  for (let turn = 0; turn < 1_000 && table.findById(topicId, 501)?.role !== "leading"; turn++) await settled();
+  expect([...table.all()].filter(({ role }) => role === "leading")).toHaveLength(303);
+});
+
+test("a replica withdrawn before its log's turn has come is not opened, and nothing waits for it", async () => {
+  const { store, opened, goOn } = hanging((partition) => partition >= 1 && partition <= 16);
+  const { table, clock } = await setUp({}, {}, store);
+  const opening = table.assign(replicasOf(18));
+  await settled();
+  await table.withdraw([{ ref: { topic: "t", partition: 17 }, topicId, isDeleted: true }]);
+  await clock.advance(3_000);
+  await settled();
+  expect(opened).toEqual([0, ...Array.from({ length: 16 }, (_, at) => at + 1), 18]);
+  expect(table.findById(topicId, 18)?.role).toBe("leading");
+  await clock.advance(3_000);
+  await opening;
+  // it comes back
+  await table.assign(replicasOf(1, 17));
+  expect(table.findById(topicId, 17)?.role).toBe("leading");
+  goOn();
+});
+
+test.each([
+  ["a log that is not open is not opened to find out", new TooManyLogs(1)],
+  ["what the disk says is logged", new Error("no such place")],
+])("nothing that a removal meets on the disk holds up the update: %s", async (_, error) => {
+  const store = new MemoryLogStore();
+  const { table, reasons } = await setUp({}, {}, store);
+  store.open = () => Promise.reject(error);
+  store.setAside = () => Promise.reject(error);
+  const state = { ...record, partition: 1, leader: 2, isr: [2], reassignment: { adding: [1], removing: [2] } };
+  await table.assign([{ topic: "t", topicId, state, settings: testSettings }]);
+  expect(reasons).toHaveLength(1);
+  const removed = { topicId, isDeleted: false, removedInEpoch: 6 };
+  await table.withdraw([0, 1].map((partition) => ({ ...removed, ref: { topic: "t", partition } })));
+  expect([...table.all()]).toEqual([]);
+});
+
+test("a replica withdrawn while its disk hangs is not reported as one that does nothing, when the disk goes on", async () => {
+  const { table, store, service, clock, health } = await setUp();
+  table.start();
+  const replica = (more: Partial<typeof record>) => {
+    return { topic: "t", topicId, state: { ...record, partition: 1, ...more }, settings: testSettings };
+  };
+  await table.assign([replica({})]);
+  const { log } = store.logs.get("t-1")!;
+  log.isHeld = true;
+  void service.append({ topic: "t", partition: 1 }, producedBatch(), { acks: 1, timeoutMs: 60_000 });
+  await settled();
+  const assigning = table.assign([replica({ leader: 2, leaderEpoch: 6 })]);
+  await settled();
+  await clock.advance(3_100);
+  await assigning;
+  const withdrawing = table.withdraw([{ ref: { topic: "t", partition: 1 }, topicId, isDeleted: true }]);
+  await settled();
+  log.release();
+  await withdrawing;
+  for (let second = 0; second < 15; second++) {
+    await clock.advance(1_000);
+    await settled();
+  }
+  expect(table.findById(topicId, 1)).toBe(null);
+  expect(health).not.toContain("offline");
 });

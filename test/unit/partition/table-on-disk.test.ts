@@ -1,5 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { emptyImage } from "../../../broker/cluster/cluster-image.ts";
+import { roleChanges } from "../../../broker/cluster/roles.ts";
 import type { DirectoryLogStore } from "../../../broker/log/directories/log-store.ts";
 import { openLogStore } from "../../../broker/log/directories/open-directories.ts";
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
@@ -152,26 +154,49 @@ test("a log that nobody names is set aside, serves nobody, and goes on where it 
   expect(next.table.find(ref)?.log.endOffset).toBe(15);
 });
 
-test.each([true, false])(
-  "a removed replica's log goes, open or not (%s), unless it was written to since its removal: then it is set aside",
-  async (isOpen) => {
-    for (const [leaderEpoch, strays] of [
-      [1, 0],
-      [0, 1],
-    ] as const) {
-      // biome-ignore format: pairs
-      const { clock, disk } = machine();
-      const before = await life(disk, clock);
-      await before.table.assign([replica(firstId)]);
-      expect(await before.append()).toMatchObject({ error: null });
-      if (!isOpen) await before.table.close();
-      const { table, logs } = isOpen ? before : await life(disk, clock);
-      await table.withdraw([{ ref, topicId: firstId, isDeleted: false, removal: { leaderEpoch, settings: testSettings } }]);
-      expect(table.find(ref)).toBeNull();
-      expect(logs.strays.all).toHaveLength(strays);
-      await table.close();
-      expect((await life(disk, clock)).logs.found).toEqual([]);
-    }
+test("a removed replica's log goes if it is open and has nothing of the removal's epoch; otherwise it is set aside", async () => {
+  const cases = [
+    { isOpen: true, removedInEpoch: 1, strays: 0 },
+    { isOpen: true, removedInEpoch: 0, strays: 1 },
+    { isOpen: false, removedInEpoch: 1, strays: 1 },
+  ];
+  for (const { isOpen, removedInEpoch, strays } of cases) {
+    const { clock, disk } = machine();
+    const before = await life(disk, clock);
+    await before.table.assign([replica(firstId)]);
+    expect(await before.append()).toMatchObject({ error: null });
+    if (!isOpen) await before.table.close();
+    const { table, logs } = isOpen ? before : await life(disk, clock);
+    await table.withdraw([{ ref, topicId: firstId, isDeleted: false, removedInEpoch }]);
+    expect(table.find(ref)).toBeNull();
+    expect(logs.strays.all).toHaveLength(strays);
+    await table.close();
+    expect((await life(disk, clock)).logs.found).toEqual([]);
+  }
+});
+
+test.each([
+  ["written to", 8],
+  ["idle", 5],
+] as const)(
+  "ZooKeeper is restored to where a removal is on record; a log that came back since, %s, is set aside",
+  async (since, leaderEpoch) => {
+    const { clock, disk } = machine();
+    const before = await life(disk, clock);
+    await before.table.assign([replica(firstId)]);
+    expect(await before.append()).toMatchObject({ error: null });
+    await before.table.assign([{ ...replica(firstId), state: { ...state, leaderEpoch: 7, stateVersion: 9 } }]);
+    if (since === "written to") expect(await before.append()).toMatchObject({ error: null });
+    await before.table.close();
+    const { table, logs } = await life(disk, clock);
+    const restored = { ...state, leader: 2, isr: [2], replicas: [2], removed: [1], stateVersion: 4, leaderEpoch };
+    const topic = { name: "t", id: firstId!, partitions: [restored], config: {} };
+    const empty = emptyImage("cluster");
+    const after = { ...empty, topics: new Map([["t", topic]]), topicNames: new Map([[topic.id, "t"]]) };
+    const local = [{ ref, topicId: topic.id }];
+    const { withdraw } = roleChanges({ self: 1, before: empty, after, full: true, local, resolve: () => testSettings });
+    await table.withdraw(withdraw);
+    expect(logs.strays.all).toMatchObject([{ topicId: firstId }]);
   },
 );
 
