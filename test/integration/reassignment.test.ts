@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
@@ -91,5 +91,7 @@ test("a move to a broker that is gone waits, is shown, and is cancelled", async 
   expect(first!.isr).toEqual([1, 2]);
   expect(first!.replicas.toSorted()).toEqual([1, 2]);
   expect(second).toMatchObject({ leader: other, replicas: [other, 1] });
+  const folders = () => readdirSync(cluster.dataDirectory(2)).filter((name) => name.startsWith(`${topic}-1`) && !name.endsWith("-delete"));
+  await waitUntil("broker 2 has seen its removal: its log is deleted, and not set aside", () => folders().length === 0);
   await cluster.startBroker(gone);
 });
