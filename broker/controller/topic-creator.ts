@@ -4,7 +4,7 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
-import { assignmentOf, type PartitionAssignment, type TopicState, withTopic } from "./controller-state.ts";
+import { type PartitionAssignment, storedAssignment, type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { firstState, withOutlived } from "./elections.ts";
 import { inTransactions } from "./fenced-writer.ts";
@@ -32,10 +32,11 @@ export class TopicCreator {
     return true;
   }
 
-  /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
+  /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be, or has others in their place. */
   async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
     const { store, writer } = this.#context;
-    const assignment = [...topic.partitions.map(assignmentIn), ...unreassigned(added)];
+    if ((topic.beyond ?? []).length > 0) return false;
+    const assignment = [...storedAssignment(topic), ...unreassigned(added)];
     const isOurs = async () => {
       const stored = await store.readTopic(topic.name);
       return stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
@@ -170,10 +171,6 @@ export class TopicCreator {
 
 function unreassigned(assignment: readonly Replicas[]): PartitionAssignment[] {
   return assignment.map((replicas) => ({ replicas }));
-}
-
-function assignmentIn({ replicas, reassignment, removed }: PartitionRecord): PartitionAssignment {
-  return assignmentOf(replicas, reassignment ?? { adding: [], removing: [] }, removed);
 }
 
 function sameAssignment(a: readonly PartitionAssignment[], b: readonly PartitionAssignment[]): boolean {
