@@ -63,3 +63,18 @@ test("where only the states are too many for one transaction, they are written i
   expect(new Set(await alter(wanted(0, 100, after)))).toEqual(new Set(["NONE"]));
   expect(adding()).toBe(100);
 });
+
+test("a topic, or more partitions of one, that would make the znode too large are refused, and the controller stays", async () => {
+  const { world, stored, epoch } = await begun();
+  const term = epoch();
+  const before = stored();
+  const many = Array.from({ length: 2_000 }, () => after);
+  const answers = await world.run(world.controller.createTopics([topic("many", many)], options));
+  expect(answers).toMatchObject([{ error: "POLICY_VIOLATION" }]);
+  expect(world.exists("/brokers/topics/many")).toBe(false);
+  const more = [{ name: "t", count: count + many.length, assignments: many }];
+  expect(await world.run(world.controller.createPartitions(more, options))).toMatchObject([{ error: "POLICY_VIOLATION" }]);
+  expect(stored()).toEqual(before);
+  await world.pass(2_000);
+  expect(epoch()).toBe(term);
+});
