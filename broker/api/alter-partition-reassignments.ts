@@ -1,3 +1,4 @@
+import { askedKey } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import {
   type AlterPartitionReassignmentsRequest,
@@ -67,7 +68,7 @@ export function alterPartitionReassignmentsApi(
 }
 
 function keyOf({ topic, partition }: Pick<ReplicasWanted, "topic" | "partition">): string {
-  return `${topic}-${partition}`;
+  return askedKey(topic, partition);
 }
 
 function refused(

@@ -77,8 +77,10 @@ export class AdminOperations {
     const shape = { name, numPartitions: assignment.length, replicationFactor: assignment[0]!.length };
     if (validateOnly) return { error: "NONE", message: null, topicId: zeroTopicId, ...shape };
     const id = newTopicId(random);
-    const isNew = await this.#writers.creator.create({ name, id, assignment, config: configured.config });
-    if (!isNew) return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
+    const creating = await this.#writers.creator.create({ name, id, assignment, config: configured.config });
+    if (creating === "too-large")
+      return notCreated(creation, "POLICY_VIOLATION", "With so many replicas the topic's znode in ZooKeeper would be too large.");
+    if (creating === "taken") return notCreated(creation, "TOPIC_ALREADY_EXISTS", `Topic '${name}' already exists.`);
     return { error: "NONE", message: null, topicId: id, ...shape };
   }
 
@@ -130,7 +132,13 @@ export class AdminOperations {
       this.#planInput(),
     );
     if (planned.error !== null) return { error: planned.error, message: planned.message };
-    if (!validateOnly && !(await this.#writers.creator.addPartitions(topic, planned.assignment)))
+    const adding = validateOnly ? "written" : await this.#writers.creator.addPartitions(topic, planned.assignment);
+    if (adding === "too-large")
+      return {
+        error: "POLICY_VIOLATION",
+        message: `With so many partitions the znode of ${topic.name} in ZooKeeper would be too large.`,
+      };
+    if (adding === "taken")
       return {
         error: "REASSIGNMENT_IN_PROGRESS",
         message: `The assignment of ${topic.name} was changed by another tool at the same time.`,

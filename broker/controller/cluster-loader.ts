@@ -89,7 +89,8 @@ export class ClusterLoader {
     const config: Config = (await store.readConfig({ kind: "topic", name }))?.config ?? {};
     const { id, version } = found;
     const assignment = isInternalTopic(name) && version > 0 ? await this.#asMade(name, found.assignment) : found.assignment;
-    return this.#creator.complete({ name, id, version, config, partitions: [] }, assignment);
+    const beyond = found.assignment.slice(assignment.length);
+    return this.#creator.complete({ name, id, version, config, partitions: [], ...(beyond.length === 0 ? {} : { beyond }) }, assignment);
   }
 
   /**

@@ -55,8 +55,20 @@ export interface TopicState {
   readonly version: number;
   /** By partition number, dense from 0. */
   readonly partitions: readonly PartitionRecord[];
+  /**
+   * Of the znode's partitions beyond these, which another tool has written into it: kept there as they are. A later term takes them up, for
+   * what is read in the middle of one may be half written.
+   */
+  readonly beyond?: readonly PartitionAssignment[];
   readonly config: Config;
 }
+
+/** What the topic's znode says. */
+export function storedAssignment({ partitions, beyond = [] }: Pick<TopicState, "partitions" | "beyond">): PartitionAssignment[] {
+  return [...partitions.map(({ replicas, reassignment = noChange, removed }) => assignmentOf(replicas, reassignment, removed)), ...beyond];
+}
+
+const noChange: Reassignment = { adding: [], removing: [] };
 
 /** A reassignment that neither adds nor removes anything is over. */
 export function assignmentOf(
@@ -161,7 +173,7 @@ export function withoutTopic(state: ControllerState, name: string): ControllerSt
   return { ...state, topics, topicNames };
 }
 
-/** A topic's znode as it was read, of the partitions that are known. Deleted topics are skipped. */
+/** A topic's znode as it was read. Deleted topics are skipped. */
 export function withAssignment(
   state: ControllerState,
   name: string,
@@ -170,7 +182,7 @@ export function withAssignment(
   const topic = state.topics.get(name);
   if (topic === undefined) return state;
   const partitions = topic.partitions.map((record, partition) => reassigned(record, assignment[partition] ?? record));
-  return withTopic(state, { ...topic, version, partitions });
+  return withTopic(state, { ...topic, version, partitions, beyond: assignment.slice(partitions.length) });
 }
 
 export function reassigned(record: PartitionRecord, { replicas, reassignment, removed }: PartitionAssignment): PartitionRecord {

@@ -62,6 +62,11 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
 /** A cluster that stops as a whole stops its brokers within about this time. */
 const stopTogetherMs = 200;
 
+/** Between two looks at all reassignments, should one wait for what nobody has told. */
+const reassignmentsCheckMs = 1_000;
+/** Between two looks at some of them: the rest of the broker has its turn. */
+const reassignmentsPauseMs = 10;
+
 /** Requests that may wait for their turn. */
 const requestsWaitingMax = 1_000;
 
@@ -87,6 +92,7 @@ export class ControllerTerm {
   #suspicions: ReadonlyMap<BrokerId, Suspicion> = new Map();
   #calmTimer: Timer | null = null;
   #balanceTimer: Timer | null = null;
+  #reassignmentTimer: Timer | null = null;
   readonly admin: AdminOperations;
   readonly reassigner: Reassigner;
 
@@ -108,8 +114,10 @@ export class ControllerTerm {
       },
     });
     const book = new StateBook((dirty, order) => {
+      const number = this.#sender.changed(dirty, order);
+      this.reassigner.changed(dirty, number);
       this.#lookAtReassignments();
-      return this.#sender.changed(dirty, order);
+      return number;
     });
     this.#sender = this.#makeSender(book);
     const store = new ClusterStore(coordinator, term.controllerEpoch);
@@ -166,6 +174,7 @@ export class ControllerTerm {
     this.#queue.close();
     this.#sender.stop();
     this.#balanceTimer?.cancel();
+    this.#reassignmentTimer?.cancel();
     this.#calmTimer?.cancel();
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
   }
@@ -323,9 +332,20 @@ export class ControllerTerm {
     if (book.changeNumber !== before) await this.#leaders.repairLeaderless();
   }
 
-  /** Whatever changes may be what one of them waits for. */
+  /** At those that have changed, some at a time; at all of them now and then. */
   #lookAtReassignments(): void {
-    if (!this.reassigner.isIdle) this.#queue.signal("reassignments", () => this.reassigner.progress());
+    const { clock } = this.#context;
+    if (this.reassigner.isIdle || this.#abort.signal.aborted) return;
+    if (this.reassigner.hasDue)
+      this.#queue.signal("reassignments", async () => {
+        await this.reassigner.progress();
+        if (this.reassigner.hasDue) clock.schedule(reassignmentsPauseMs, () => this.#lookAtReassignments());
+      });
+    this.#reassignmentTimer ??= clock.schedule(reassignmentsCheckMs, () => {
+      this.#reassignmentTimer = null;
+      this.reassigner.lookAtAll();
+      this.#lookAtReassignments();
+    });
   }
 
   #scheduleBalance(): void {

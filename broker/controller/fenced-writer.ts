@@ -7,6 +7,9 @@ export class Deposed extends Error {
   override readonly name = "Deposed";
 }
 
+/** Other writers were first, again and again. What is there was read after the last attempt, and nothing is in flight. */
+export class DidNotSettle extends CoordinatorUnavailable {}
+
 /** What a term as controller rests on. */
 export interface Term {
   readonly controllerEpoch: number;
@@ -130,8 +133,8 @@ export class FencedWriter {
    *    in the order in which they were sent: the lost one has been by now, or never will be.
    * 5. What is read after that is what there is. When the change is decided again from there, our own success shows as nothing left to do.
    *
-   * Rejects with Deposed when the term ends meanwhile, and with CoordinatorUnavailable after so many attempts. Both end the term; the next
-   * one reads what was done.
+   * Rejects with Deposed when the term ends meanwhile, with CoordinatorUnavailable, and with DidNotSettle after so many attempts. They end
+   * the term, and the next one reads what was done; a caller that can leave a change undone need not end it for the last of them.
    */
   async settle<T>({ failure, attempt, readAgain }: Change<T>): Promise<T> {
     for (let attempts = 0; attempts < attemptsMax; attempts++) {
@@ -142,7 +145,7 @@ export class FencedWriter {
       }
       if (result !== "again") return result.done;
     }
-    throw new CoordinatorUnavailable(`${failure()} in ${attemptsMax} attempts`);
+    throw new DidNotSettle(`${failure()} in ${attemptsMax} attempts`);
   }
 
   /** As `settle`, for many changes together: each continues until it is done. */
@@ -190,7 +193,7 @@ export function inTransactions<T>(groups: readonly T[], operationsOf: (group: T)
 }
 
 /** Path, data and what the protocol adds (at most). */
-function sizeOf(operation: WriteOperation): number {
+export function sizeOf(operation: WriteOperation): number {
   const data = operation.kind === "create" || operation.kind === "set" ? operation.data.length : 0;
   return 100 + Buffer.byteLength(operation.path) + data;
 }

@@ -55,6 +55,9 @@ export const complete: Decision = (state, topic, record) => {
   return withAssignment(record, { replicas: targetOf(record) });
 };
 
+/** Of whom a partition remembers that they have a log to delete. Those before them set it aside when they come back. */
+const removedMax = 16;
+
 const notReassigned = { adding: [], removing: [] };
 
 /** These brokers report that nothing is left there of the partition. */
@@ -82,9 +85,9 @@ function toward(record: PartitionRecord, target: Replicas): PartitionAssignment 
   });
 }
 
-/** What a broker has of a replica that is removed is deleted: that is on record until the broker reports that it is done. */
+/** A replica that is removed is on record until its broker reports that its log is gone: deleted, or set aside. */
 function withAssignment(record: PartitionRecord, { replicas, reassignment }: PartitionAssignment): PartitionRecord {
-  const removed = [...new Set([...(record.removed ?? []), ...record.replicas])].filter((id) => !replicas.includes(id));
+  const removed = [...new Set([...(record.removed ?? []), ...record.replicas])].filter((id) => !replicas.includes(id)).slice(-removedMax);
   const assignment = assignmentOf(replicas, reassignment ?? notReassigned, removed);
   const next = { ...reassigned(record, assignment), leaderEpoch: record.leaderEpoch + 1 };
   return { ...next, leaderRecovering: stillRecovering(next, next.isr) };

@@ -4,11 +4,14 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
-import { assignmentOf, type PartitionAssignment, type TopicState, withTopic } from "./controller-state.ts";
+import { type PartitionAssignment, storedAssignment, type TopicState, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { firstState, withOutlived } from "./elections.ts";
 import { inTransactions } from "./fenced-writer.ts";
 import type { TermContext } from "./term-context.ts";
+
+/** `too-large`: the topic's znode would be. */
+export type Creation = "written" | "taken" | "too-large";
 
 const transactionsAtOnceMax = 8;
 const readsAtOnceMax = 128;
@@ -24,34 +27,37 @@ export class TopicCreator {
     this.#context = context;
   }
 
-  /** False: a topic of that name is in the coordinator already. */
-  async create(topic: NewTopic): Promise<boolean> {
-    if (!(await this.#createNode(topic))) return false;
+  /** `taken`: a topic of that name is in the coordinator already. */
+  async create(topic: NewTopic): Promise<Creation> {
+    const creation = await this.#createNode(topic);
+    if (creation !== "written") return creation;
     const { name, id, config, assignment } = topic;
     await this.#addToBook({ name, id, version: 0, config, partitions: [] }, unreassigned(assignment));
-    return true;
+    return "written";
   }
 
-  /** `added`: replicas of the new partitions. False: the topic's znode is not what it was thought to be. */
-  async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<boolean> {
+  /** `added`: replicas of the new partitions. `taken`: the topic's znode is not what it was thought to be, or has others in their place. */
+  async addPartitions(topic: TopicState, added: readonly Replicas[]): Promise<Creation> {
     const { store, writer } = this.#context;
-    const assignment = [...topic.partitions.map(assignmentIn), ...unreassigned(added)];
+    if ((topic.beyond ?? []).length > 0) return "taken";
+    const assignment = [...storedAssignment(topic), ...unreassigned(added)];
     const isOurs = async () => {
       const stored = await store.readTopic(topic.name);
       return stored !== null && stored.version === topic.version + 1 && sameAssignment(stored.assignment, assignment);
     };
-    const isAssigned = await writer.settle({
+    const creation = await writer.settle<Creation>({
       failure: () => `the assignment of ${topic.name} did not settle`,
       attempt: async () => {
         const result = await writer.write([store.setAssignment(topic, assignment)]);
         if (result.kind === "unknown") return "unsettled";
+        if (result.kind === "conflict" && result.reason === "too-large") return { done: "too-large" };
         // refused: what an earlier attempt wrote may be there
-        return { done: result.kind === "written" || (await isOurs()) };
+        return { done: result.kind === "written" || (await isOurs()) ? "written" : "taken" };
       },
-      readAgain: async () => ((await isOurs()) ? { done: true } : "again"),
+      readAgain: async () => ((await isOurs()) ? { done: "written" } : "again"),
     });
-    if (isAssigned) await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
-    return isAssigned;
+    if (creation === "written") await this.#addToBook({ ...topic, version: topic.version + 1 }, assignment);
+    return creation;
   }
 
   /**
@@ -139,20 +145,21 @@ export class TopicCreator {
     return new Set();
   }
 
-  async #createNode(topic: NewTopic): Promise<boolean> {
+  async #createNode(topic: NewTopic): Promise<Creation> {
     const { store, writer } = this.#context;
     let configExists = false;
     const read = async () => {
       const stored = await store.readTopic(topic.name);
-      return stored === null ? ("again" as const) : { done: stored.id === topic.id };
+      return stored === null ? ("again" as const) : { done: stored.id === topic.id ? ("written" as const) : ("taken" as const) };
     };
-    return writer.settle({
+    return writer.settle<Creation>({
       failure: () => `the topic ${topic.name} did not settle`,
       attempt: async () => {
         const { operations, configIndex } = store.createTopic(topic, configExists);
         const result = await writer.write(operations);
-        if (result.kind === "written") return { done: true };
+        if (result.kind === "written") return { done: "written" };
         if (result.kind === "unknown") return "unsettled";
+        if (result.reason === "too-large") return { done: "too-large" };
         if (result.failedIndex === configIndex) {
           // settings left by an earlier topic of that name
           configExists = !configExists;
@@ -170,10 +177,6 @@ export class TopicCreator {
 
 function unreassigned(assignment: readonly Replicas[]): PartitionAssignment[] {
   return assignment.map((replicas) => ({ replicas }));
-}
-
-function assignmentIn({ replicas, reassignment, removed }: PartitionRecord): PartitionAssignment {
-  return assignmentOf(replicas, reassignment ?? { adding: [], removing: [] }, removed);
 }
 
 function sameAssignment(a: readonly PartitionAssignment[], b: readonly PartitionAssignment[]): boolean {

@@ -26,11 +26,13 @@ export function isReturn(reassigned: Reassigned): boolean {
 
 /**
  * Whether the replicas to be removed are not needed any more: the others are all in sync. Where a partition returns to the replicas that it
- * had, those that are not alive are not waited for, as they are not in Kafka: they may be why it returns.
+ * had, those that are not alive are not waited for, as they are not in Kafka: they may be why it returns. Where another tool removes all
+ * replicas, they stay.
  */
 export function isReplaced(reassigned: Reassigned, isr: ReadonlySet<BrokerId>, isAlive: (id: BrokerId) => boolean): boolean {
   const doesReturn = isReturn(reassigned);
-  return targetOf(reassigned).every((id) => isr.has(id) || (doesReturn && !isAlive(id)));
+  const target = targetOf(reassigned);
+  return target.length > 0 && target.every((id) => isr.has(id) || (doesReturn && !isAlive(id)));
 }
 
 /** Whether those that are to be removed are neither in sync nor lead, and all others are in sync. */

@@ -27,6 +27,11 @@ export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`;
 }
 
+/** The same for a partition as a client names it: any text, and any number, also a negative one. */
+export function askedKey(topic: string, partition: number): string {
+  return `${partition}/${topic}`;
+}
+
 /** A random id; never the zero id, nor one that starts with "-" (awkward on command lines; Kafka avoids it too). */
 export function newTopicId(random: Random): TopicId {
   for (;;) {

@@ -299,9 +299,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "assignment-apart-from-the-state",
     file: "broker/controller/assignment-writer.ts",
-    find: "const result = await writer.write([store.setAssignment(topic, next.partitions), ...states.map((change) => store.setState(change))]);",
+    find: "const result = await writer.write([znode, ...states.map((change) => store.setState(change))]);",
     replace:
-      'const first = await writer.write([store.setAssignment(topic, next.partitions)]);\n        const second = await writer.write(states.map((change) => store.setState(change)));\n        const result = first.kind === "written" && second.kind === "written" ? { ...second, results: [...first.results, ...second.results] } : { kind: "unknown" as const };',
+      'const first = await writer.write([znode]);\n        const second = await writer.write(states.map((change) => store.setState(change)));\n        const result = first.kind === "written" && second.kind === "written" ? { ...second, results: [...first.results, ...second.results] } : { kind: "unknown" as const };',
     breaks: "A topic's znode and its partitions' states change one after the other, and a controller may die in between.",
   },
   // ---- groups

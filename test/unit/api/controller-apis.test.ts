@@ -230,6 +230,16 @@ describe("AlterPartitionReassignments", () => {
     expect(controller.calls[0]?.items).toHaveLength(2);
   });
 
+  test("tells partitions apart whose names and numbers look alike", async () => {
+    const alike = [
+      { name: "a", partitions: [{ partitionIndex: -1, replicas: [1] }] },
+      { name: "a-", partitions: [{ partitionIndex: 1, replicas: [1] }] },
+    ];
+    const request = { timeoutMs: 5, allowReplicationFactorChange: true, topics: alike };
+    const { responses } = await answerOf(alterPartitionReassignmentsApi(new FakeController()), request, 1);
+    expect(responses).toMatchObject(alike.map(({ name }) => ({ name, partitions: [{ errorCode: "NONE" }] })));
+  });
+
   test("of a broker that is not the controller is refused as a whole", async () => {
     const controller = new FakeController();
     controller.error = "NOT_CONTROLLER";

@@ -103,6 +103,23 @@ test("whatever a partition is moved to, and however often: it ends there, and a 
   );
 });
 
+test("of the brokers that have a log to delete the last sixteen are remembered", () => {
+  let record: PartitionRecord = {
+    partition: 0,
+    leader: 1,
+    leaderEpoch: 0,
+    isr: [1],
+    isrEpochs: {},
+    replicas: [1],
+    stateVersion: 0,
+    leaderRecovering: false,
+  };
+  // each is given up out of sync, and goes at once
+  for (let id = 2; id <= 22; id++) record = reassign([1, id])(emptyState, topicOf([record]), record)!;
+  expect(record.replicas).toEqual([1, 22]);
+  expect(record.removed).toEqual(Array.from({ length: 16 }, (_, index) => 6 + index));
+});
+
 test("whichever brokers live: a first state has its leader in sync, and nobody outside of the assignment", () => {
   fc.assert(
     fc.property(stateArbitrary, fc.uniqueArray(ids, { minLength: 1, maxLength: 5 }), (state, replicas) => {

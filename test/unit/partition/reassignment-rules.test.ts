@@ -32,6 +32,10 @@ describe("the rules", () => {
     expect(isReplaced(returning, new Set([1, 3]), (id) => id !== 2)).toBe(true);
   });
 
+  test("where another tool removes all replicas, every one is needed", () => {
+    expect(isReplaced({ replicas: [1, 2], reassignment: { adding: [], removing: [1, 2] } }, new Set([1, 2]), alive)).toBe(false);
+  });
+
   test("it is complete when nobody who is removed leads or is in sync, and all others are", () => {
     const cases = [
       { leader: 1, isr: [1, 3, 4] },
