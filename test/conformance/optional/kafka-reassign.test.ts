@@ -17,7 +17,9 @@ describe.skipIf(missing !== null)(title, () => {
   let folder: string;
 
   beforeAll(async () => {
-    [cluster, folder] = await Promise.all([TestCluster.start(), makeTestFolder("kafka-reassign")]);
+    // a broker that is suspected would be refused as a new replica, and one that is paused is, as soon as a second has passed
+    const settings = { "broker.suspect.timeout.ms": 60_000 };
+    [cluster, folder] = await Promise.all([TestCluster.start({ settings }), makeTestFolder("kafka-reassign")]);
     admin = new Admin({ bootstrap: cluster.bootstrap });
   });
 
