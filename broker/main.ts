@@ -14,8 +14,8 @@ import type { BrokerSettings } from "./runtime/config/start-settings.ts";
 import { DescriptorShortage } from "./runtime/descriptor-shortage.ts";
 import { type DescriptorShares, descriptorLimit, descriptorShares, fewDescriptors } from "./runtime/descriptors.ts";
 import { DirectWrites } from "./runtime/direct-writes.ts";
+import type { MonitoringHost } from "./runtime/monitoring-host.ts";
 import { nodeFileSystem } from "./runtime/node-files.ts";
-import { nodeMonitoring } from "./runtime/node-monitoring.ts";
 import { type ClosableLogger, pinoLogger } from "./runtime/pino-logger.ts";
 import { type PrettyLines, prettyLines } from "./runtime/pretty-lines.ts";
 
@@ -80,7 +80,7 @@ export async function runBroker({ configFile, overrides }: RunOptions): Promise<
         log: log.child({ part: "coordinator" }),
       }),
     log,
-    monitoring: settings.monitoring.listener === null ? null : nodeMonitoring(),
+    monitoring: await monitoringHost(settings),
     onWaiting: (words) => report({ kind: "waiting", message: `broker ${settings.brokerId}: ${words}` }),
     onFatal,
     onFailed: (error) => {
@@ -147,6 +147,11 @@ function endsOnBugs(log: ClosableLogger): (error: unknown) => void {
   process.on("uncaughtException", onFatal);
   process.on("unhandledRejection", onFatal);
   return onFatal;
+}
+
+/** What HTTP takes of memory is for those who ask for it. */
+async function monitoringHost({ monitoring }: BrokerSettings): Promise<MonitoringHost | null> {
+  return monitoring.listener === null ? null : (await import("./runtime/node-monitoring.ts")).nodeMonitoring();
 }
 
 function descriptors(log: Logger): DescriptorShares {

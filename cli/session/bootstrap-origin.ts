@@ -23,7 +23,8 @@ export function withOrigin(bootstrap: readonly string[], origin: string): readon
 /** The addresses as an error shows them; `only`: those of them that it is about. */
 export function bootstrapText(bootstrap: readonly string[], only: readonly string[] = bootstrap): string {
   const origin = known.get(bootstrap)?.origin;
-  return `${only.join(", ")}${origin === undefined ? "" : ` (${origin})`}`;
+  const inOrder = only.toSorted((a, b) => bootstrap.indexOf(a) - bootstrap.indexOf(b));
+  return `${inOrder.join(", ")}${origin === undefined ? "" : ` (${origin})`}`;
 }
 
 export function adviceFor(bootstrap: readonly string[]): string {
