@@ -18,7 +18,7 @@ import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
-import { assignmentOf, type Config, type PartitionAssignment, type PartitionChange } from "./controller-state.ts";
+import { assignmentOf, type Config, type PartitionAssignment, type PartitionChange, unreassigned } from "./controller-state.ts";
 
 /** What settings are of. A broker's id null: what holds for every broker. */
 export type ConfigResource = Exclude<ConfigEntity, { kind: "other" }>;
@@ -225,13 +225,7 @@ export class ClusterStore {
     const data = encodeConfig(topic.config);
     const path = configPath({ kind: "topic", name: topic.name });
     const operations: WriteOperation[] = [
-      create(
-        paths.topicPath(topic.name),
-        encodeAssignment(
-          topic.id,
-          topic.assignment.map((replicas) => ({ replicas })),
-        ),
-      ),
+      create(paths.topicPath(topic.name), encodeAssignment(topic.id, unreassigned(topic.assignment))),
       create(paths.partitionsPath(topic.name), Buffer.alloc(0)),
       this.createIdNode(topic.name, topic.id),
       configExists ? { kind: "set", path, data, version: -1 } : create(path, data),

@@ -65,15 +65,18 @@ export interface TopicState {
 
 /** What the topic's znode says. */
 export function storedAssignment({ partitions, beyond = [] }: Pick<TopicState, "partitions" | "beyond">): PartitionAssignment[] {
-  return [...partitions.map(({ replicas, reassignment = noChange, removed }) => assignmentOf(replicas, reassignment, removed)), ...beyond];
+  return [...partitions.map(({ replicas, reassignment, removed }) => assignmentOf(replicas, reassignment, removed)), ...beyond];
 }
 
-const noChange: Reassignment = { adding: [], removing: [] };
+/** Of partitions that are new. */
+export function unreassigned(assignment: readonly (readonly BrokerId[])[]): PartitionAssignment[] {
+  return assignment.map((replicas) => ({ replicas }));
+}
 
 /** A reassignment that neither adds nor removes anything is over. */
 export function assignmentOf(
   replicas: readonly BrokerId[],
-  { adding, removing }: Reassignment,
+  { adding, removing }: Reassignment = { adding: [], removing: [] },
   removed: readonly BrokerId[] = [],
 ): PartitionAssignment {
   return {

@@ -58,12 +58,10 @@ export const complete: Decision = (state, topic, record) => {
 /** Of whom a partition remembers that they have a log to delete. Those before them set it aside when they come back. */
 const removedMax = 16;
 
-const notReassigned = { adding: [], removing: [] };
-
 /** These brokers report that nothing is left there of the partition. */
 export function forgetRemoved(brokers: ReadonlySet<BrokerId>): Decision {
   return (_state, _topic, record) => {
-    const { replicas, reassignment = notReassigned, removed = [] } = record;
+    const { replicas, reassignment, removed = [] } = record;
     const left = removed.filter((id) => !brokers.has(id));
     return left.length === removed.length ? null : reassigned(record, assignmentOf(replicas, reassignment, left));
   };
@@ -88,7 +86,7 @@ function toward(record: PartitionRecord, target: Replicas): PartitionAssignment 
 /** A replica that is removed is on record until its broker reports that its log is gone: deleted, or set aside. */
 function withAssignment(record: PartitionRecord, { replicas, reassignment }: PartitionAssignment): PartitionRecord {
   const removed = [...new Set([...(record.removed ?? []), ...record.replicas])].filter((id) => !replicas.includes(id)).slice(-removedMax);
-  const assignment = assignmentOf(replicas, reassignment ?? notReassigned, removed);
+  const assignment = assignmentOf(replicas, reassignment, removed);
   const next = { ...reassigned(record, assignment), leaderEpoch: record.leaderEpoch + 1 };
   return { ...next, leaderRecovering: stillRecovering(next, next.isr) };
 }

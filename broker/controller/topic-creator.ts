@@ -4,7 +4,7 @@ import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import type { Replicas } from "./assignment.ts";
 import type { NewTopic } from "./cluster-store.ts";
-import { type PartitionAssignment, storedAssignment, type TopicState, withTopic } from "./controller-state.ts";
+import { type PartitionAssignment, storedAssignment, type TopicState, unreassigned, withTopic } from "./controller-state.ts";
 import { dirtyPartitions, dirtyTopicConfig, mergeDirty } from "./dirty-set.ts";
 import { firstState, withOutlived } from "./elections.ts";
 import { inTransactions } from "./fenced-writer.ts";
@@ -173,10 +173,6 @@ export class TopicCreator {
       readAgain: read,
     });
   }
-}
-
-function unreassigned(assignment: readonly Replicas[]): PartitionAssignment[] {
-  return assignment.map((replicas) => ({ replicas }));
 }
 
 function sameAssignment(a: readonly PartitionAssignment[], b: readonly PartitionAssignment[]): boolean {

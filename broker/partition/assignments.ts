@@ -130,18 +130,17 @@ export class Assignments {
   /** Until all are done, or none of them was for `stallTimeoutMs`. Rejects with the first failure. */
   #whileTheyGoOn(works: readonly Promise<void>[]): Promise<void> {
     const { clock, stallTimeoutMs } = this.#parts;
-    const isDone = new Array<boolean>(works.length).fill(false);
-    let left = works.length;
-    let doneBefore = 0;
-    if (left === 0) return Promise.resolve();
+    const left = new Set(works);
+    let leftBefore = left.size;
+    if (left.size === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const look = () => {
-        if (works.length - left > doneBefore) {
-          doneBefore = works.length - left;
+        if (left.size < leftBefore) {
+          leftBefore = left.size;
           timer = clock.schedule(stallTimeoutMs, look);
           return;
         }
-        for (const [index, work] of works.entries()) if (!isDone[index]) this.#leaveBehind(work);
+        for (const work of left) this.#leaveBehind(work);
         resolve();
       };
       let timer = clock.schedule(stallTimeoutMs, look);
@@ -149,11 +148,11 @@ export class Assignments {
         timer.cancel();
         settle();
       };
-      for (const [index, work] of works.entries())
+      for (const work of works)
         work.then(
           () => {
-            isDone[index] = true;
-            if (--left === 0) end(resolve);
+            left.delete(work);
+            if (left.size === 0) end(resolve);
           },
           (error) => end(() => reject(error)),
         );

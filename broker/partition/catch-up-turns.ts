@@ -18,10 +18,12 @@ export class CatchUpTurns {
       this.#fetched.delete(key);
       this.#waiting.delete(key);
     } else if (!this.#fetched.has(key)) this.#waiting.add(key);
-    const begun = [...this.#waiting].slice(0, this.#max - this.#fetched.size);
-    for (const next of begun) {
+    const begun: string[] = [];
+    for (const next of this.#waiting) {
+      if (this.#fetched.size >= this.#max) break;
       this.#waiting.delete(next);
       this.#fetched.add(next);
+      begun.push(next);
     }
     return begun;
   }

@@ -37,9 +37,10 @@ export class FollowingNews {
       this.#waiting.set(key, identity);
       for (const begun of this.#turns.note(key, this.#followedNow(identity)?.isNewcomer === true)) {
         this.#changed.set(begun, this.#waiting.get(begun)!);
+        this.#waiting.delete(begun);
       }
+      if (!this.#turns.hasToWait(key)) this.#waiting.delete(key);
     }
-    for (const key of this.#waiting.keys()) if (!this.#turns.hasToWait(key)) this.#waiting.delete(key);
     const changes = [...this.#changed.values()].map((identity) => {
       const { topicId, partition } = identity;
       return { topicId, partition, followed: this.isFetched(identity) ? this.#followedNow(identity) : null };
