@@ -2,13 +2,13 @@ import { type Seating, Seats } from "./seats.ts";
 import { Weights } from "./weights.ts";
 
 /** How far a broker may be from the mean and count as even. */
-export const tolerance = 0.1;
+const tolerance = 0.1;
 
 /**
  * What is copied must mend this much of itself. Otherwise large copies would be sent round for the little by which they differ. Where
  * weights are no bytes, both count in proportion to their sums.
  */
-export const worthwhile = 0.1;
+const worthwhile = 0.1;
 
 /** More than any plan was seen to need. One that is cut short is a valid plan. */
 const stepsMaxPerSeat = 10;

@@ -1,3 +1,4 @@
+import { byTopicAndPartition } from "../protocol/base/ids.ts";
 import { copyingOf, loadsOf } from "./broker-loads.ts";
 import { evenCounts } from "./even-counts.ts";
 import { evenWeights } from "./even-weights.ts";
@@ -20,7 +21,7 @@ export function planMoves(input: PlanInput): Planned {
     const brokers = [...kept, ...[...fixed, ...seated[index]!].map((number) => ground.ids[number]!)];
     return { partition, to: inOrder(partition, brokers, leaders[index]!) };
   });
-  const moves = targets.flatMap(({ partition, to }) => moveOf(partition, to) ?? []).sort(byTopic);
+  const moves = targets.flatMap(({ partition, to }) => moveOf(partition, to) ?? []).sort(byTopicAndPartition);
   const copying = copyingOf(moves, input.partitions);
   const before = loadsOf(input.brokers, input.partitions);
   const moved = new Map(targets.map(({ partition, to }) => [partition, to]));
@@ -38,7 +39,7 @@ export function planMoves(input: PlanInput): Planned {
       after,
       copying,
       bytes: moves.reduce((sum, { bytes }) => sum + bytes, 0),
-      leaderless: ground.leaderless.map(({ topic, partition }) => ({ topic, partition })).sort(byTopic),
+      leaderless: ground.leaderless.map(({ topic, partition }) => ({ topic, partition })).sort(byTopicAndPartition),
       overfull: overfull.map(({ broker }) => broker),
     },
   };
@@ -90,11 +91,4 @@ function moveOf({ topic, partition, replicas: from, bytes }: PlannedPartition, t
   const adding = to.filter((id) => !from.includes(id));
   const removing = from.filter((id) => !to.includes(id));
   return { topic, partition, from, to, adding, removing, bytes: bytes * adding.length };
-}
-
-function byTopic(
-  a: { readonly topic: string; readonly partition: number },
-  b: { readonly topic: string; readonly partition: number },
-): number {
-  return a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1;
 }

@@ -9,6 +9,7 @@ import {
 import type { ControllerService, ReplicasWanted } from "../controller/controller-service.ts";
 import { distinct } from "../runtime/each-once.ts";
 import { boundedWaitMs, type ControllerApi } from "./api.ts";
+import { repeated } from "./item-answers.ts";
 
 type TopicResponse = AlterPartitionReassignmentsResponse["responses"][number];
 
@@ -29,8 +30,8 @@ export function alterPartitionReassignmentsApi(
       const named = topics.flatMap(({ name, partitions }) =>
         partitions.map(({ partitionIndex, replicas }): ReplicasWanted => ({ topic: name, partition: partitionIndex, replicas })),
       );
-      const byKey = Map.groupBy(named, keyOf);
-      const asked = named.filter((one) => byKey.get(keyOf(one))!.length === 1);
+      const twice = repeated(named.map(keyOf));
+      const asked = named.filter((one) => !twice.has(keyOf(one)));
       const options = {
         timeoutMs: boundedWaitMs(timeoutMs),
         validateOnly: false,

@@ -6,7 +6,7 @@ import {
   electLeadersResponse,
 } from "../../protocol/messages/elect-leaders.ts";
 import type { ControllerService, Verdict } from "../controller/controller-service.ts";
-import { partitionsByTopic } from "../runtime/each-once.ts";
+import { eachPartitionOnce } from "../runtime/each-once.ts";
 import { boundedWaitMs, type ControllerApi } from "./api.ts";
 
 type TopicResult = ElectLeadersResponse["replicaElectionResults"][number];
@@ -40,8 +40,7 @@ export function electLeadersApi(
 
 /** Two elections of the same partition in one transaction would make each other fail, and be retried one by one. */
 function eachOnce(named: NonNullable<ElectLeadersRequest["topicPartitions"]>) {
-  const byTopic = partitionsByTopic(named.map(({ topic, partitions }) => ({ name: topic, partitionIndexes: partitions })));
-  return [...byTopic].flatMap(([topic, numbers]) => [...numbers].map((partition) => ({ topic, partition })));
+  return eachPartitionOnce(named.map(({ topic, partitions }) => ({ name: topic, partitionIndexes: partitions })));
 }
 
 function electionKind(electionType: number): "preferred" | "unclean" | null {

@@ -5,7 +5,7 @@ import {
   listPartitionReassignmentsResponse,
 } from "../../protocol/messages/list-partition-reassignments.ts";
 import type { ControllerService } from "../controller/controller-service.ts";
-import { partitionsByTopic } from "../runtime/each-once.ts";
+import { eachPartitionOnce } from "../runtime/each-once.ts";
 import { boundedWaitMs, type ControllerApi } from "./api.ts";
 
 /**
@@ -20,10 +20,7 @@ export function listPartitionReassignmentsApi(
     response: listPartitionReassignmentsResponse,
     controllerOnly: true,
     async handle({ topics, timeoutMs }) {
-      const named =
-        topics === null
-          ? null
-          : [...partitionsByTopic(topics)].flatMap(([topic, numbers]) => [...numbers].map((partition) => ({ topic, partition })));
+      const named = topics === null ? null : eachPartitionOnce(topics);
       const { error, message, reassignments } = await controller.listPartitionReassignments(named, boundedWaitMs(timeoutMs));
       return {
         throttleTimeMs: 0,

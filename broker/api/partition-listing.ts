@@ -2,6 +2,7 @@ import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../proto
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage } from "../cluster/cluster-image.ts";
+import { addingOf } from "../runtime/reassignment-rules.ts";
 import { nodeOn } from "./leader-hints.ts";
 
 /** A partition as metadata responses list it. */
@@ -41,11 +42,10 @@ interface ChangingReplicas {
 
 export const notChanging: ChangingReplicas = { addingReplicas: [], removingReplicas: [] };
 
-/** By a reassignment that is under way. What it has given up is only being removed. */
-export function changingReplicas({ reassignment }: PartitionRecord): ChangingReplicas {
-  if (reassignment === undefined) return notChanging;
-  const { adding, removing } = reassignment;
-  return { addingReplicas: adding.filter((id) => !removing.includes(id)), removingReplicas: removing };
+/** By a reassignment that is under way. */
+export function changingReplicas(record: PartitionRecord): ChangingReplicas {
+  if (record.reassignment === undefined) return notChanging;
+  return { addingReplicas: addingOf(record), removingReplicas: record.reassignment.removing };
 }
 
 /** How the Metadata versions differ in what they can say of a broker that cannot be reached. */

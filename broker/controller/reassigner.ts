@@ -1,5 +1,6 @@
 import { askedKey, type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
+import { addingOf } from "../runtime/reassignment-rules.ts";
 import type { AssignmentWriter, NotWrittenReason } from "./assignment-writer.ts";
 import type { PartitionNamed, ReassignmentUnderWay, ReplicasWanted, Verdict } from "./controller-service.ts";
 import { type PartitionName, partitionsWhere } from "./controller-state.ts";
@@ -106,9 +107,8 @@ export class Reassigner {
     return wanted.flatMap(({ topic, partition }) => {
       const record = this.#recordOf({ topic, partition });
       if (record?.reassignment === undefined) return [];
-      const { adding, removing } = record.reassignment;
-      // given up: it was being added, and is being removed by now
-      return [{ topic, partition, replicas: record.replicas, adding: adding.filter((id) => !removing.includes(id)), removing }];
+      const { removing } = record.reassignment;
+      return [{ topic, partition, replicas: record.replicas, adding: addingOf(record), removing }];
     });
   }
 

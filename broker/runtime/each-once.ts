@@ -23,3 +23,10 @@ export function partitionsByTopic(
   }
   return byTopic;
 }
+
+/** The same as a list. */
+export function eachPartitionOnce(
+  named: Iterable<{ readonly name: string; readonly partitionIndexes: readonly number[] }>,
+): { readonly topic: string; readonly partition: number }[] {
+  return [...partitionsByTopic(named)].flatMap(([topic, numbers]) => [...numbers].map((partition) => ({ topic, partition })));
+}

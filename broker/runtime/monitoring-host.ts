@@ -39,7 +39,6 @@ export interface ProcessFigures {
   readonly heapUsedBytes: number;
   readonly heapTotalBytes: number;
   readonly externalBytes: number;
-  readonly arrayBuffersBytes: number;
   /** Null: not known on this system. */
   readonly openFiles: number | null;
   readonly openFilesMax: number | null;

@@ -107,7 +107,7 @@ function serve(
 
 async function processFigures(collections: GarbageCollections): Promise<ProcessFigures> {
   const { user, system } = process.cpuUsage();
-  const { rss, heapUsed, heapTotal, external, arrayBuffers } = process.memoryUsage();
+  const { rss, heapUsed, heapTotal, external } = process.memoryUsage();
   const { active, idle } = performance.eventLoopUtilization();
   const [openFiles, openFilesMax] = await Promise.all([countOpenFiles(), readOpenFilesMax()]);
   return {
@@ -118,7 +118,6 @@ async function processFigures(collections: GarbageCollections): Promise<ProcessF
     heapUsedBytes: heapUsed,
     heapTotalBytes: heapTotal,
     externalBytes: external,
-    arrayBuffersBytes: arrayBuffers,
     openFiles,
     openFilesMax,
     gcSeconds: collections.seconds,

@@ -18,6 +18,11 @@ export function isGivenUp({ reassignment }: Reassigned, id: BrokerId): boolean {
   return reassignment?.adding.includes(id) === true && reassignment.removing.includes(id);
 }
 
+/** What is being added. What was given up is only being removed. */
+export function addingOf({ reassignment }: Reassigned): readonly BrokerId[] {
+  return reassignment?.adding.filter((id) => !reassignment.removing.includes(id)) ?? [];
+}
+
 /** Nothing is added, and nobody leaves but who was to be added: the partition returns to the replicas that it had. */
 export function isReturn(reassigned: Reassigned): boolean {
   const { adding = [], removing = [] } = reassigned.reassignment ?? {};

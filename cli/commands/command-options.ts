@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
 import { addresses, defaultCluster, namedCluster } from "../profile/which-cluster.ts";
 import { withFacts, withOrigin } from "../session/bootstrap-origin.ts";
-import { type LocalCluster, localCluster, usualFolder } from "../up/local-cluster.ts";
+import { localAddresses, localCluster, usualFolder } from "../up/local-cluster.ts";
 
 export interface CommonOptions {
   readonly bootstrap: readonly string[];
@@ -21,20 +21,24 @@ export function withCommonOptions(command: Command): Command {
 }
 
 function settleCluster(called: Command, environment: NodeJS.ProcessEnv): void {
-  const local = localCluster();
   if (called.getOptionValueSource("bootstrap") === "default") {
     const { profile = null } = called.opts<{ readonly profile?: string }>();
     const profiles = () => readProfiles(profileFilePath(environment));
     const named = namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles });
-    called.setOptionValueWithSource("bootstrap", named ?? unnamedCluster(local), "config");
+    called.setOptionValueWithSource("bootstrap", named ?? unnamedCluster(), "config");
   }
-  const advice = `the one of \`ottla up\` in ${usualFolder} runs: see \`ottla status\`, or name another with --bootstrap`;
-  if (local.kind === "runs") withFacts(called.opts<CommonOptions>().bootstrap, { advice });
+  withFacts(called.opts<CommonOptions>().bootstrap, { advice: adviceHere });
+}
+
+function adviceHere(): string | null {
+  if (localCluster().kind !== "runs") return null;
+  return `the one of \`ottla up\` in ${usualFolder} runs: see \`ottla status\`, or name another with --bootstrap`;
 }
 
 /** That of `ottla up` in the working directory, all its brokers: one of them may be gone. */
-function unnamedCluster(local: LocalCluster): readonly string[] {
-  if (local.kind === "runs" && local.addresses.length > 0) return withOrigin(local.addresses, `of \`ottla up\` in ${usualFolder}`);
+function unnamedCluster(): readonly string[] {
+  const addresses = localAddresses();
+  if (addresses !== null) return withOrigin(addresses, `of \`ottla up\` in ${usualFolder}`);
   return withFacts([...defaultCluster], { isVain: () => localCluster().kind === "none" });
 }
 

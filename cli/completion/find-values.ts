@@ -2,7 +2,7 @@ import type { ConfigEntry } from "../../client/admin/admin-types.ts";
 import { Admin, orThrow, type TopicDescription } from "../../client/index.ts";
 import { profileFilePath, readProfiles } from "../profile/profile-file.ts";
 import { addresses, defaultCluster, namedCluster } from "../profile/which-cluster.ts";
-import { localCluster } from "../up/local-cluster.ts";
+import { localAddresses } from "../up/local-cluster.ts";
 import type { Candidate, FindValues } from "./candidates.ts";
 import type { CommandWords } from "./command-words.ts";
 
@@ -21,10 +21,8 @@ export function valueFinder(environment: Environment): FindValues {
       const [profile = null] = words.values.get("--profile") ?? [];
       const [given] = words.values.get("--bootstrap") ?? [];
       const named = given === undefined ? namedCluster({ profile, environment: environment.OTTLA_BOOTSTRAP, profiles }) : addresses(given);
-      const local = localCluster();
-      const here = local.kind === "runs" && local.addresses.length > 0 ? local.addresses : defaultCluster;
       await using admin = new Admin({
-        bootstrap: named ?? here,
+        bootstrap: named ?? localAddresses() ?? defaultCluster,
         clientId: "ottla-completion",
         connectTimeoutMs: findMaxMs,
         reachTimeoutMs: findMaxMs,

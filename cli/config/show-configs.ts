@@ -20,7 +20,7 @@ export function configRow({ name, value, source, synonyms }: ShownConfig): Cell[
 }
 
 /** A number with some digits in the middle missing would be another one. */
-export function valueCell(value: string | null): Cell {
+function valueCell(value: string | null): Cell {
   const text = shown(value);
   return { text, neverCut: /^-?\d+(\.\d+)?$/.test(text) };
 }

@@ -52,7 +52,8 @@ export function table(
   look: Look = plainLook,
   { lastMayGoBelow = false, mayBeLeftOut = [] }: TableOptions = {},
 ): string {
-  const { lines, toTheRight, wanted } = laidOut(head, rows);
+  const layout = laidOut(head, rows);
+  const { lines, toTheRight, wanted } = layout;
   if (look.columns === null)
     return drawn(
       lines,
@@ -63,7 +64,7 @@ export function table(
       look,
     );
   if (lastMayGoBelow && wanted.reduce((sum, width) => sum + width + gap.length, -gap.length) > look.columns) return below(head, rows, look);
-  return inColumns(head, rows, look, look.columns) ?? withFewer(head, rows, look, mayBeLeftOut) ?? stacked(head, lines.slice(1), look);
+  return inColumns(head, rows, look, layout) ?? withFewer(head, rows, look, mayBeLeftOut) ?? stacked(head, lines.slice(1), look);
 }
 
 function laidOut(head: readonly string[], rows: readonly (readonly Cell[])[]) {
@@ -77,15 +78,19 @@ function laidOut(head: readonly string[], rows: readonly (readonly Cell[])[]) {
 }
 
 /** Null: they have no room. */
-function inColumns(head: readonly string[], rows: readonly (readonly Cell[])[], look: Look, columns: number): string | null {
-  const { lines, toTheRight, wanted } = laidOut(head, rows);
+function inColumns(
+  head: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  look: Look,
+  { lines, toTheRight, wanted } = laidOut(head, rows),
+): string | null {
   const least = wanted.map((width, column) => {
     if (toTheRight[column]) return width;
     const whole = rows.map((row) => row[column]).filter((cell) => isNeverCut(cell));
     const widest = whole.reduce((most: number, cell) => Math.max(most, widthOf(shown(cell ?? "").text)), 0);
     return Math.max(widest, Math.min(width, Math.max(cutMin, widthOf(head[column] ?? ""))));
   });
-  const widths = fitted(wanted, least, columns - gap.length * (head.length - 1));
+  const widths = fitted(wanted, least, (look.columns ?? 0) - gap.length * (head.length - 1));
   return widths === null ? null : drawn(cut(lines, widths), toColumns(widths, toTheRight), look);
 }
 
@@ -100,7 +105,7 @@ function withFewer(
   for (let count = 1; count <= candidates.length; count++) {
     const left = candidates.slice(0, count);
     const kept = <T>(cells: readonly T[]) => cells.filter((_, column) => !left.includes(head[column] ?? ""));
-    const text = inColumns(kept(head), rows.map(kept), look, look.columns ?? 0);
+    const text = inColumns(kept(head), rows.map(kept), look);
     if (text !== null) return `${text}${formatCount(count, "column")} left out: wider terminal or --json\n`;
   }
   return null;

@@ -1,5 +1,6 @@
-import type { Admin, BrokerLogDirectories, TopicPartition } from "../../client/index.ts";
-import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
+import type { Admin, TopicPartition } from "../../client/index.ts";
+import { type BrokerId, byTopicAndPartition, noBroker, partitionKey } from "../../protocol/base/ids.ts";
+import { sizesIn } from "./read-copies.ts";
 
 export interface MoveUnderWay extends TopicPartition {
   readonly adding: readonly BrokerId[];
@@ -27,22 +28,11 @@ export async function movesUnderWay(admin: Asked): Promise<readonly MoveUnderWay
   return moves
     .map(({ topic, partition, adding, removing }) => {
       const key = partitionKey(topic, partition);
-      const ofLeader = sizes.get(`${key} ${leaders.get(key)}`) ?? null;
-      const left = adding.map((id) => (ofLeader === null ? null : Math.max(0, ofLeader - (sizes.get(`${key} ${id}`) ?? 0))));
+      const copies = sizes.get(key);
+      const ofLeader = copies?.get(leaders.get(key) ?? noBroker) ?? null;
+      const left = adding.map((id) => (ofLeader === null ? null : Math.max(0, ofLeader - (copies?.get(id) ?? 0))));
       const bytesLeft = left.includes(null) ? null : left.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
       return { topic, partition, adding, removing, bytesLeft };
     })
-    .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
-}
-
-/** Of each copy, by partition and broker. */
-function sizesIn(directories: readonly BrokerLogDirectories[]): ReadonlyMap<string, number> {
-  return new Map(
-    directories.flatMap(({ broker, directories: some }) =>
-      some
-        .flatMap(({ replicas }) => replicas)
-        .filter(({ isFuture }) => !isFuture)
-        .map(({ topic, partition, sizeInBytes }) => [`${partitionKey(topic, partition)} ${broker}`, sizeInBytes] as const),
-    ),
-  );
+    .sort(byTopicAndPartition);
 }

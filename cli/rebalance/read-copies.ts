@@ -56,7 +56,7 @@ function roomIn(directories: BrokerLogDirectories["directories"]): number | null
 }
 
 /** Of each copy, by partition and broker. */
-function sizesIn(directories: readonly BrokerLogDirectories[]): ReadonlyMap<string, ReadonlyMap<BrokerId, number>> {
+export function sizesIn(directories: readonly BrokerLogDirectories[]): ReadonlyMap<string, ReadonlyMap<BrokerId, number>> {
   const sizes = new Map<string, Map<BrokerId, number>>();
   for (const { broker, directories: some } of directories)
     for (const { topic, partition, sizeInBytes, isFuture } of some.flatMap(({ replicas }) => replicas)) {

@@ -1,8 +1,8 @@
 interface Facts {
   /** Where the addresses are from, other than the command line. */
   readonly origin?: string;
-  /** What to do when nobody answers there. */
-  readonly advice?: string;
+  /** What to do when nobody answers there; null: as usual. Asked when that happens. */
+  readonly advice?: () => string | null;
   /** Nobody is known to be about to listen there, so that being refused is an answer. Asked when that happens. */
   readonly isVain?: () => boolean;
 }
@@ -28,7 +28,7 @@ export function bootstrapText(bootstrap: readonly string[], only: readonly strin
 }
 
 export function adviceFor(bootstrap: readonly string[]): string {
-  return known.get(bootstrap)?.advice ?? "start a cluster with `ottla up`, or name one with --bootstrap";
+  return known.get(bootstrap)?.advice?.() ?? "start a cluster with `ottla up`, or name one with --bootstrap";
 }
 
 export function isVain(bootstrap: readonly string[]): boolean {

@@ -11,6 +11,12 @@ export type LocalCluster =
   /** It may run on another machine, or in another container. */
   | { readonly kind: "unknown" };
 
+/** Of the brokers of an `ottla up` that runs in this working directory; null: there are none. */
+export function localAddresses(): readonly string[] | null {
+  const local = localCluster();
+  return local.kind === "runs" && local.addresses.length > 0 ? local.addresses : null;
+}
+
 /** What an `ottla up` of this working directory says of itself. Looks at files only. */
 export function localCluster(folder = usualFolder): LocalCluster {
   const cluster = readRunningCluster(folder);

@@ -1,4 +1,4 @@
-import { noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
+import { byTopicAndPartition, noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { isRetriableFailure } from "../base/errors.ts";
 import { CoordinatorLink } from "../group/coordinator-link.ts";
 import { fetchCommitted } from "../group/group-offsets.ts";
@@ -42,7 +42,7 @@ export async function groupLag(
   const committed = await fetchCommitted(new CoordinatorLink(cluster, groupId), groupId, null, deadlineMs);
   const positions = new Map(committed.map((each) => [partitionKey(each.topic, each.partition), each.offset]));
   const all = new Map([...committed, ...also].map(({ topic, partition }) => [partitionKey(topic, partition), { topic, partition }]));
-  const sorted = [...all.values()].toSorted((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  const sorted = [...all.values()].toSorted(byTopicAndPartition);
   const ranges = await rangesOf(cluster, sorted, deadlineMs);
   const places = sorted.map((each) => placeOf(each, positions.get(partitionKey(each.topic, each.partition)), ranges));
   const waiting = places.filter(({ lag }) => lag !== null && lag > 0).slice(0, timesMax);

@@ -27,7 +27,13 @@ export function partitionKey(topic: string, partition: number): string {
   return `${topic}-${partition}`;
 }
 
-/** The same for a partition as a client names it: any text, and any number, also a negative one. */
+/** The order of topics, and of partitions in each. */
+export function byTopicAndPartition(a: TopicPartition, b: TopicPartition): number {
+  if (a.topic === b.topic) return a.partition - b.partition;
+  return a.topic < b.topic ? -1 : 1;
+}
+
+/** As `partitionKey`, for a partition as a client names it: any text, and any number, also a negative one. */
 export function askedKey(topic: string, partition: number): string {
   return `${partition}/${topic}`;
 }

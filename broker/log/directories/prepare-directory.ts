@@ -1,4 +1,4 @@
-import type { TopicId } from "../../../protocol/base/ids.ts";
+import { byTopicAndPartition, type TopicId } from "../../../protocol/base/ids.ts";
 import { codeOf, type FileSystem } from "../../runtime/files.ts";
 import { pipelined } from "../../runtime/pipelined.ts";
 import { readIfThere, readOffsets } from "../files/checkpoint-file.ts";
@@ -71,7 +71,7 @@ export async function prepareDirectory(io: SegmentIo, root: string, recoveriesAt
   const closed = (await readCleanStop(files, root, closedChecksum)) ?? new Map();
   for (const name of [fileNames.cleanShutdown, fileNames.cleanStop]) await files.remove(`${root}/${name}`);
   await files.syncDirectory(root);
-  found.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1));
+  found.sort(byTopicAndPartition);
   const deleted = names.filter(isDeletedDirectory).map((name) => `${root}/${name}`);
   // a move interrupted by a crash may have left offsets of a log that never arrived here
   const ofFound = <T>(values: ReadonlyMap<string, T>) => new Map([...values].filter(([key]) => points.has(key)));
