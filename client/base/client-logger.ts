@@ -1,7 +1,7 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 
-export type LogLevel = "debug" | "info" | "warn" | "error";
+type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** An application's logger, as pino's: fields first, then the message. An error is the field `err`. */
 export interface ClientLogger {

@@ -95,7 +95,7 @@ export function deadLettersOf<K, V>(options: DeadLetterOptions | undefined, cons
 
 const bytesOnly = { keySerde: bytesSerde, valueSerde: bytesSerde };
 
-export function deadLetterOf(
+function deadLetterOf(
   topic: string,
   { partition: { topic: from, partition }, record }: TakenRecord,
   error: unknown,

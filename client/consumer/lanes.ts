@@ -153,10 +153,13 @@ function none(): boolean {
 }
 
 function takeOf<T>(lane: Lane<T>, tasksMax: number): T[] {
-  const tasks = lane.again.slice(0, tasksMax);
-  lane.again = lane.again.slice(tasks.length);
-  // what failed is tried again by itself
-  if (tasks.length > 0) return tasks;
+  if (lane.again.length > 0) {
+    // what failed is tried again by itself
+    const failed = lane.again.slice(0, tasksMax);
+    lane.again = lane.again.slice(tasksMax);
+    return failed;
+  }
+  const tasks: T[] = [];
   while (tasks.length < tasksMax) {
     const task = lane.queue.shift();
     if (task === undefined) break;

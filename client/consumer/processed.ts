@@ -29,10 +29,9 @@ export class Processed {
 
   of(partition: AssignedPartition): Place {
     const handled = this.#handled;
-    // a record still being handled when its topic was re-created says nothing about the new topic
-    const isBehind = handled?.partition === partition && handled.topicId === partition.topicId && handled.offset <= partition.position;
-    if (handled === null || !isBehind) return placeOf(partition);
-    return { offset: handled.offset, leaderEpoch: handled.leaderEpoch, topicId: handled.topicId };
+    if (handled?.partition !== partition) return placeOf(partition);
+    const { offset, leaderEpoch, topicId } = handled;
+    return placeBefore(partition, { offset, leaderEpoch, topicId });
   }
 
   /** What the application itself commits counts as processed: no later commit of ours goes back before it. */
@@ -43,6 +42,15 @@ export class Processed {
     const isDone = offsets.some((each) => each.topic === topic && each.partition === partition && each.offset > handled.offset);
     if (isDone) this.#handled = null;
   }
+}
+
+/**
+ * Where a partition is processed up to, `oldest` being the first record that is not; null: all are. A record of a topic that was re-created
+ * since, or of a log that was cut since, says nothing about this one.
+ */
+export function placeBefore(partition: AssignedPartition, oldest: Place | null): Place {
+  const isBehind = oldest !== null && oldest.topicId === partition.topicId && oldest.offset <= partition.position;
+  return isBehind ? oldest : placeOf(partition);
 }
 
 export function placeOf({ position, positionEpoch, topicId }: AssignedPartition): Place {

@@ -46,7 +46,7 @@ export class RecordTaker<K, V> {
     this.#parts = parts;
   }
 
-  /** Handed out so far. */
+  /** Handed out so far; one that is handled again counts again. */
   get recordsTaken(): number {
     return this.#recordsTaken;
   }
@@ -55,10 +55,9 @@ export class RecordTaker<K, V> {
     for (let batch = this.#opened(); batch !== null; batch = this.#opened()) {
       const record = this.#peek(batch);
       if (record !== null) {
-        const handedOut = this.#handOut(batch, record);
+        const handedOut = this.#read(batch.partition, record, batch.batch.leaderEpoch);
         this.#parts.onHandling(batch.partition);
         this.#pass(batch, record);
-        this.#recordsTaken++;
         return handedOut;
       }
       this.#finish(batch);
@@ -92,7 +91,6 @@ export class RecordTaker<K, V> {
       if (records.length === 0) this.#finish(batch);
       else {
         const { topic, partition, highWatermark } = batch.partition;
-        this.#recordsTaken += records.length;
         return { topic, partition, records, highWatermark };
       }
     }
@@ -109,7 +107,7 @@ export class RecordTaker<K, V> {
       try {
         record = piece.length === 0 ? this.#peek(batch) : batch.peek();
         if (record === null || isBeyond(batch.partition, record.offset)) break;
-        handedOut = this.#handOut(batch, record);
+        handedOut = this.#read(batch.partition, record, batch.batch.leaderEpoch);
       } catch (error) {
         if (piece.length === 0) throw error;
         break;
@@ -172,15 +170,12 @@ export class RecordTaker<K, V> {
     if (partition.isStopped) this.#parts.buffer.notify();
   }
 
-  #handOut({ partition, batch }: OpenedBatch, record: DecodedRecord): ConsumerRecord<K, V> {
-    return this.#read(partition, record, batch.leaderEpoch);
-  }
-
   #read({ topic, partition }: AssignedPartition, record: DecodedRecord, leaderEpoch: number): ConsumerRecord<K, V> {
     const { offset, timestampMs, headers } = record;
     try {
       const key = deserializeWith(this.#parts.keySerde, record.key, "key");
       const value = deserializeWith(this.#parts.valueSerde, record.value, "value");
+      this.#recordsTaken++;
       return { topic, partition, offset, timestampMs, key, value, headers, leaderEpoch };
     } catch (error) {
       throw new SerializationFailed(`${topic}-${partition} at offset ${offset}: ${(error as Error).message}`, { cause: error });

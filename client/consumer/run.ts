@@ -9,7 +9,7 @@ import type { ConsumerRecord } from "./consumer-options.ts";
 import { Handling, Task } from "./handling.ts";
 import { Lanes, type Turn } from "./lanes.ts";
 import { recordCostInBytes } from "./opened-batch.ts";
-import { placeOf } from "./processed.ts";
+import { placeBefore } from "./processed.ts";
 import type { TakenRecord } from "./record-taker.ts";
 import type { RunParts } from "./run-parts.ts";
 import { TakenWindow, type WindowLimits } from "./taken-window.ts";
@@ -80,10 +80,7 @@ export class Run<K, V> {
 
   /** Everything before it was processed. */
   placeOf(partition: AssignedPartition): Place {
-    const oldest = this.#windows.get(partition)?.oldest ?? null;
-    // a record of a topic that was re-created since, or of a log that was cut since, says nothing about this one
-    const isBehind = oldest !== null && oldest.topicId === partition.topicId && oldest.offset <= partition.position;
-    return isBehind ? oldest : placeOf(partition);
+    return placeBefore(partition, this.#windows.get(partition)?.oldest ?? null);
   }
 
   /** What the application itself commits counts as processed: no later commit of ours goes back before it. */
@@ -97,23 +94,20 @@ export class Run<K, V> {
   /** The position was moved: what was taken from elsewhere is not handed out any more, and handlers that have it count for nothing. */
   startOver(partition: AssignedPartition): void {
     partition.isBackedUp = false;
-    this.#lanes.drop(keyOf(partition));
+    this.#lanes.drop(partition.key);
     this.#windows.delete(partition);
     for (const handling of this.#running) if (handling.partition === partition) handling.isVoid = true;
   }
 
   /** They are being reassigned, and are held. Resolves when none of their records is being handled, or that has taken too long. */
   async release(partitions: readonly AssignedPartition[], as: GivenUpAs): Promise<void> {
-    const groups = partitions.map(keyOf);
+    const groups = partitions.map(({ key }) => key);
     const theirs = new Set(partitions);
-    if (as === "lost") {
-      // others may be handling the same records already, and nothing can be committed
-      for (const group of groups) this.#lanes.drop(group);
-      for (const handling of this.#running) if (theirs.has(handling.partition)) handling.abandon();
-      return;
-    }
+    const isTheirs = ({ partition }: Handling) => theirs.has(partition);
+    // others may be handling the same records already, and nothing can be committed
+    if (as === "lost") return this.#abandon(groups, isTheirs);
     for (const group of groups) this.#closeUp(group);
-    await this.#drained(groups, ({ partition }) => theirs.has(partition));
+    await this.#drained(groups, isTheirs);
   }
 
   /**
@@ -181,7 +175,7 @@ export class Run<K, V> {
     const bytes = recordCostInBytes(record) + (record.key?.length ?? 0) + (record.value?.length ?? 0);
     const task = new Task(taken, window, bytes);
     window.take(task);
-    this.#lanes.add(keyOf(partition), this.#laneOf(taken), task);
+    this.#lanes.add(partition.key, this.#laneOf(taken), task);
   }
 
   #laneOf({ record: { key, offset } }: TakenRecord): string {
@@ -300,7 +294,7 @@ export class Run<K, V> {
     const { window, taken } = first as Task;
     window.failed(first as Task);
     this.#lanes.done(turn);
-    this.#closeUp(keyOf(taken.partition));
+    this.#closeUp(taken.partition.key);
   }
 
   #fail(error: unknown): void {
@@ -338,8 +332,7 @@ export class Run<K, V> {
       if (![...this.#running].some(isTheirs) && !groups.some((group) => this.#lanes.holds(group))) over.resolve();
     };
     const giveUp = () => {
-      for (const group of groups) this.#lanes.drop(group);
-      for (const handling of this.#running) if (isTheirs(handling)) handling.abandon();
+      this.#abandon(groups, isTheirs);
       over.resolve();
     };
     this.#drains.add(check);
@@ -352,6 +345,12 @@ export class Run<K, V> {
     source.closed.removeEventListener("abort", giveUp);
     this.#drains.delete(check);
   }
+
+  /** Nothing more of the groups is begun, and nobody waits for these handlers. */
+  #abandon(groups: readonly string[], isTheirs: (handling: Handling) => boolean): void {
+    for (const group of groups) this.#lanes.drop(group);
+    for (const handling of this.#running) if (isTheirs(handling)) handling.abandon();
+  }
 }
 
 const nothing: readonly Task[] = [];
@@ -361,8 +360,4 @@ interface Failed {
   /** Those after them, which the handler was not handed. */
   readonly unread: readonly Task[];
   readonly error: unknown;
-}
-
-function keyOf({ topic, partition }: AssignedPartition): string {
-  return partitionKey(topic, partition);
 }

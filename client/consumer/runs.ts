@@ -1,4 +1,3 @@
-import { partitionKey } from "../../protocol/base/ids.ts";
 import type { ClientRuntime } from "../base/client-runtime.ts";
 import type { ConsumerOptions, ConsumerRecord } from "./consumer-options.ts";
 import { deadLettersOf } from "./dead-letters.ts";
@@ -42,8 +41,7 @@ export class Runs<K, V> {
 
   batches(options: RunBatchesOptions, handler: BatchHandler<K, V>): Promise<void> {
     return this.#run(options, options.batchRecordsMax ?? batchRecordsMaxDefault, (records, tasks, handling) => {
-      const [{ topic, partition }] = records as [ConsumerRecord<K, V>];
-      const highWatermark = this.#parts.source.partitions.get(partitionKey(topic, partition))?.highWatermark ?? -1;
+      const { topic, partition, highWatermark } = handling.partition;
       return handler({ topic, partition, records, highWatermark }, new BatchHandlingContext(handling, tasks));
     });
   }

@@ -1,4 +1,4 @@
-import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { OffsetSpec } from "../metadata/offset-lookup.ts";
 
@@ -35,6 +35,8 @@ export interface Place {
 export class AssignedPartition {
   readonly topic: string;
   readonly partition: number;
+  /** `topic-3` */
+  readonly key: string;
   position = -1;
   fetchPosition = -1;
   /** Leader epoch of the record before `fetchPosition`; -1: not known, so nothing can be validated. */
@@ -83,6 +85,7 @@ export class AssignedPartition {
   constructor(topic: string, partition: number, from: StartPosition, topicId: TopicId = zeroTopicId) {
     this.topic = topic;
     this.partition = partition;
+    this.key = partitionKey(topic, partition);
     this.topicId = topicId;
     this.phase = { kind: "fetching" };
     this.moveTo(from);

@@ -199,7 +199,7 @@ export class GroupSession {
     const { memberId } = this.#member.identity;
     if (ours.length > 0) this.#tally.gaveUp(ours, isMember ? "revoked" : "lost");
     await this.#member.leave();
-    if (this.#isSubscribed) this.#tally.left({ ...noMember, memberId });
+    if (this.#isSubscribed) this.#tally.look(true, { ...noMember, memberId });
   }
 
   /** Failed for good is settled, too: nothing more comes before the application subscribes again. */

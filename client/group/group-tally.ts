@@ -56,11 +56,6 @@ export class GroupTally {
     }
   }
 
-  /** The consumer has left the group, or was put out of it. */
-  left(member: GroupIdentity): void {
-    this.#over(member);
-  }
-
   /** Returns what is to be called at the end, with the failure if there is one. */
   commit(offsets: readonly OffsetToCommit[]): (error: Error | null) => void {
     const { events, runtime } = this.#cluster;

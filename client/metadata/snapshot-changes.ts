@@ -13,7 +13,7 @@ export function tellChanges(events: ClientEvents, before: ClusterSnapshot, after
 }
 
 /** Null: none of these has changed. */
-export function changesBetween(before: ClusterSnapshot, after: ClusterSnapshot): MetadataEvent | null {
+function changesBetween(before: ClusterSnapshot, after: ClusterSnapshot): MetadataEvent | null {
   const brokersCame = [...after.brokers.values()]
     .filter(({ id, host, port }) => {
       const known = before.brokers.get(id);
@@ -34,7 +34,7 @@ export function changesBetween(before: ClusterSnapshot, after: ClusterSnapshot):
 }
 
 /** Of topics that are the same in both. */
-export function* leadersMoved(before: ClusterSnapshot, after: ClusterSnapshot): Generator<LeaderMovedEvent, void> {
+function* leadersMoved(before: ClusterSnapshot, after: ClusterSnapshot): Generator<LeaderMovedEvent, void> {
   for (const [name, topic] of after.topics) {
     const known = before.topics.get(name);
     if (known !== undefined && known !== topic && known.topicId === topic.topicId) yield* movedIn(known, topic);

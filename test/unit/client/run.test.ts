@@ -18,6 +18,7 @@ describe("order and parallelism", () => {
     expect([work.most, work.mostOfPartition]).toEqual([3, 1]);
     for (let p = 0; p < 5; p++) expect(work.of(p)).toEqual(named(p, 0, 20));
     expect(consumer.position("t", 2)).toBe(20);
+    expect(consumer.metrics().recordsConsumed).toBe(100);
   });
 
   test("by key: one of each key at a time, each key in order, several of a partition at once; records without a key in any order", async () => {
