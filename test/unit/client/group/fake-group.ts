@@ -87,8 +87,12 @@ export class FakeGroup {
     this.#cluster.clock.schedule(500, () => this.#expire());
   }
 
+  /** As a coordinator does, it answers what the member waits for. */
   remove(id: string): void {
+    const member = this.members.get(id);
     this.members.delete(id);
+    member?.joining?.({ ...joinAnswer, errorCode: "UNKNOWN_MEMBER_ID" });
+    member?.syncing?.({ ...syncAnswer, errorCode: "UNKNOWN_MEMBER_ID" });
     if (this.members.size === 0) this.state = "Empty";
     else this.#prepare();
   }
