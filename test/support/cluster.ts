@@ -8,6 +8,8 @@ import { TestZookeeper } from "./zookeeper.ts";
 
 export interface TestClusterOptions {
   readonly brokers?: number;
+  /** Those with the highest ids, which are not started with the others: `startBroker` does. */
+  readonly spares?: number;
   /** Settings for every broker, by Kafka's names. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Settings of single brokers. */
@@ -50,7 +52,7 @@ export class TestCluster {
     const [zookeeper, folder, ports] = await Promise.all([TestZookeeper.start(), makeTestFolder("cluster"), freePorts(size)]);
     const cluster = new TestCluster(zookeeper, folder, new Map(ports.map((port, index) => [index + 1, port])), options);
     try {
-      await Promise.all(cluster.ids.map((id) => cluster.startBroker(id)));
+      await Promise.all(cluster.ids.slice(0, size - (options.spares ?? 0)).map((id) => cluster.startBroker(id)));
     } catch (error) {
       await cluster.stop();
       throw error;
