@@ -2,7 +2,7 @@ import { type Seating, Seats } from "./seats.ts";
 import { Weights } from "./weights.ts";
 
 /** How far a broker may be from the mean and count as even. */
-const tolerance = 0.1;
+const tolerance = 0.05;
 
 /**
  * What is copied must mend this much of itself. Otherwise large copies would be sent round for the little by which they differ. Where

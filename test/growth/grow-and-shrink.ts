@@ -91,6 +91,9 @@ class Growth {
       await this.#step(`broker ${id} is drained`, left, async () => {
         await this.#ottla("cluster", "drain", String(id));
         await this.#cluster.shutDown(id);
+        // draining moves what it must; what that leaves uneven is another step
+        await this.#ottla("cluster", "rebalance");
+        await this.#preferredLead();
       });
     }
     await this.#step("after", null, () => sleep(calmMs));
