@@ -24,11 +24,17 @@ const recordForm = "send({topic, key, value})";
 const manyForm = "sendMany([{topic, key, value}, …])";
 const headerForms = "headers are an object {name: text, bytes, null or a list of them}, or a list of {key: text, value: Buffer or null}";
 
-/** What types forbid, but JavaScript and other clients' habits bring: it would be stored as something else. Throws InvalidArgument. */
+/**
+ * What types forbid, but JavaScript and other clients' habits bring: it would be stored as something else. Other properties are passed
+ * over, so that a record that was read can be sent elsewhere as it is. Throws InvalidArgument.
+ */
 export function checkRecord(record: unknown): void {
   if (typeof record !== "object" || record === null) throw new InvalidArgument(`a record is an object, as in ${recordForm}`);
-  const { topic, value, messages } = record as { topic?: unknown; value?: unknown; messages?: unknown };
+  const { topic, value, messages, timestamp, acks, compression } = record as Readonly<Record<string, unknown>>;
   if (messages !== undefined) throw new InvalidArgument(`a record has no messages: it is ${recordForm}, or for several ${manyForm}`);
+  if (timestamp !== undefined) throw new InvalidArgument("a record has no timestamp: it is called timestampMs here, a number");
+  if (acks !== undefined || compression !== undefined)
+    throw new InvalidArgument(`a record has no ${acks === undefined ? "compression" : "acks"}: that is an option of the Producer`);
   if (typeof topic !== "string" || topic === "") throw new InvalidArgument(`a record needs a topic, as in ${recordForm}`);
   if (value === undefined)
     throw new InvalidArgument(`the record has no value: it is ${recordForm}, with the value null where a tombstone is meant`);

@@ -20,6 +20,9 @@ describe("a record that only JavaScript can write is refused, and nothing is sto
   test.each<[string, unknown, string]>([
     ["messages, as kafkajs has them", { topic: "t", messages: [{ value: "x" }] }, "sendMany([{topic, key, value}, …])"],
     ["messages beside a value", { topic: "t", value: "x", messages: [] }, "a record has no messages"],
+    ["timestamp, as others call it", { topic: "t", value: "x", timestamp: "1700000000000" }, "it is called timestampMs here"],
+    ["acks of a record", { topic: "t", value: "x", acks: 1 }, "a record has no acks: that is an option of the Producer"],
+    ["compression of a record", { topic: "t", value: "x", compression: 1 }, "a record has no compression: that is an option"],
     ["no value", { topic: "t", key: "k" }, "the value null where a tombstone is meant"],
     ["a value that is undefined", { topic: "t", value: undefined }, "the record has no value"],
     ["no topic", { value: "x" }, "a record needs a topic, as in send({topic, key, value})"],
@@ -54,6 +57,13 @@ describe("a record that only JavaScript can write is refused, and nothing is sto
     expect(failures[0]?.message).toContain(text);
     expect(stored).toEqual([]);
   });
+});
+
+test("a record as it was read can be sent elsewhere as it is", async () => {
+  const read = { topic: "s", partition: 0, offset: 7, key: null, value: Buffer.from("x"), headers: [], timestampMs: 5 };
+  const { failures, stored } = await sent({ ...read, topic: "t" });
+  expect(failures).toEqual([null]);
+  expect(stored.map(({ timestampMs }) => timestampMs)).toEqual([5]);
 });
 
 test("a serde that makes no bytes is named; so is a list that is none", async () => {
