@@ -4,6 +4,7 @@ import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import { formatAddress } from "../../protocol/base/transport.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import { type PeerRequester, PeerUnavailable, type Unavailability } from "../runtime/peer-port.ts";
+import { Patience } from "./patience.ts";
 import type { PeerView, Reach, Standing } from "./suspicion.ts";
 
 export interface WatchingParts {
@@ -32,6 +33,7 @@ export class WatchedPeer {
   /** It answers, and says that it has no registration: its process is there, and serves no writes. */
   #isUnregistered = false;
   #isStuck = false;
+  readonly #patience: Patience;
   /** As its watch has noted it. */
   noted: Standing = "reached";
 
@@ -39,6 +41,7 @@ export class WatchedPeer {
     this.broker = broker;
     this.#parts = parts;
     this.#onNews = onNews;
+    this.#patience = new Patience(parts.suspectTimeoutMs);
     this.#heardMs = parts.clock.monotonicMs();
     this.#askedMs = this.#heardMs;
     void this.#run();
@@ -71,12 +74,14 @@ export class WatchedPeer {
 
   /** Its heartbeat has come. */
   noteAsked(): void {
-    this.#askedMs = this.#parts.clock.monotonicMs();
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#patience.heardAfter(nowMs - this.#askedMs, nowMs);
+    this.#askedMs = nowMs;
   }
 
   /** Whether it asks us; one that does not may not reach us, though we reach it. */
   asksAt(nowMs: number): boolean {
-    return nowMs - this.#askedMs <= this.#parts.suspectTimeoutMs;
+    return nowMs - this.#askedMs <= this.#patience.at(nowMs);
   }
 
   /**
@@ -84,7 +89,7 @@ export class WatchedPeer {
    * controller tells us; (3) it says that it is not registered, for the coordinator's answer is still on its way.
    */
   reachAt(nowMs: number): Reach {
-    const isSilent = nowMs - this.#heardMs > this.#parts.suspectTimeoutMs;
+    const isSilent = nowMs - this.#heardMs > this.#patience.at(nowMs);
     if (this.#isRefused && (this.#wasHeard || isSilent)) return "gone";
     return isSilent ? "silent" : "reached";
   }
@@ -124,8 +129,8 @@ export class WatchedPeer {
 
   /** Null: it answered. */
   async #beat(waitMs: number): Promise<Unavailability | "another" | null> {
-    const { own, peers, clock, suspectTimeoutMs } = this.#parts;
-    const options = { timeoutMs: suspectTimeoutMs, lane: "heartbeat", signal: this.#ended.signal } as const;
+    const { own, peers, clock } = this.#parts;
+    const options = { timeoutMs: this.#patience.at(clock.monotonicMs()), lane: "heartbeat", signal: this.#ended.signal } as const;
     try {
       const { body } = await peers.request(this.broker.peer, "heartbeat", { brokerId: own.brokerId, waitMs: Math.round(waitMs) }, options);
       this.#isUnregistered = body.brokerEpoch < 0;
@@ -134,7 +139,9 @@ export class WatchedPeer {
         this.#isRefused = true;
         return "another";
       }
-      this.#heardMs = clock.monotonicMs();
+      const nowMs = clock.monotonicMs();
+      if (this.#wasHeard) this.#patience.heardAfter(nowMs - this.#heardMs, nowMs);
+      this.#heardMs = nowMs;
       this.#wasHeard = true;
       this.#isRefused = false;
       return null;

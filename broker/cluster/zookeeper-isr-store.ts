@@ -29,6 +29,8 @@ interface Writing {
 
 /** Partitions in one transaction: some 20 KB. */
 const writtenTogetherMax = 100;
+/** Where one conflict after the other is found, most are out of date, and each is written by itself. */
+const conflictsTogetherMax = 3;
 
 /**
  * A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. What
@@ -65,8 +67,9 @@ export class ZookeeperIsrStore implements IsrStore {
     for (let from = 0; from < waiting.length; from += writtenTogetherMax) this.#write(waiting.slice(from, from + writtenTogetherMax));
   }
 
-  #write(writings: readonly Writing[]): void {
-    this.#writeTogether(writings).catch((error: unknown) => {
+  #write(writings: readonly Writing[], conflicts = 0): void {
+    if (writings.length === 0) return;
+    this.#writeTogether(writings, conflicts).catch((error: unknown) => {
       for (const { settle } of writings) settle(Promise.reject(error));
     });
   }
@@ -76,18 +79,15 @@ export class ZookeeperIsrStore implements IsrStore {
    * was; (3) our followers are gone, so we shrink the in-sync set at version 0. Without the check of the id this would put us in the place
    * of the new topic's leader.
    */
-  async #writeTogether(writings: readonly Writing[]): Promise<void> {
+  async #writeTogether(writings: readonly Writing[], conflicts: number): Promise<void> {
     const checks = new Map<string, WriteOperation>();
     for (const { change } of writings) {
       const path = topicIdPath(change.topic, change.topicId);
       checks.set(path, { kind: "check", path, version: -1 });
     }
     const result = await this.#parts.coordinator.write([...checks.values(), ...writings.map(({ write }) => write)]);
-    // whose change it was that failed is of no interest where there are others: each is written by itself
-    if (result.kind === "conflict" && writings.length > 1) {
-      for (const writing of writings) this.#write([writing]);
-      return;
-    }
+    if (result.kind === "conflict" && writings.length > 1)
+      return this.#writeOthers(writings, result.failedIndex - checks.size, conflicts + 1);
     for (const [index, { change, settle }] of writings.entries()) {
       switch (result.kind) {
         case "written":
@@ -103,6 +103,17 @@ export class ZookeeperIsrStore implements IsrStore {
           break;
       }
     }
+  }
+
+  /** `at`: the first that failed; below 0 a topic is gone. The server looked at those before it, and not at those after it. */
+  #writeOthers(writings: readonly Writing[], at: number, conflicts: number): void {
+    if (at < 0 || conflicts >= conflictsTogetherMax) {
+      for (const writing of writings) this.#write([writing]);
+      return;
+    }
+    this.#write(writings.slice(0, at), conflicts);
+    this.#write(writings.slice(at, at + 1));
+    this.#write(writings.slice(at + 1), conflicts);
   }
 
   #written(change: IsrChangeRequest, stateVersion: number): IsrWriteResult {

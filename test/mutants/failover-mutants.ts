@@ -6,7 +6,7 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "silence-is-not-noticed",
     file: "broker/cluster/watched-peer.ts",
-    find: "const isSilent = nowMs - this.#heardMs > this.#parts.suspectTimeoutMs;",
+    find: "const isSilent = nowMs - this.#heardMs > this.#patience.at(nowMs);",
     replace: "const isSilent = false;",
     breaks: "A broker that hangs, or is cut off, leads until its session ends.",
   },

@@ -155,7 +155,7 @@ describe("in-sync sets that change in one turn", () => {
     expect(writes.map((operations) => operations.filter(({ kind }) => kind === "check").length)).toEqual([1, 2, 1]);
   });
 
-  test("are written one by one where one of them is not from the version that is there: only that one is compared", async () => {
+  test("are written around the one that is not from the version that is there: only that one is compared", async () => {
     const { run, writes, reads, reports, shrink, overwrite, stateOf } = await setUp(3);
     await overwrite("t", 1, { isr: [1, 2, 3], isrEpochs: { 1: 101, 2: 102, 3: 103 } });
     const results = await run(Promise.all([shrink("t", 0), shrink("t", 1), shrink("u", 2)]));
@@ -168,6 +168,19 @@ describe("in-sync sets that change in one turn", () => {
     expect(writes.map(({ length }) => length)).toEqual([5, 2, 2, 2]);
     expect([...reports].sort()).toEqual(["t-0: 1 at 1", "t-1: 1,2,3 at 1", "u-2: 1 at 1"]);
     expect([stateOf("t", 0).isr, stateOf("u", 2).isr]).toEqual([[1], [1]]);
+  });
+
+  test("cost few transactions where few are out of date, and one for each where most are", async () => {
+    const { run, writes, shrink, overwrite } = await setUp(100);
+    const all = () => run(Promise.all(Array.from({ length: 100 }, (_, at) => shrink("t", at))));
+    for (const at of [20, 70]) await overwrite("t", at, {});
+    const kinds = (await all()).map(({ kind }) => kind);
+    expect(kinds.flatMap((kind, at) => (kind === "conflict" ? [at] : []))).toEqual([20, 70]);
+    // whole; before, at and after 20; before, at and after 70
+    expect(writes.map(({ length }) => length - 1)).toEqual([100, 20, 1, 79, 49, 1, 29]);
+    writes.length = 0;
+    expect(new Set((await all()).map(({ kind }) => kind))).toEqual(new Set(["conflict"]));
+    expect(writes.length).toBeLessThan(105);
   });
 
   test("are fenced where another leads, each by itself", async () => {
