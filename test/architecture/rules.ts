@@ -143,11 +143,18 @@ export const mayImportPackages: Readonly<Record<string, readonly string[]>> = {
     "commander",
     "esbuild",
     "hdr-histogram-js",
+    "kubernetes-types/apps/v1.js",
+    "kubernetes-types/core/v1.js",
+    "kubernetes-types/meta/v1.js",
+    "kubernetes-types/networking/v1.js",
+    "kubernetes-types/policy/v1.js",
+    "kubernetes-types/rbac/v1.js",
     "lz4-napi",
     "msgpackr",
     "node-zookeeper-client",
     "re2js",
     "snappy",
+    "yaml",
   ],
 };
 
