@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
+import { isMoving } from "../runtime/reassignment-rules.ts";
 import type { ClusterImage, ImageSource } from "./cluster-image.ts";
 
 export interface LaggingFollowersParts {
@@ -73,9 +74,9 @@ function missingFollowers({ brokers, leavingBrokers, topics }: ClusterImage, lea
   for (const { partitions } of topics.values()) {
     for (const { leader: led, isr, replicas, reassignment } of partitions) {
       if (led !== leader || isr.length >= replicas.length) continue;
-      const isMoving = (id: BrokerId) => reassignment?.adding.includes(id) === true || reassignment?.removing.includes(id) === true;
       for (const id of replicas)
-        if (!isMoving(id) && !isr.includes(id) && brokers.has(id) && !leavingBrokers.has(id)) missing.set(id, (missing.get(id) ?? 0) + 1);
+        if (!isMoving({ reassignment }, id) && !isr.includes(id) && brokers.has(id) && !leavingBrokers.has(id))
+          missing.set(id, (missing.get(id) ?? 0) + 1);
     }
   }
   return missing;

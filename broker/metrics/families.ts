@@ -41,7 +41,11 @@ export const families = {
 
   ottla_partitions: gauge("Replicas on this broker.", `${manager}PartitionCount`),
   ottla_leader_partitions: gauge("Partitions that this broker leads.", `${manager}LeaderCount`),
-  ottla_under_replicated_partitions: gauge("Partitions led here whose in-sync set lacks a replica.", `${manager}UnderReplicatedPartitions`),
+  ottla_under_replicated_partitions: gauge(
+    "Partitions led here whose in-sync set lacks a replica; those that a reassignment adds or removes do not count.",
+    `${manager}UnderReplicatedPartitions`,
+  ),
+  ottla_reassigning_partitions: gauge("Partitions led here whose replicas are being moved.", `${manager}ReassigningPartitions`),
   ottla_under_min_isr_partitions: gauge(
     "Partitions led here with fewer in sync than min.insync.replicas: acks=all is refused.",
     `${manager}UnderMinIsrPartitionCount`,

@@ -19,10 +19,10 @@ of your own.
 | \`/healthz\` | 200 as long as the process answers: restart it when this does not come |
 | \`/readyz\` | 200 when the broker serves all that it should (below), else 503: before the next broker is restarted, wait for it |
 
-A broker is ready when it is registered, leads what the controller wants it to lead, and is in sync in all that it has a replica of. Both
-health checks answer in JSON. \`/readyz\` says what is missing: \`start\` (it opens its logs, or waits for ZooKeeper),
-\`registration\`, \`metadata\` (the controller has not told it yet what is its), \`leadership\`, \`replicas\` (on a failed disk, or
-damaged), \`in-sync\`, \`stopping\`:
+A broker is ready when it is registered, leads what the controller wants it to lead, and is in sync in all that it has a replica of,
+apart from what a reassignment brings it or takes away. Both health checks answer in JSON. \`/readyz\` says what is missing: \`start\` (it
+opens its logs, or waits for ZooKeeper), \`registration\`, \`metadata\` (the controller has not told it yet what is its), \`leadership\`,
+\`replicas\` (on a failed disk, or damaged), \`in-sync\`, \`stopping\`:
 
 \`\`\`json
 {"ready":false,"missing":[{"what":"in-sync","message":"12 of 100 replicas are not in sync"}]}

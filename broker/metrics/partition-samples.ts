@@ -1,6 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { LeaderState } from "../partition/leader-state.ts";
 import type { Partition } from "../partition/partition.ts";
+import { isMoving } from "../runtime/reassignment-rules.ts";
 import type { Pace } from "./pace.ts";
 import type { Samples } from "./samples.ts";
 
@@ -23,6 +24,7 @@ class Sums {
   partitions = 0;
   leading = 0;
   underReplicated = 0;
+  reassigning = 0;
   underMinIsr = 0;
   atMinIsr = 0;
   unusable = 0;
@@ -46,7 +48,8 @@ class Sums {
     this.followerLagMax = Math.max(this.followerLagMax, followerLag(state));
     if (state.isr.size < settings.minInsyncReplicas) this.underMinIsr++;
     if (state.isr.size === settings.minInsyncReplicas) this.atMinIsr++;
-    if (state.isr.size >= state.replicas.length) return;
+    if (state.reassignment !== undefined) this.reassigning++;
+    if (state.replicas.every((id) => state.isr.has(id) || isMoving(state, id))) return;
     this.underReplicated++;
     topic.underReplicated++;
   }
@@ -64,6 +67,7 @@ export async function collectPartitions(sources: PartitionSources, into: Samples
   into.add("ottla_partitions", sums.partitions);
   into.add("ottla_leader_partitions", sums.leading);
   into.add("ottla_under_replicated_partitions", sums.underReplicated);
+  into.add("ottla_reassigning_partitions", sums.reassigning);
   into.add("ottla_under_min_isr_partitions", sums.underMinIsr);
   into.add("ottla_at_min_isr_partitions", sums.atMinIsr);
   into.add("ottla_offline_replicas", Math.max(sums.unusable, sources.offlineReplicas()));

@@ -1,6 +1,7 @@
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { PartitionRecord } from "../../protocol/peer/messages.ts";
 import type { ClusterImage } from "../cluster/cluster-image.ts";
+import { isMoving } from "../runtime/reassignment-rules.ts";
 import type { Pace } from "./pace.ts";
 
 /** One thing that a broker lacks for serving all that it should. */
@@ -26,7 +27,8 @@ export const starting: readonly Missing[] = [
 ];
 
 /**
- * Registered, in the metadata, not stopping; leads what the controller wants it to lead; in sync in all that it has a replica of. Empty:
+ * Registered, in the metadata, not stopping; leads what the controller wants it to lead; in sync in all that it has a replica of, apart
+ * from what a reassignment brings it or takes away: that may take hours, and the partition's other replicas are counted without it. Empty:
  * ready. Who restarts brokers one after the other waits for this: the next stop then costs no partition more than one replica.
  */
 export async function findMissing(sources: ReadinessSources, pace: Pace): Promise<readonly Missing[]> {
@@ -43,7 +45,7 @@ export async function findMissing(sources: ReadinessSources, pace: Pace): Promis
       if (!record.replicas.includes(brokerId)) continue;
       found.replicas++;
       if (record.leader === brokerId && !sources.leads(topic.name, record)) found.notLed++;
-      if (!record.isr.includes(brokerId)) found.notInSync++;
+      if (!record.isr.includes(brokerId) && !isMoving(record, brokerId)) found.notInSync++;
     }
   }
   const offline = image.offlineReplicas.get(brokerId)?.size ?? 0;

@@ -18,6 +18,11 @@ export function isGivenUp({ reassignment }: Reassigned, id: BrokerId): boolean {
   return reassignment?.adding.includes(id) === true && reassignment.removing.includes(id);
 }
 
+/** It is being added or removed, so nobody may expect that it is in sync. */
+export function isMoving({ reassignment }: Pick<Reassigned, "reassignment">, id: BrokerId): boolean {
+  return reassignment?.adding.includes(id) === true || reassignment?.removing.includes(id) === true;
+}
+
 /** What is being added. What was given up is only being removed. */
 export function addingOf({ reassignment }: Reassigned): readonly BrokerId[] {
   return reassignment?.adding.filter((id) => !reassignment.removing.includes(id)) ?? [];

@@ -41,6 +41,15 @@ test("what others lead or lack is not its business", async () => {
   expect(await words({ image: () => image({ replicas: [2, 3], leader: -1, isr: [2] }) })).toEqual([]);
 });
 
+test("what a reassignment brings it, or takes away, need not be in sync", async () => {
+  const moving = (reassignment: PartitionRecord["reassignment"]) =>
+    words({ image: () => image({ leader: 2, isr: [2], replicas: [2, 1, 3], ...(reassignment === undefined ? {} : { reassignment }) }) });
+  expect(await moving({ adding: [1], removing: [3] })).toEqual([]);
+  expect(await moving({ adding: [3], removing: [1] })).toEqual([]);
+  expect(await moving({ adding: [3], removing: [] })).toEqual(["in-sync"]);
+  expect(await moving(undefined)).toEqual(["in-sync"]);
+});
+
 test("it tells how many, and no names", async () => {
   expect((await missing({ image: () => image({ leader: 2, isr: [2] }) }))[0]?.message).toBe("2 of 2 replicas are not in sync");
 });
