@@ -1,15 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { families } from "../../broker/metrics/families.ts";
 import { Admin, orThrow, Producer, stringSerde } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { parseScrape, type Scrape, seriesSum } from "../support/metrics-text.ts";
+import { deployed, panelQueries, readRules, selectorsIn, variableQueries } from "../support/prometheus/deployed.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-const deployed = (name: string) => fileURLToPath(new URL(`../../deploy/dashboards/${name}`, import.meta.url));
 const topic = "watched";
 const lonely = "lonely";
 const records = 60;
@@ -192,22 +191,13 @@ test("nothing else is served, and nothing but GET", async () => {
   expect((await fetch(`http://127.0.0.1:${ports[0]}/metrics`, { method: "POST", body: "x" })).status).toBeGreaterThanOrEqual(405);
 });
 
-/** Names of metrics in a query: what is followed neither by a bracket, as functions are, nor an equals sign, as labels are. */
-function metricsIn(query: string): string[] {
-  return [...query.replaceAll(/"[^"]*"/g, '""').matchAll(/\b(?:ottla|process|nodejs)_[a-z_]+\b(?!\s*[(=])/g)].map(([name]) => name);
-}
-
 test("every metric of the alerts and of the dashboard is in a real scrape, and every family but those of single partitions", async () => {
   let scrapes: readonly Scrape[] = [];
-  const queries = [
-    ...readFileSync(deployed("alerts.yml"), "utf8")
-      .split("\n")
-      .filter((line) => /^\s+(expr:|deriv|and )/.test(line)),
-    ...[...readFileSync(deployed("grafana/ottla.json"), "utf8").matchAll(/"(?:expr|query)": "((?:[^"\\]|\\.)*)"/g)].map(
-      ([, text]) => JSON.parse(`"${text}"`) as string,
-    ),
-  ];
-  const used = new Set(queries.flatMap(metricsIn));
+  const rules = readRules().groups.flatMap(({ rules }) => rules);
+  const queries = [...rules, ...panelQueries()].map(({ expr }) => expr);
+  const selected = queries.flatMap(selectorsIn).map((selector) => selector.replace(/\{.*/, ""));
+  // whether a scrape succeeded is what Prometheus itself adds
+  const used = new Set([...selected, ...variableQueries().map(({ metric }) => metric)].filter((name) => name !== "up"));
   expect(used.size).toBeGreaterThan(40);
   // some are the controller's: a broker was killed since, and the one that serves no metrics may have taken its place
   if ((await admin.describeCluster()).controllerId === unmonitored) {
