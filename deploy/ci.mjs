@@ -11,7 +11,7 @@ const benchGraceMs = 15_000;
 const benchUsage = 2;
 
 await orExit(async () => {
-  const { node } = await setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "nginx", "iptables", "tmux"] });
+  const { node } = await setUp({ debian: ["java", "zookeeper"], optional: ["kcat", "nginx", "iptables", "tmux", "prometheus"] });
   const env = { ...process.env, PATH: `${join(node, "..")}:${join(root, "node_modules", ".bin")}:${process.env.PATH}` };
   const run = (title, command, args, extra = {}) => {
     process.stdout.write(`\n== ${title}\n`);

@@ -31,6 +31,11 @@ const debianNeeds = {
     present: () => ["dockerd", "docker-compose", "debootstrap"].every(onPath),
     what: "Docker, docker-compose and debootstrap, for the container tests",
   },
+  prometheus: {
+    packages: ["prometheus"],
+    present: () => onPath("prometheus") && onPath("promtool"),
+    what: "Prometheus, which scrapes brokers with the alert rules of deploy/dashboards",
+  },
   wrk: { packages: ["wrk"], present: () => onPath("wrk"), what: "wrk, which loads nginx in the access-log example" },
 };
 
