@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Probe } from "kubernetes-types/core/v1.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Admin, orThrow } from "../../client/index.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { ApiServer, noOpenssl } from "../support/kubernetes/api-server.ts";
 import { Manifests } from "../support/kubernetes/manifests.ts";
 import { podName } from "../support/kubernetes/pod.ts";
@@ -39,15 +40,18 @@ describe.skipIf(noOpenssl !== "")(`the pods of brokers${noOpenssl}`, () => {
 
   async function podOn(node: string, ordinal: number, tokenFile = join(folder, "token")): Promise<PodProcess> {
     const pod = { statefulSet: "ottla", ordinal, namespace: "ottla", node };
-    // addresses of this run alone: the ports are those of the manifests
-    const host = `127.${64 + ((process.pid >> 8) & 63)}.${process.pid & 255}.${ordinal}`;
+    const [client = 0, peer = 0, metrics = 0] = await freePorts(3);
     const own = join(folder, `${podName(pod)}-on-${node}`);
     await mkdir(own, { recursive: true });
     const { url, certificateFile } = api;
     return new PodProcess({
       manifests,
       pod,
-      host,
+      ports: new Map([
+        [9092, client],
+        [9091, peer],
+        [9404, metrics],
+      ]),
       folder: own,
       zookeeper: zookeeper.connectionString,
       api: { url, tokenFile, certificateFile },
@@ -87,7 +91,7 @@ describe.skipIf(noOpenssl !== "")(`the pods of brokers${noOpenssl}`, () => {
     ]);
   });
 
-  test("a rolling restart, from the last to the first, loses nothing and refuses nobody", async () => {
+  test("a rolling restart, from the last to the first, loses nothing, and no write fails", async () => {
     await using admin = new Admin({ bootstrap: bootstrap() });
     orThrow(await admin.createTopics([{ name: "orders", partitions: 6, replicationFactor: 3 }]));
     const workload = new Workload({ bootstrap: bootstrap(), topic: "orders", partitions: 6 }).start();

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { StatefulSet } from "kubernetes-types/apps/v1.js";
-import type { PodSpec, Service } from "kubernetes-types/core/v1.js";
+import type { ConfigMap, PodSpec, Service } from "kubernetes-types/core/v1.js";
 import type { NetworkPolicy } from "kubernetes-types/networking/v1.js";
 import type { PodDisruptionBudget } from "kubernetes-types/policy/v1.js";
 import type { ClusterRole, ClusterRoleBinding } from "kubernetes-types/rbac/v1.js";
@@ -9,6 +10,7 @@ import { parse, parseAllDocuments } from "yaml";
 import { hasCommand, runToSuccess } from "../outside/run-command.ts";
 
 interface Kinds {
+  readonly ConfigMap: ConfigMap;
   readonly StatefulSet: StatefulSet;
   readonly Service: Service;
   readonly PodDisruptionBudget: PodDisruptionBudget;
@@ -59,9 +61,9 @@ export class Manifests {
     return new Manifests(kustomization("base").resources.map(baseText));
   }
 
-  /** What kustomize makes of an overlay. */
+  /** What kustomize makes of an overlay, which is named or in a folder of its own. */
   static async rendered(overlay: string): Promise<Manifests> {
-    const folder = `${kubernetesFolder}overlays/${overlay}`;
+    const folder = isAbsolute(overlay) ? overlay : `${kubernetesFolder}overlays/${overlay}`;
     const [command, args] = hasCommand("kustomize") ? ["kustomize", ["build", folder]] : ["kubectl", ["kustomize", folder]];
     return new Manifests([(await runToSuccess(command, args)).stdout.toString()]);
   }

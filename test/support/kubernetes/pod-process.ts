@@ -11,8 +11,8 @@ import { containerOf, environmentOf, type Pod, portOf } from "./pod.ts";
 export interface PodProcessOptions {
   readonly manifests: Manifests;
   readonly pod: Pod;
-  /** Stands for 0.0.0.0 and for the pod's own name: there is one machine, and no DNS. */
-  readonly host: string;
+  /** By the port of a container, what stands for it: there is one machine, and no DNS. */
+  readonly ports: ReadonlyMap<number, number>;
   /** Its volumes are folders in it. */
   readonly folder: string;
   /** What takes the place of `zookeeper.connect`. */
@@ -37,11 +37,16 @@ export class PodProcess {
     return this.#options.manifests.podSpec(this.#options.pod.statefulSet);
   }
 
+  #address(port: number): string {
+    const here = this.#options.ports.get(port);
+    if (here === undefined) throw new Error(`nothing stands for port ${port}`);
+    return `127.0.0.1:${here}`;
+  }
+
   #here(text: string): string {
-    const { host, folder, zookeeper, api, pod } = this.#options;
+    const { folder, zookeeper, api, pod } = this.#options;
     return text
-      .replaceAll(/[\w-]+\.ottla-brokers\.[\w-]+\.svc/g, host)
-      .replaceAll(/0\.0\.0\.0|127\.0\.0\.1(?=:9092)/g, host)
+      .replaceAll(/(?:[\w-]+\.ottla-brokers\.[\w-]+\.svc|0\.0\.0\.0|127\.0\.0\.1):(\d+)/g, (_, port: string) => this.#address(Number(port)))
       .replaceAll("https://kubernetes.default.svc", api.url)
       .replaceAll("/run/kubernetes-api/token", api.tokenFile)
       .replaceAll("/run/kubernetes-api/ca.crt", api.certificateFile)
@@ -73,8 +78,8 @@ export class PodProcess {
   #startBroker(): void {
     const { args = [] } = containerOf(this.#spec, "broker");
     const log = openSync(join(this.#options.folder, "broker.log"), "a");
-    const { PATH = "" } = process.env;
-    const env = { PATH, ...this.environmentOf("broker") };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, NODE_COMPILE_CACHE, ...this.environmentOf("broker") };
     const broker = spawn(process.execPath, [mainFile, ...args.map((word) => this.#here(word))], { stdio: ["ignore", log, log], env });
     closeSync(log);
     this.#broker = broker;
@@ -85,7 +90,7 @@ export class PodProcess {
   async answers(probe: "readinessProbe" | "livenessProbe"): Promise<boolean> {
     const container = containerOf(this.#spec, "broker");
     const { path = "", port = "" } = (container[probe] as Probe).httpGet ?? {};
-    const url = `http://${this.#options.host}:${portOf(container, port)}${path}`;
+    const url = `http://${this.#address(portOf(container, port))}${path}`;
     return fetch(url, { signal: AbortSignal.timeout(probeMaxMs) }).then(
       ({ ok }) => ok,
       () => false,

@@ -1,11 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Container } from "kubernetes-types/core/v1.js";
 import type { LabelSelector } from "kubernetes-types/meta/v1.js";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { tooLittleMemory } from "../../../broker/assembly/shares.ts";
 import { parseProperties } from "../../../broker/runtime/config/properties.ts";
 import { readConfig } from "../../../broker/runtime/config/read-config.ts";
@@ -217,6 +217,7 @@ describe.skipIf(noKustomize !== "")(`overlays${noKustomize}`, () => {
       all.filter(({ kind }) => kind !== "ConfigMap").map(({ kind, metadata }) => `${kind}/${metadata.name}`);
     expect(names(manifests).toSorted()).toEqual(names(base).toSorted());
     expect(await schemaProblems(manifests.all)).toBe("");
+    expect(manifests.get("ClusterRoleBinding", "ottla-node-zones").subjects?.[0]?.namespace).toBe("ottla");
     for (const { kind, metadata } of manifests.all)
       expect([metadata.name, metadata.namespace ?? ""]).toEqual([metadata.name, kind.startsWith("Cluster") ? "" : "ottla"]);
     const spec = manifests.podSpec("ottla");
@@ -232,6 +233,29 @@ describe.skipIf(noKustomize !== "")(`overlays${noKustomize}`, () => {
       hostname: "h",
     });
     expect(tooLittleMemory(settings, quantityBytes(`${container.resources?.limits?.memory}`))).toBe(null);
+  });
+
+  test("an overlay of your own: another namespace everywhere, and other settings", async () => {
+    const folder = realpathSync(await makeTestFolder("overlay"));
+    try {
+      const generated = { name: "ottla-config", behavior: "merge", files: ["server.properties"] };
+      const three = relative(folder, `${kubernetesFolder}overlays/three-zones`);
+      await writeFile(
+        join(folder, "kustomization.yaml"),
+        stringify({ namespace: "elsewhere", resources: [three], configMapGenerator: [generated] }),
+      );
+      await writeFile(join(folder, "server.properties"), `${baseText("server.properties")}log.retention.hours=24\n`);
+      const manifests = await Manifests.rendered(folder);
+      expect([...new Set(manifests.all.map(({ metadata }) => metadata.namespace))].toSorted()).toEqual(["elsewhere", undefined]);
+      const { subjects = [] } = manifests.get("ClusterRoleBinding", "ottla-node-zones");
+      expect(subjects.map(({ namespace }) => namespace)).toEqual(["elsewhere"]);
+      const { volumes = [] } = manifests.podSpec("ottla");
+      const { data = {} } = manifests.get("ConfigMap", volumes.find(({ name }) => name === "config")?.configMap?.name ?? "");
+      expect(data["server.properties"]).toContain("log.retention.hours=24");
+      expect(data["zone-as-rack.mjs"]).toBe(baseText("zone-as-rack.mjs"));
+    } finally {
+      await removeTestFolder(folder);
+    }
   });
 
   test("three-zones has every zone taken, small has room on one node", async () => {
