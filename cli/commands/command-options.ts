@@ -70,6 +70,18 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   };
 }
 
+const dayInSeconds = 86_400;
+
+/** A parser for seconds, with fractions, up to a day. */
+export function seconds(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+(\.\d+)?$/.test(text) || value < min || value > dayInSeconds)
+      throw new InvalidArgumentError(`must be a number of seconds from ${min} to ${dayInSeconds}.`);
+    return value;
+  };
+}
+
 export function collect(value: string, previous: readonly string[]): string[] {
   return [...previous, value];
 }

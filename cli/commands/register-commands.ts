@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   copy: () => import("./register-copy.ts"),
   group: () => import("./register-group.ts"),
   cluster: () => import("./register-cluster.ts"),
+  top: () => import("./register-top.ts"),
   profile: () => import("./register-profile.ts"),
   log: () => import("./register-log.ts"),
   bench: () => import("./register-bench.ts"),

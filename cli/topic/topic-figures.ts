@@ -13,7 +13,8 @@ export interface PartitionFigures {
   readonly recentOffset: number | null;
 }
 
-export type FigureName = "positions" | "sizes" | "recent";
+/** `ends`: what `positions` tells, without where logs start. */
+export type FigureName = "positions" | "ends" | "sizes" | "recent";
 export type Figures = ReadonlyMap<string, PartitionFigures>;
 
 type Asked = Pick<Admin, "listOffsets" | "describeLogDirs">;
@@ -38,6 +39,7 @@ export async function figuresOf(
   };
   const asks = [...Map.groupBy(led, ({ leader }) => leader)].flatMap(([leader, places]) => [
     ...(wanted.has("positions") ? [positions(admin, places).then(learn)] : []),
+    ...(wanted.has("ends") ? [ends(admin, places).then(learn)] : []),
     ...(wanted.has("sizes") ? [sizes(admin, leader, places).then(learn)] : []),
     ...(wanted.has("recent") ? [recent(admin, places, nowMs - recentMs).then(learn)] : []),
   ]);
@@ -62,6 +64,11 @@ async function positions(admin: Asked, places: readonly Place[]) {
   return places.map(({ topic, partition }, i) => {
     return [partitionKey(topic, partition), { startOffset: starts[i]?.offset ?? null, endOffset: ends[i]?.offset ?? null }] as const;
   });
+}
+
+async function ends(admin: Asked, places: readonly Place[]) {
+  const found = await admin.listOffsets(places.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const })));
+  return found.map(({ topic, partition, offset }) => [partitionKey(topic, partition), { endOffset: offset }] as const);
 }
 
 async function sizes(admin: Asked, leader: BrokerId, places: readonly Place[]) {

@@ -15,7 +15,7 @@ async function of(line: string, finding = find) {
 const valuesOf = async (line: string) => (await of(line)).candidates.map(({ value }) => value);
 
 test("commands, and those below them, are what the definitions say; hidden ones are not offered", async () => {
-  expect(await valuesOf("ottla to")).toEqual(["topic"]);
+  expect(await valuesOf("ottla to")).toEqual(["topic", "top"]);
   expect(await valuesOf("ottla ")).toEqual(expect.arrayContaining(["up", "down", "status", "consume", "profile", "man"]));
   expect(await valuesOf("ottla com")).toEqual(["completion"]);
   expect(await valuesOf("ottla topic de")).toEqual(["describe", "delete", "delete-records"]);

@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), "utf8");
 
 /** The heads of tables, as they stand in the sources of the command. */
-const headLists = [/\btable\(\s*\[([^\]]*)\]/g, /\b\w*[hH]ead = \[(.*)\]/g];
+const headLists = [/\btable\(\s*\[([^\]]*)\]/g, /\b\w*[hH]ead = \[([^\]]*)\]/g];
 
 function printedColumns(): Set<string> {
   const sources = globSync("cli/**/*.ts", { cwd: root }).map(read);
