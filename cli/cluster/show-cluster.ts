@@ -76,7 +76,7 @@ export async function describeCluster(
 }
 
 /** Those that have replicas, and are not registered. */
-function missingBrokers(topics: readonly TopicDescription[], present: readonly BrokerId[]): BrokerId[] {
+export function missingBrokers(topics: readonly TopicDescription[], present: readonly BrokerId[]): BrokerId[] {
   const named = new Set(topics.flatMap(({ partitions }) => partitions.flatMap(({ replicas }) => replicas)));
   return [...named].filter((id) => !present.includes(id)).sort((a, b) => a - b);
 }
@@ -100,7 +100,7 @@ interface Load {
 }
 
 /** What each broker leads, and has. */
-function loadsOf(brokers: readonly BrokerMetadata[], topics: readonly TopicDescription[]): ReadonlyMap<BrokerId, Load> {
+export function loadsOf(brokers: readonly BrokerMetadata[], topics: readonly TopicDescription[]): ReadonlyMap<BrokerId, Load> {
   const loads = new Map(brokers.map(({ id }) => [id, { leaders: 0, replicas: 0 }]));
   for (const { leader, replicas } of topics.flatMap(({ partitions }) => partitions))
     for (const id of replicas) {

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   group: () => import("./register-group.ts"),
   cluster: () => import("./register-cluster.ts"),
   top: () => import("./register-top.ts"),
+  doctor: () => import("./register-doctor.ts"),
   profile: () => import("./register-profile.ts"),
   log: () => import("./register-log.ts"),
   bench: () => import("./register-bench.ts"),
