@@ -88,6 +88,9 @@ export async function describeGroup(cluster: Cluster, groupId: string, deadlineM
   );
 }
 
+/** Kafka with ZooKeeper offers the request, and then does not know it. */
+const notIncremental: ReadonlySet<string> = new Set(["GROUP_ID_NOT_FOUND", "UNSUPPORTED_VERSION"]);
+
 /** Null: not a group of the new protocol, as far as the broker knows. */
 async function describeIncremental(link: CoordinatorLink, groupId: string, deadlineMs: number): Promise<GroupDescription | null> {
   const build = () => ({ groupIds: [groupId], includeAuthorizedOperations: false });
@@ -111,7 +114,7 @@ async function describeIncremental(link: CoordinatorLink, groupId: string, deadl
       rebalance: incrementalRebalance(group),
     };
   } catch (error) {
-    if (error instanceof UnsupportedApi || (error instanceof KafkaProtocolError && error.code === "GROUP_ID_NOT_FOUND")) return null;
+    if (error instanceof UnsupportedApi || (error instanceof KafkaProtocolError && notIncremental.has(error.code))) return null;
     throw error;
   }
 }
