@@ -50,9 +50,8 @@ export async function gatherFacts(gathering: Gathering): Promise<Facts> {
     known(readCopies(admin, "bytes")),
   ]);
   const twice = lookTwice(gathering, first);
-  const [probedBootstrap, probes, settings, topicSettings, directories, copies] = await once;
+  const [[probedBootstrap, probes, settings, topicSettings, directories, copies], looks] = await Promise.all([once, twice]);
   const zookeeper = await zookeeperFacts(connectIn(settings), answerMaxMs);
-  const looks = await twice;
   // what was on its way at first has arrived, or not
   const [cluster, topicsNow] = await Promise.all([known(admin.describeCluster()), known(admin.listTopics())]);
   stop.throwIfAborted();
