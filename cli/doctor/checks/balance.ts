@@ -8,8 +8,8 @@ import { brokerNames, type Facts } from "../facts.ts";
 import { type Checked, type Finding, finding, findingIf } from "../finding.ts";
 
 const check = "balance";
-/** A plan is made to see whether one would help, of as many as takes a second or two. */
-const plannedMax = 4_000;
+/** Whether a plan would help is seen by making one, of no more than takes a second or two: racks may leave no choice. */
+const plannedMax = 500;
 /** Above this share of the mean, and by as much, one broker has too much. */
 const excess = { note: 0.25, warning: 0.6 } as const;
 const leastDifference = { leaders: 5, replicas: 5, bytes: 256 * 1024 * 1024 } as const;
@@ -43,10 +43,12 @@ function loadFindings(brokers: readonly PlannedBroker[], partitions: readonly Pl
     why: "a broker that joined gets copies of new topics only",
     commands: [command],
   }));
-  const measures = (["leaders", "replicas", "bytes"] as const).filter((of) => isUneven(before, of));
+  // one copy that is larger than all others cannot be shared out
+  const largest = Math.max(0, ...partitions.map(({ bytes }) => bytes));
+  const isAvoidable = (of: Measured) => of !== "bytes" || Math.max(...before.map(({ bytes }) => bytes)) > largest * (1 + excess.note);
+  const measures = (["leaders", "replicas", "bytes"] as const).filter((of) => isUneven(before, of) && isAvoidable(of));
   if (measures.length === 0) return nothing;
   const after = partitions.length > plannedMax ? null : afterPlan(brokers, partitions);
-  // one partition that is larger than all others cannot be shared out
   const mendable = measures.filter((of) => after === null || share(after, of) < share(before, of) - 0.1);
   return [...nothing, ...mendable.map((of) => unevenFinding(before, of))];
 }
