@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Admin } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { freePorts } from "../support/free-ports.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
@@ -68,6 +69,10 @@ async function ask(args = "", at = bootstrap()) {
   expect(code).toBe(told.healthy ? 0 : 1);
   // the folders of tests are below /tmp on most machines
   return { ...told, findings: told.findings.filter(({ what }) => !what.endsWith("with data below /tmp")) };
+}
+
+async function untilWell(): Promise<void> {
+  await waitUntil("all to be well", async () => (await ask()).findings.every(({ severity }) => severity === "note"), { timeoutMs: 40_000 });
 }
 
 const only = (findings: readonly Found[], check: string) => findings.filter((one) => one.check === check);
@@ -140,6 +145,24 @@ test("a group that nobody is in is a note", async () => {
   expect(only((await ask()).findings, "groups")).toEqual([]);
 });
 
+test("a reassignment that cannot get on, as nobody has what it is to copy, and what ends it", async () => {
+  await succeeds("topic create parked --replica-assignment 3");
+  await cluster.shutDown(3);
+  await using admin = new Admin({ bootstrap: cluster.bootstrap.slice(0, 2) });
+  await waitUntil("it to be without a leader", async () =>
+    only((await ask()).findings, "partitions").some(({ where }) => where.includes("parked-0")),
+  );
+  const [begun] = await admin.alterPartitionReassignments([{ topic: "parked", partition: 0, replicas: [1] }]);
+  expect(begun?.error).toBeNull();
+  const [stuck] = only((await ask()).findings, "reassignments");
+  expect(stuck).toMatchObject({ severity: "warning", where: [expect.stringMatching(/^parked-0/)] });
+  await does(stuck!.commands[1]!);
+  expect(only((await ask()).findings, "reassignments")).toEqual([]);
+  await cluster.startBroker(3);
+  await succeeds("topic delete parked");
+  await untilWell();
+});
+
 test("a broker that is stopped: who is away, what lacks copies; a bootstrap address that does not answer; gone when it is back", async () => {
   await cluster.shutDown(3);
   let findings: readonly Found[] = [];
@@ -157,7 +180,7 @@ test("a broker that is stopped: who is away, what lacks copies; a bootstrap addr
   expect(text.stdout).toMatch(/^error +1 broker with replicas is away\n +broker 3\n/m);
   expect(text.stdout).toMatch(/^ +\$ ottla topic describe --under-replicated --bootstrap /m);
   await cluster.startBroker(3);
-  await waitUntil("all to be well", async () => (await ask()).findings.every(({ severity }) => severity === "note"), { timeoutMs: 40_000 });
+  await untilWell();
 });
 
 test("a broker that hangs does not hang the doctor", async () => {
