@@ -3,13 +3,14 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
-import type { ChangeSource, ConsumerRead, LeaderLookup, ReadingLeader } from "../partition/client-contract.ts";
+import type { ChangeSource, ConsumerRead, FollowerLookup, LeaderLookup, NoLeader, ReadingLeader } from "../partition/client-contract.ts";
+import type { CloseBy } from "./close-by.ts";
 import type { AnsweredPartition, PartitionAnswer, WantedPartition } from "./fetch-session.ts";
 import { asMetadataSays, noLeaderHint } from "./leader-hints.ts";
 import type { KeptMemory, RequestMeter } from "./request-meter.ts";
 
 export interface FetchParts {
-  readonly partitions: LeaderLookup<ReadingLeader> & ChangeSource;
+  readonly partitions: LeaderLookup<ReadingLeader> & FollowerLookup & ChangeSource;
   readonly images: Pick<ImageSource, "current">;
   readonly clock: Clock;
 }
@@ -30,12 +31,14 @@ export interface FetchBounds {
   readonly readCommitted: boolean;
   /** The request's version is older than zstd (KIP-110). */
   readonly withoutZstd: boolean;
+  /** Null: leaders serve it, and no others. */
+  readonly closeBy: CloseBy | null;
 }
 
 interface Round {
   readonly answers: readonly AnsweredPartition[];
   readonly sizeInBytes: number;
-  /** An error or a divergence, which the client should get now. */
+  /** An error, a divergence or another replica to read from, which the client should get now. */
   readonly isUrgent: boolean;
   /** Partitions that were read, to wait on. */
   readonly refs: readonly TopicPartition[];
@@ -125,28 +128,35 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
     const named = ref.topic === one.topic ? one : { ...one, topic: ref.topic };
     refs.push(ref);
     const reservedBytes = parts.meter.reserve(Math.max(0, Math.min(one.maxBytes, bounds.maxBytes - sizeInBytes)));
-    const leader = parts.partitions.leader(ref);
+    const reader = readerOf(ref, bounds.closeBy, parts.partitions);
+    const near = bounds.closeBy?.near ?? [];
     const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = one;
-    const options = { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes: reservedBytes, minOneBatch: sizeInBytes === 0 };
+    const options = { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes: reservedBytes, minOneBatch: sizeInBytes === 0, near };
     const outcome =
-      typeof leader === "string"
-        ? { error: leader }
-        : await leader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true });
+      typeof reader === "string"
+        ? { error: reader }
+        : await reader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true });
     const bytes = outcome.error === null ? (outcome.keptBytes ?? outcome.sizeInBytes) : 0;
     parts.meter.settle(reservedBytes, bytes);
     heldBytes += bytes;
     if (outcome.error === null) {
       sizeInBytes += outcome.sizeInBytes;
-      isUrgent ||= outcome.diverging !== null;
+      isUrgent ||= outcome.diverging !== null || outcome.preferredReadReplica !== undefined;
       if (outcome.release !== undefined) kept.push({ bytes, release: outcome.release });
       answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome, bounds.readCommitted) });
     } else {
-      isUrgent = true;
+      isUrgent ||= !("isExpectedSoon" in outcome);
       const error = asMetadataSays(parts.images.current, ref, outcome.error);
       answers.push({ key, wanted: named, answer: errorAnswer(one.partition, error, bounds.readCommitted) });
     }
   }
   return { answers, sizeInBytes, heldBytes, isUrgent, refs, kept, isDropped: false };
+}
+
+/** The leader, or where the client reads close by, a follower. */
+function readerOf(ref: TopicPartition, close: CloseBy | null, partitions: FetchParts["partitions"]): ReadingLeader | NoLeader {
+  const leader = partitions.leader(ref);
+  return typeof leader === "string" && close !== null ? (partitions.follower(ref) ?? leader) : leader;
 }
 
 type Located = { readonly error: null; readonly ref: TopicPartition } | { readonly error: KafkaError };
@@ -166,6 +176,7 @@ function readAnswer(partitionIndex: number, read: ConsumerRead, readCommitted: b
     lastStableOffset: read.highWatermark,
     logStartOffset: read.logStartOffset,
     divergingEpoch: read.diverging ?? noDivergence,
+    preferredReadReplica: read.preferredReadReplica ?? -1,
     records: read.chunks,
   };
 }

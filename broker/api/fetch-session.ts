@@ -131,6 +131,7 @@ function isNews(known: Remembered | undefined, answer: PartitionAnswer): boolean
     hasRecords(answer) ||
     answer.errorCode !== "NONE" ||
     isDiverging(answer) ||
+    answer.preferredReadReplica >= 0 ||
     known.highWatermark !== answer.highWatermark ||
     known.logStartOffset !== answer.logStartOffset
   );

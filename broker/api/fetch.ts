@@ -1,6 +1,8 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { type FetchRequest, type FetchResponse, fetchRequest, fetchResponse } from "../../protocol/messages/fetch.ts";
 import { type Api, boundedWaitMs } from "./api.ts";
+import { closeBy } from "./close-by.ts";
 import { answersToTell, fetchContext } from "./fetch-context.ts";
 import { errorAnswer, type FetchBounds, type FetchParts, readUntilEnough } from "./fetch-reading.ts";
 import { type AnsweredPartition, noSessionId, wantedPartitions } from "./fetch-session.ts";
@@ -10,6 +12,9 @@ import { LeaderHints } from "./leader-hints.ts";
 export interface FetchLimits {
   /** `fetch.max.bytes`: over one response, whatever the client allows. */
   readonly maxBytes: number;
+  readonly brokerId: BrokerId;
+  /** `replica.selector.class`: consumers are sent to an in-sync follower of their rack. */
+  readonly sendsToRack: boolean;
 }
 
 /**
@@ -21,11 +26,12 @@ const zstdSinceVersion = 10;
 /**
  * Behavior: reads committed records of the requested partitions, in order, up to the client's and the broker's bounds. The first batch
  * found is always included, whatever its size, so that a consumer cannot get stuck. With fewer than `minBytes` the answer waits up to
- * `maxWaitMs`. Errors and divergence are answered at once. Read committed sees what read uncommitted does. Followers of this cluster use
- * the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
+ * `maxWaitMs`. Errors and divergence are answered at once. A client that says its rack may be sent to a follower there, and followers serve
+ * it (KIP-392); to what a follower does not know yet the answer waits, too. Read committed sees what read uncommitted does. Followers of
+ * this cluster use the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
  * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id
- * since 13 (KIP-516); the replica id moved into a tag in 15; since 16 a leadership error comes with the new leader and its address
- * (KIP-951).
+ * since 13 (KIP-516); racks since 11; the replica id moved into a tag in 15; since 16 a leadership error comes with the new leader and its
+ * address (KIP-951).
  */
 export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits: FetchLimits): Api<FetchRequest, FetchResponse> {
   return {
@@ -37,7 +43,9 @@ export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits:
       if (isFromReplica(request)) return refuseReplica(request);
       const context = fetchContext(request, apiVersion, sessions, nameOf);
       if (context.kind === "refused") return response(context.error);
-      const answers = await readUntilEnough(context.wanted, fetchBounds(request, apiVersion, limits), { ...parts, meter, signal });
+      const close = closeBy(request.rackId, listener, parts.images.current, limits);
+      const bounds = { ...fetchBounds(request, apiVersion, limits), closeBy: close };
+      const answers = await readUntilEnough(context.wanted, bounds, { ...parts, meter, signal });
       const result = answersToTell(context, answers);
       if (result.error !== null) return response(result.error);
       return partitionsResponse(result.told, result.sessionId, apiVersion, new LeaderHints(parts.images.current, listener));
@@ -45,7 +53,7 @@ export function fetchApi(parts: FetchParts, sessions: FetchSessionCache, limits:
   };
 }
 
-function fetchBounds(request: FetchRequest, version: number, limits: FetchLimits): FetchBounds {
+function fetchBounds(request: FetchRequest, version: number, limits: FetchLimits): Omit<FetchBounds, "closeBy"> {
   const maxBytes = Math.max(0, Math.min(request.maxBytes, limits.maxBytes));
   return {
     maxBytes,

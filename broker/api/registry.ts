@@ -71,6 +71,8 @@ export interface ApiConfig {
   readonly autoCreateTopics: boolean;
   /** `fetch.max.bytes`. */
   readonly fetchMaxBytes: number;
+  /** `replica.selector.class`. */
+  readonly sendsToRack: boolean;
   /** `max.incremental.fetch.session.cache.slots`. */
   readonly fetchSessionsMax: number;
   /** `request.timeout.ms`: for requests forwarded to the controller. */
@@ -94,7 +96,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const produce = produceApi(partitions, images);
-  const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { maxBytes: config.fetchMaxBytes });
+  const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { ...config, maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
     ...controllerApis,
     apiVersions: apiVersionsApi(() => endpoints),

@@ -103,6 +103,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
       partitions: table,
       consumed: {
         leader: (ref) => table.find(ref)?.reader() ?? "NOT_LEADER_OR_FOLLOWER",
+        follower: (ref) => table.follower(ref),
         changed: (refs, deadlineMs, aborted) => table.changed(refs, deadlineMs, aborted),
       },
       images,
@@ -121,6 +122,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
         startTexts: texts,
         autoCreateTopics: settings.topics.autoCreateEnabled,
         fetchMaxBytes: settings.fetching.maxBytes,
+        sendsToRack: settings.fetching.sendsToRack,
         fetchSessionsMax: settings.fetching.sessionsMax,
         forwardTimeoutMs: settings.network.requestTimeoutMs,
       },

@@ -1,4 +1,4 @@
-import type { TopicPartition } from "../../protocol/base/ids.ts";
+import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
 import type { FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
@@ -10,7 +10,7 @@ import type { FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.
 export interface ClientPartitions extends LeaderLookup<ClientLeader>, ChangeSource, ProducerLookup {}
 
 /** Where consumers read: `leader` answers with whoever can serve what is committed, be it a former leader. */
-export interface ConsumedPartitions extends LeaderLookup<ReadingLeader & ListingLeader>, ChangeSource {}
+export interface ConsumedPartitions extends LeaderLookup<ReadingLeader & ListingLeader>, FollowerLookup, ChangeSource {}
 
 /** All of what clients want of one partition's leader; each handler asks for its part. */
 export interface ClientLeader extends AppendingLeader, ReadingLeader, ListingLeader, EpochLeader, DeletingLeader {}
@@ -20,6 +20,13 @@ export type NoLeader = "NOT_LEADER_OR_FOLLOWER" | "KAFKA_STORAGE_ERROR";
 /** Who leads here now. Ask in the turn in which you use it; after an `await`, ask again. */
 export interface LeaderLookup<L> {
   leader(partition: TopicPartition): L | NoLeader;
+}
+
+/**
+ * Who follows here now, for consumers that read close by (KIP-392); null: nobody. As with a leader, ask in the turn in which you use it.
+ */
+export interface FollowerLookup {
+  follower(partition: TopicPartition): ReadingLeader | null;
 }
 
 /** For Produce. */
@@ -61,7 +68,13 @@ export interface AppendedRecords {
 /** For Fetch. */
 export interface ReadingLeader {
   /** Reads committed records for a consumer. Resolves at once; waiting for more is `changed`. */
-  read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>>;
+  read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead> | NotYet>;
+}
+
+/** A follower expects to know more in a moment: to be answered only if `changed` does not come in time. */
+export interface NotYet {
+  readonly error: "OFFSET_NOT_AVAILABLE";
+  readonly isExpectedSoon: true;
 }
 
 export interface ConsumerReadOptions extends Pick<ReadOptions, "trustsRemembered"> {
@@ -74,6 +87,8 @@ export interface ConsumerReadOptions extends Pick<ReadOptions, "trustsRemembered
   readonly minOneBatch: boolean;
   /** The client cannot read zstd: a topic that keeps its records so is refused. */
   readonly withoutZstd?: boolean;
+  /** Brokers close to the consumer: a leader sends it to one of them that has what is asked for. */
+  readonly near?: readonly BrokerId[];
 }
 
 export interface ConsumerRead {
@@ -85,6 +100,8 @@ export interface ConsumerRead {
   readonly release?: (() => void) | undefined;
   readonly keptBytes?: number | undefined;
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
+  /** To be read there, instead; nothing was read. */
+  readonly preferredReadReplica?: BrokerId;
 }
 
 /** For long polls. */

@@ -72,7 +72,7 @@ export interface ReplicaLog {
 
 /** Events of a partition, for callers that wait for them. */
 interface PartitionNews {
-  /** The high watermark or the leadership moved. */
+  /** The high watermark moved, also one that is followed, or the role here, or what it may serve. */
   committed(key: string): void;
   /** The written end, the high watermark, the log start, the in-sync set, the assignment or the leadership moved. */
   written(identity: ReplicaIdentity): void;
@@ -80,6 +80,8 @@ interface PartitionNews {
   leaderMoved(identity: ReplicaIdentity): void;
   /** It is followed here now, from another leader or in another epoch, or is not any more. */
   follows(identity: ReplicaIdentity): void;
+  /** A consumer reads here what is followed from this leader. */
+  readHere(leader: BrokerId): void;
   /** We lead in this epoch; null: no more. */
   leads(identity: ReplicaIdentity, leaderEpoch: number | null): void;
 }

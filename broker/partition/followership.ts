@@ -5,6 +5,7 @@ import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/rec
 import { type Log, LogOffline } from "../log/log-contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import type { FollowerStanding } from "./follower-reader.ts";
 import { adoptHighWatermark, afterStartingOver, afterTruncation, decide, type FollowerState } from "./follower-state.ts";
 import { noEpoch } from "./log-position.ts";
 import type { FetchApplied, FollowedPartition } from "./replication-contract.ts";
@@ -27,6 +28,9 @@ export class Followership implements FollowedPartition {
   readonly #parts: FollowershipParts;
   #state: FollowerState;
   #isNewcomer: boolean;
+  #isInSync: boolean;
+  #isCompared = false;
+  #cuts = 0;
   #hasEnded = false;
   /** The answer being applied; null: none. One at a time. */
   #underway: Promise<FetchApplied> | null = null;
@@ -37,6 +41,7 @@ export class Followership implements FollowedPartition {
     const { leader, leaderEpoch } = record;
     const { brokerId } = parts.environment.config;
     this.#isNewcomer = isNewcomer(record, brokerId);
+    this.#isInSync = record.isr.includes(brokerId);
     const leaderRecovering = record.leaderRecovering || mayKnowTooMuch(record, brokerId);
     this.topic = parts.identity.topic;
     this.partition = parts.identity.partition;
@@ -71,14 +76,24 @@ export class Followership implements FollowedPartition {
     return this.#state.highWatermark;
   }
 
+  /** What those who read here must know. */
+  get standing(): FollowerStanding {
+    const { leader, leaderEpoch, highWatermark } = this.#state;
+    const [isInSync, isCompared, cuts, hasEnded] = [this.#isInSync, this.#isCompared, this.#cuts, this.#hasEnded];
+    return { leader, leaderEpoch, highWatermark, isInSync, isCompared, cuts, hasEnded };
+  }
+
   /** The same epoch again: the leader may have recovered meanwhile. */
   note(record: PartitionRecord): void {
     const { environment, identity } = this.#parts;
     const { brokerId } = environment.config;
     const before = this.#isNewcomer;
+    const wasInSync = this.#isInSync;
     this.#isNewcomer = isNewcomer(record, brokerId);
+    this.#isInSync = record.isr.includes(brokerId);
     this.#state = { ...this.#state, leaderRecovering: record.leaderRecovering || mayKnowTooMuch(record, brokerId) };
     if (this.#isNewcomer !== before) environment.news.follows(identity);
+    if (this.#isInSync !== wasInSync) environment.news.committed(identity.key);
   }
 
   /** No answer is applied from here on; resolves when the one being applied is done with the log. */
@@ -158,12 +173,13 @@ export class Followership implements FollowedPartition {
         if (records.length > 0) await log.written(log.endOffset);
         // The leadership may have moved while this was written. The bytes stay, and are compared by epoch before anything is built on them;
         // the high watermark was true under this leader, and what is committed remains so.
-        this.#state = adoptHighWatermark(this.#state, step.leaderHighWatermark, log.writtenEndOffset);
+        this.#adopt(step.leaderHighWatermark);
         await log.advanceStartOffset(startIn(this.#state, answer, log));
         return this.#hasEnded ? "ended" : "applied";
       case "truncate": {
         const fields = { partition: identity.key, fromOffset: log.endOffset, toOffset: step.toOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info(fields, "cutting what the leader does not have");
+        this.#noteCut();
         await this.#retreat(step.toOffset);
         await log.truncateTo(step.toOffset);
         invariant(log.endOffset <= step.toOffset, "the log was cut", () => ({ step, endOffset: log.endOffset }));
@@ -175,6 +191,7 @@ export class Followership implements FollowedPartition {
       case "start-over": {
         const fields = { partition: identity.key, endOffset: log.endOffset, atOffset: step.atOffset, leaderEpoch: this.leaderEpoch };
         environment.logger.info({ ...fields, damage: log.damage }, "beginning again where the leader's log begins");
+        this.#noteCut();
         if (step.atOffset < this.highWatermark) await this.#retreat(step.atOffset);
         await log.truncateFullyAndStartAt(step.atOffset);
         this.#state = afterStartingOver(this.#state, step.atOffset);
@@ -190,6 +207,22 @@ export class Followership implements FollowedPartition {
       default:
         return unreachable(step);
     }
+  }
+
+  /** The leader has found nothing in our log that is not in its own. */
+  #adopt(leaderHighWatermark: number): void {
+    const { log, environment, identity } = this.#parts;
+    const before = this.#state;
+    this.#state = adoptHighWatermark(before, leaderHighWatermark, log.writtenEndOffset);
+    if (this.#isCompared && this.#state === before) return;
+    this.#isCompared = true;
+    environment.news.committed(identity.key);
+  }
+
+  /** Before anything is: nothing is read from here on until the leader has compared again. */
+  #noteCut(): void {
+    this.#cuts++;
+    this.#isCompared = false;
   }
 
   /**
@@ -222,6 +255,7 @@ export class Followership implements FollowedPartition {
     const { log, identity, environment } = this.#parts;
     const fields = { partition: identity.key, leader: this.leader, endOffset: log.endOffset, bytes: records.length };
     if (records.length >= batchHeaderBytes && beginsInside(log, records)) {
+      this.#noteCut();
       this.#state = afterStartingOver(this.#state, baseOffsetAt(records, 0));
       await log.truncateFullyAndStartAt(baseOffsetAt(records, 0));
     }

@@ -2,7 +2,7 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
 import type { ConsumerRead, ConsumerReadOptions, ListingLeader, OffsetTarget, ReadingLeader } from "./client-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
-import { epochRefusal, readRecords } from "./leader-reads.ts";
+import { consumerRefusal, epochRefusal, readCommitted } from "./leader-reads.ts";
 import { positionIn } from "./log-position.ts";
 
 export interface LedUntilNow {
@@ -34,14 +34,13 @@ export class FormerLeader implements ReadingLeader, ListingLeader {
   }
 
   async read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
-    const { fetchOffset, currentLeaderEpoch, lastFetchedEpoch, maxBytes, minOneBatch, withoutZstd = false, ...files } = options;
+    const { fetchOffset, lastFetchedEpoch } = options;
     const { log, settings } = this.#replica;
     const { highWatermark, epoch } = this.#led;
-    const refusal = epochRefusal(currentLeaderEpoch, epoch);
+    const refusal = consumerRefusal(options, epoch, settings);
     if (refusal !== null) return { error: refusal };
-    if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     if (fetchOffset >= highWatermark || positionIn(log, fetchOffset, lastFetchedEpoch).kind !== "agrees") return unknown;
-    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch, ...files });
+    const read = await readCommitted(log, options, highWatermark);
     if (read.error !== null) return read.error === "CORRUPT_MESSAGE" ? { error: "KAFKA_STORAGE_ERROR" } : read;
     if (this.#hasEnded) {
       read.release?.();

@@ -89,6 +89,11 @@ export class LeaderLogStart {
     this.look();
   }
 
+  /** Where the follower's log begins, as it said last. */
+  startOf(id: BrokerId): number | undefined {
+    return this.#starts.get(id);
+  }
+
   /** A follower has fetched, or may have died. */
   look(): void {
     if (this.#waiting.size === 0) return;

@@ -1,4 +1,4 @@
-import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { batchSizeAt, lastOffsetAt, recordsCountAt } from "../../protocol/records/batch-header.ts";
 import {
   DamagedBatch,
@@ -10,7 +10,8 @@ import {
   type ReadResult,
   TooManyLookups,
 } from "../log/log-contract.ts";
-import type { OffsetTarget } from "./client-contract.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
+import type { ConsumerReadOptions, OffsetTarget } from "./client-contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
 
@@ -18,6 +19,16 @@ import { noEpoch } from "./log-position.ts";
 export function epochRefusal(currentLeaderEpoch: number, ours: number): "FENCED_LEADER_EPOCH" | "UNKNOWN_LEADER_EPOCH" | null {
   if (currentLeaderEpoch === noEpoch || currentLeaderEpoch === ours) return null;
   return currentLeaderEpoch < ours ? "FENCED_LEADER_EPOCH" : "UNKNOWN_LEADER_EPOCH";
+}
+
+/** Why a consumer's read is refused before anything is looked at. */
+export function consumerRefusal(
+  { currentLeaderEpoch, withoutZstd = false }: ConsumerReadOptions,
+  ourEpoch: number,
+  { compressionType }: Pick<TopicSettings, "compressionType">,
+): KafkaError | null {
+  const refusal = epochRefusal(currentLeaderEpoch, ourEpoch);
+  return refusal ?? (withoutZstd && compressionType === "zstd" ? "UNSUPPORTED_COMPRESSION_TYPE" : null);
 }
 
 /** Reads, with the log's failures as protocol errors. */
@@ -43,6 +54,20 @@ export async function readRecords(log: Log, fromOffset: number, options: ReadOpt
     if (read.error === null) read.release?.();
     read = next;
   }
+}
+
+/** What a consumer asks for, below the high watermark. */
+export function readCommitted(
+  log: Log,
+  { fetchOffset, maxBytes, minOneBatch, trustsRemembered }: ConsumerReadOptions,
+  highWatermark: number,
+): Promise<Outcome<ReadResult>> {
+  return readRecords(log, fetchOffset, {
+    maxBytes,
+    endOffsetLimit: highWatermark,
+    minOneBatch,
+    ...(trustsRemembered === undefined ? {} : { trustsRemembered }),
+  });
 }
 
 /** Where these batches end, when none of them has a record; null when one has, or there is none. */

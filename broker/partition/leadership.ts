@@ -1,3 +1,4 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
@@ -19,11 +20,12 @@ import { Intake, type Taken } from "./intake.ts";
 import type { AppendedState, StateLeader, StateStanding } from "./internal-topic-partitions.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { endOfEpoch, epochRefusal, findOffset, readLog, readRecords } from "./leader-reads.ts";
+import { consumerRefusal, endOfEpoch, epochRefusal, findOffset, readCommitted, readLog } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { consumerPositionIn } from "./log-position.ts";
 import { Members } from "./members.ts";
 import { acknowledgement, replicaShortage } from "./produce-answers.ts";
+import { nearestReplica } from "./read-replica.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -222,34 +224,33 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, replicaShortage: shortage, logStartOffset });
   }
 
-  async read({
-    fetchOffset,
-    currentLeaderEpoch,
-    lastFetchedEpoch,
-    maxBytes,
-    minOneBatch,
-    withoutZstd = false,
-    ...files
-  }: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+  async read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+    const { fetchOffset, lastFetchedEpoch, near = [] } = options;
     const { log, settings } = this.#parts.replica;
     const { highWatermark, epoch } = this.#state;
-    const refusal = epochRefusal(currentLeaderEpoch, epoch);
+    const refusal = consumerRefusal(options, epoch, settings);
     if (refusal !== null) return { error: refusal };
-    if (withoutZstd && settings.compressionType === "zstd") return { error: "UNSUPPORTED_COMPRESSION_TYPE" };
     const position = consumerPositionIn(log, fetchOffset, lastFetchedEpoch);
     // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
     // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
     if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
     const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
+    const preferredReadReplica = near.length === 0 ? null : this.#nearest(near, fetchOffset);
+    if (preferredReadReplica !== null) return { ...nothing, preferredReadReplica };
     // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up
     if (fetchOffset >= highWatermark) return nothing;
-    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch, ...files });
+    const read = await readCommitted(log, options, highWatermark);
     if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
     if (read.error !== null) return read;
     const { chunks, sizeInBytes, release, keptBytes } = read;
     return { ...nothing, chunks, sizeInBytes, release, keptBytes };
+  }
+
+  #nearest(near: readonly BrokerId[], fetchOffset: number): BrokerId | null {
+    const usable = near.filter((id) => this.#members.isReadable(id));
+    return nearestReplica(this.#state, usable, fetchOffset, (id) => this.logStart.startOf(id));
   }
 
   async listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {

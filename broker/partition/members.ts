@@ -23,6 +23,11 @@ export class Members {
     return this.#cluster.hasReplica(id, this.#identity.topicId, this.#identity.partition);
   }
 
+  /** Consumers may be sent there. */
+  isReadable(id: BrokerId): boolean {
+    return this.isAlive(id) && !this.#cluster.isSuspected(id);
+  }
+
   /** What is to be known of the members for a look at who lags. */
   standings(state: LeaderState, endOffset: number): Pick<LeaderEvent & { readonly kind: "tick" }, "isAlive" | "isSuspected" | "isSilent"> {
     return {

@@ -1,5 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
-import { partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey, type TopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
@@ -9,10 +9,11 @@ import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { Admissions, type AdmissionsParts } from "./admissions.ts";
 import { Assignments } from "./assignments.ts";
-import type { ClientPartitions, NoLeader } from "./client-contract.ts";
+import type { ClientPartitions, NoLeader, ReadingLeader } from "./client-contract.ts";
 import type { AssignedReplica, ClusterView, IsrStore, ReplicaHealthReporter, RoleSink, WithdrawnReplica } from "./cluster-contract.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { PartitionConfig, PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
+import { FollowerReaders } from "./follower-readers.ts";
 import { FollowingNews } from "./following-news.ts";
 import { FutureTimestamps } from "./future-timestamps.ts";
 import { HighWatermarkCheckpoint } from "./high-watermark-checkpoint.ts";
@@ -62,6 +63,7 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     leads: new Set<(ref: TopicPartition, leaderEpoch: number | null) => void>(),
   };
   readonly #following: FollowingNews;
+  readonly #readers: FollowerReaders;
   /** Led here, and not at rest: see `leaderMoved`. */
   readonly #restless = new Set<ReplicaIdentity>();
   readonly #roleCheck: RoleCheck;
@@ -83,12 +85,14 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     this.#checkpoint = new HighWatermarkCheckpoint(logs);
     this.#replicaLogs = new ReplicaLogs(parts, this.#checkpoint, this.#closing.signal);
     const followed = ({ topicId, partition }: ReplicaIdentity) => this.findById(topicId, partition)?.followership() ?? null;
+    this.#readers = new FollowerReaders(clock);
     this.#following = new FollowingNews(followed, config.reassignedAtOnceMax);
     const news = {
       committed: (key: string) => this.#commits.notify(key),
       written: (identity: ReplicaIdentity) => callEach(this.#listeners.written, identity),
       leaderMoved: (identity: ReplicaIdentity) => this.#restless.add(identity),
       follows: (identity: ReplicaIdentity) => this.#following.changed(identity),
+      readHere: (leader: BrokerId) => this.#readers.note(leader),
       leads: (ref: ReplicaIdentity, epoch: number | null) => callEach(this.#listeners.leads, ref, epoch),
     };
     const admissions = new Admissions({ clock, codecs, plainBytesMax: config.batchUnpackedBytesMax });
@@ -199,6 +203,10 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
     return this.findById(topicId, partition)?.leader() ?? "UNKNOWN_TOPIC_ID";
   }
 
+  follower(ref: TopicPartition): ReadingLeader | null {
+    return this.find(ref)?.follower() ?? null;
+  }
+
   changed(refs: readonly TopicPartition[], deadlineMs: number, signal?: AbortSignal): Promise<void> {
     const keys = refs.map(({ topic, partition }) => partitionKey(topic, partition));
     return this.#commits.wait(keys, deadlineMs, signal);
@@ -221,6 +229,10 @@ export class PartitionTable implements RoleSink, FollowingSource, ClientPartitio
 
   onFollowingChanged(listener: (changes: readonly FollowingChange[]) => void): () => void {
     return this.#following.onTold(listener);
+  }
+
+  isReadHere(leader: BrokerId): boolean {
+    return this.#readers.areOf(leader);
   }
 
   following(): readonly FollowedPartition[] {

@@ -5,6 +5,7 @@ import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import type { ListingLeader, NoLeader, ProducerStanding, ReadingLeader } from "./client-contract.ts";
 import { damageReason, hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
+import { FollowerReader } from "./follower-reader.ts";
 import { Followership } from "./followership.ts";
 import { FormerLeader } from "./former-leader.ts";
 import type { Checkpointed } from "./high-watermark-checkpoint.ts";
@@ -13,7 +14,7 @@ import { Leadership } from "./leadership.ts";
 type Role =
   | { readonly kind: "none" }
   | { readonly kind: "leading"; readonly leadership: Leadership }
-  | { readonly kind: "following"; readonly followership: Followership }
+  | { readonly kind: "following"; readonly followership: Followership; readonly reader: FollowerReader }
   /** The leader's log contradicts what is committed here. Until another epoch says otherwise, nothing is done with this replica. */
   | { readonly kind: "diverged"; readonly reason: string }
   /** Named leader, and cannot lead with the log that is there: see `#unfitBecause`. */
@@ -102,6 +103,11 @@ export class Partition implements ReplicaLog, Checkpointed {
   /** Whoever can serve consumers what is committed here. */
   reader(): (ReadingLeader & ListingLeader) | NoLeader {
     return this.#former ?? this.leader();
+  }
+
+  /** For consumers close by; null: it does not follow. */
+  follower(): ReadingLeader | null {
+    return this.#role.kind === "following" ? this.#role.reader : null;
   }
 
   followership(): Followership | null {
@@ -281,13 +287,23 @@ export class Partition implements ReplicaLog, Checkpointed {
       logger.info({ ...fields, leader: record.leader }, "following");
       const onDataDiverged = (reason: string) => this.#onDataDiverged(reason);
       const onBegunAnew = () => this.#tellHealth();
-      this.#role = {
-        kind: "following",
-        followership: new Followership({ identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew }, record, highWatermark),
-      };
+      const parts = { identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew };
+      const followership = new Followership(parts, record, highWatermark);
+      this.#role = { kind: "following", followership, reader: this.#readerOf(followership) };
       news.follows(identity);
     }
     this.#tellHealth();
+  }
+
+  #readerOf(followership: Followership): FollowerReader {
+    const { cluster, clock, news } = this.#environment;
+    return new FollowerReader({
+      replica: this,
+      standing: () => followership.standing,
+      cluster,
+      nowMs: () => clock.monotonicMs(),
+      onRead: (leader) => news.readHere(leader),
+    });
   }
 
   #onFenced(reason: string): void {
@@ -325,6 +341,7 @@ export class Partition implements ReplicaLog, Checkpointed {
       });
       this.#quiet = Promise.all([this.#quiet, ended]).then(() => undefined);
       this.#environment.news.follows(this.identity);
+      this.#environment.news.committed(this.identity.key);
     }
     this.#turns++;
     return this.#turns;

@@ -77,6 +77,8 @@ export type FetchApplied = "applied" | "ignored" | "back-off" | "ended";
 
 export interface FollowingSource {
   following(): readonly FollowedPartition[];
+  /** Consumers read here what is followed from this leader: they wait for its high watermarks. */
+  isReadHere(leader: BrokerId): boolean;
   /** Called after changes, once for many, with those partitions alone. Returns a function that unsubscribes. */
   onFollowingChanged(listener: (changes: readonly FollowingChange[]) => void): () => void;
 }

@@ -51,7 +51,7 @@ export class FetcherSet {
   #follow(key: string, followed: FollowedPartition): void {
     const { leader } = followed;
     invariant(leader !== this.#parts.brokerId, "a broker does not follow itself", () => ({ leader }));
-    const fetcher = this.#fetchers.get(leader) ?? new Fetcher(leader, this.#parts);
+    const fetcher = this.#fetchers.get(leader) ?? new Fetcher(leader, this.#parts, () => this.#source.isReadHere(leader));
     this.#fetchers.set(leader, fetcher);
     this.#leaderOf.set(key, leader);
     fetcher.follow(key, followed);

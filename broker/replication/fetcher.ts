@@ -34,6 +34,7 @@ const firstBackoffMs = 20;
 export class Fetcher {
   readonly #leader: BrokerId;
   readonly #parts: FetcherParts;
+  readonly #isReadHere: () => boolean;
   readonly #stopping = new AbortController();
   /** Aborts a request that waits at the leader, or a pause, when there is something else to fetch. */
   #interruption = new AbortController();
@@ -45,9 +46,10 @@ export class Fetcher {
   #lastSessionId = 0;
   readonly #stopped: Promise<void>;
 
-  constructor(leader: BrokerId, parts: FetcherParts) {
+  constructor(leader: BrokerId, parts: FetcherParts, isReadHere: () => boolean) {
     this.#leader = leader;
     this.#parts = parts;
+    this.#isReadHere = isReadHere;
     const { clock, random, config } = parts;
     this.#stopped = loop(`fetcher of broker ${leader}`, () => this.#round(), {
       clock,
@@ -184,6 +186,7 @@ export class Fetcher {
       maxWaitMs,
       minBytes: config.fetchMinBytes,
       maxBytes: config.fetchResponseMaxBytes,
+      ...(this.#isReadHere() ? { hasReaders: true } : {}),
       ...session.next(),
     };
     let isSent = false;

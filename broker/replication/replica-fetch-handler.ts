@@ -23,7 +23,7 @@ export const sessionPartitionsMaxDefault = 1_000_000;
 
 /**
  * A new high watermark without records waits this long for records to travel with: a produce then costs each follower one round trip, not
- * two.
+ * two. Where consumers read from the follower, it does not wait.
  */
 export const highWatermarkDelayMs = 50;
 
@@ -41,6 +41,7 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
     if (!(session instanceof LeaderSession)) return { body: { error: session, message: "", partitions: [] } };
     const deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, request.maxWaitMs), config.fetchWaitMaxMs);
     const fetch = new PendingFetch(parts, session, request);
+    const delayMs = request.hasReaders === true ? 0 : highWatermarkDelayMs;
     let tellHighWatermarksAtMs = Number.POSITIVE_INFINITY;
     for (;;) {
       if (fetch.isSuperseded) return nothing;
@@ -52,7 +53,7 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
         releaseAll(found);
         if (fetch.isSuperseded) return nothing;
       }
-      if (session.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + highWatermarkDelayMs);
+      if (session.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + delayMs);
       await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
     }
   };

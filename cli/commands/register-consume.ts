@@ -34,6 +34,7 @@ interface Options extends CommonOptions {
   readonly assignor?: readonly AssignorName[];
   readonly instanceId?: string;
   readonly sessionTimeout?: number;
+  readonly rack?: string;
 }
 
 /** They are kept in memory. */
@@ -66,6 +67,7 @@ export function register(program: Command): void {
       "value (default), key-value, json, full, or a template: %k key, %v value, %t topic, %p partition, %o offset, %T time in ms, %h headers, \\n, \\t",
       (text: string) => parseRecordFormat(text, surroundings()),
     )
+    .option("--rack <name>", "where we are, as in broker.rack: read from an in-sync follower there, if the brokers allow it")
     .option("--quiet", "do not say at the end how many records there were", false)
     .option("--group <name>", "share the topic with this group's other members, go on where the group is, and commit what was printed")
     .addOption(
@@ -118,17 +120,28 @@ function surroundings() {
 /** `present`: the topics that the patterns mean now. */
 type Run = (present: readonly string[], printer: RecordPrinter, stop: AbortSignal) => Promise<void>;
 
-function plainRun(_topics: readonly TopicPattern[], { bootstrap, from, tail, partition, untilEnd, sorted }: Options): Run {
+function plainRun(_topics: readonly TopicPattern[], { bootstrap, from, tail, partition, untilEnd, sorted, rack }: Options): Run {
   if (tail !== undefined && from !== undefined) throw new UsageError("--tail says where to begin: leave --from out");
   const isUnasked = from === undefined && tail === undefined && !untilEnd && process.stderr.isTTY === true;
   const onWaiting = isUnasked ? () => complain("waiting for new records; --from beginning shows those there are") : null;
-  const wanted = { bootstrap, from: from ?? "end", tail: tail ?? null, partitions: [...new Set(partition)], untilEnd, isSorted: sorted };
+  const partitions = [...new Set(partition)];
+  const wanted = { bootstrap, from: from ?? "end", tail: tail ?? null, partitions, untilEnd, isSorted: sorted, rack: rack ?? null };
   return (topics, printer, stop) => consume({ ...wanted, onWaiting, topics }, printer, stop);
 }
 
 /** Throws UsageError before waiting for anything. */
 function groupRun(topics: readonly TopicPattern[], group: string, options: Options): Run {
-  const { bootstrap, untilEnd, from = "end", partition, groupProtocol, assignor = [], instanceId = null, sessionTimeout = null } = options;
+  const {
+    bootstrap,
+    untilEnd,
+    from = "end",
+    partition,
+    groupProtocol,
+    assignor = [],
+    instanceId = null,
+    sessionTimeout = null,
+    rack = null,
+  } = options;
   if (group === "") throw new UsageError("--group needs a name");
   if (partition.length > 0) throw new UsageError("the group gives out the partitions: leave --partition out");
   if (options.tail !== undefined || options.sorted)
@@ -138,7 +151,7 @@ function groupRun(topics: readonly TopicPattern[], group: string, options: Optio
   if (groupProtocol === "consumer" && assignor.length > 0)
     throw new UsageError("--assignor is for classic groups: here the brokers assign");
   const membership = { group, groupProtocol, assignors: assignor, instanceId, sessionTimeoutMs: sessionTimeout };
-  const wanted = { bootstrap, topics, untilEnd, ...membership, from };
+  const wanted = { bootstrap, topics, untilEnd, ...membership, from, rack };
   return (_present, printer, stop) => consumeInGroup(wanted, printer, stop);
 }
 

@@ -24,6 +24,8 @@ export interface ConsumeOptions {
   readonly isSorted: boolean;
   /** Begin with so many records before the end, instead of at `from`. */
   readonly tail: number | null;
+  /** Where this command runs: see `ConsumerOptions`. Null: read from the leaders. */
+  readonly rack: string | null;
   /** Told when nothing is printed before something new comes, without having been asked for. */
   readonly onWaiting: (() => void) | null;
 }
@@ -56,13 +58,14 @@ function assignments({ topics, partitions, from }: ConsumeOptions): Assignment[]
   );
 }
 
-function consumerFor({ bootstrap, from, untilEnd }: ConsumeOptions, signal: AbortSignal): Consumer {
+function consumerFor({ bootstrap, from, untilEnd, rack }: ConsumeOptions, signal: AbortSignal): Consumer {
   const consumer = new Consumer({
     ...printingConsumer,
     bootstrap,
     // an explicit offset is meant literally; everything else means the nearest existing record
     offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
     stopAtEnd: untilEnd,
+    ...(rack === null ? {} : { rack }),
     signal,
   });
   return tellWaits(consumer);

@@ -19,13 +19,15 @@ export interface ConsumeGroupOptions {
   readonly instanceId: string | null;
   /** Milliseconds; null: the client's default. */
   readonly sessionTimeoutMs: number | null;
+  /** Where this member runs: see `ConsumerOptions`. Null: read from the leaders. */
+  readonly rack: string | null;
   /** End where the partitions ended when they were assigned. */
   readonly untilEnd: boolean;
 }
 
 /** Prints records of the partitions that the group assigns to us, and commits what was printed, until one of the ends is reached. */
 export async function consumeInGroup(options: ConsumeGroupOptions, printer: RecordPrinter, stop: AbortSignal): Promise<void> {
-  const { topics, group, assignors, instanceId, sessionTimeoutMs } = options;
+  const { topics, group, assignors, instanceId, sessionTimeoutMs, rack } = options;
   const { output } = printer;
   await using consumer = new Consumer({
     ...printingConsumer,
@@ -36,6 +38,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, printer: Reco
     groupProtocol: options.groupProtocol,
     ...(assignors.length === 0 ? {} : { assignors }),
     ...(instanceId === null ? {} : { groupInstanceId: instanceId }),
+    ...(rack === null ? {} : { rack }),
     ...(sessionTimeoutMs === null ? {} : withSession(sessionTimeoutMs)),
   });
   tellWaits(consumer);

@@ -60,7 +60,11 @@ async function timeAt(
   const asked = { sessionId: 0, sessionEpoch: noSession, toSend: [target], toForget: [] };
   const versionMax = fetchVersionMax([target]);
   const options = { signal, ...(versionMax === undefined ? {} : { versionMax }) };
-  const answer = await connection.request(apis.fetch, () => fetchRequestOf(asked, { maxWaitMs: 0, minBytes: 0, maxBytes: 1 }), options);
+  const answer = await connection.request(
+    apis.fetch,
+    () => fetchRequestOf(asked, { maxWaitMs: 0, minBytes: 0, maxBytes: 1, rackId: "" }),
+    options,
+  );
   const found = answer.responses[0]?.partitions[0];
   const code = answer.errorCode === "NONE" ? (found?.errorCode ?? "NONE") : answer.errorCode;
   if (code !== "NONE") return new KafkaProtocolError(code, `the record at ${offset} of ${topic}-${partition}`);

@@ -45,6 +45,11 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
   readonly decompressedBytesMax?: number;
   /** False skips checking each batch's CRC. Default true. */
   readonly checkCrc?: boolean;
+  /**
+   * Where this process runs, as the brokers name it in `broker.rack`: records are read from an in-sync follower there, if the brokers allow
+   * it (`replica.selector.class`), and from the leader otherwise. Default: from the leader.
+   */
+  readonly rack?: string;
 }
 
 const optionNames: OptionNames<ConsumerOptions<unknown, unknown>> = {
@@ -61,6 +66,7 @@ const optionNames: OptionNames<ConsumerOptions<unknown, unknown>> = {
   fetchBytesMin: true,
   decompressedBytesMax: true,
   checkCrc: true,
+  rack: true,
 };
 
 /** Throws InvalidArgument for options that a consumer does not have. */
@@ -86,9 +92,11 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>, requestTi
     fetchBytesMin: positive("fetchBytesMin", options.fetchBytesMin ?? 1, 0),
     decompressedBytesMax: positive("decompressedBytesMax", options.decompressedBytesMax ?? 64 * mebibyte),
     checkCrc: options.checkCrc ?? true,
+    rack: options.rack ?? "",
   };
   if (!["earliest", "latest", "none"].includes(settings.offsetReset))
     throw new InvalidArgument(`offsetReset is ${settings.offsetReset}: earliest, latest and none are possible`);
+  if (typeof settings.rack !== "string") throw new InvalidArgument(`rack is ${kindOf(settings.rack)}, a text is needed`);
   if (settings.fetchWaitMaxMs >= requestTimeoutMs) throw new InvalidArgument("fetchWaitMaxMs must be below requestTimeoutMs");
   return settings;
 }

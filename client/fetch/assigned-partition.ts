@@ -1,6 +1,7 @@
 import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { OffsetSpec } from "../metadata/offset-lookup.ts";
+import { ReadReplica } from "./read-replica.ts";
 
 /** Where to begin, or continue. */
 export type StartPosition = "beginning" | "end" | { readonly offset: number } | { readonly timestampMs: number };
@@ -78,6 +79,8 @@ export class AssignedPartition {
   sentToEpoch = -1;
   /** Its leader has changed, and nothing was fetched from the new one yet. */
   isNewThere = false;
+  /** A follower, in place of the leader. */
+  readonly readReplica = new ReadReplica();
   #lastingFailure: Error | null = null;
   /** Bytes fetched and not handed out. */
   bufferedBytes = 0;

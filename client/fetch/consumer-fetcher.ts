@@ -17,6 +17,7 @@ import type { FetchBuffer } from "./fetch-buffer.ts";
 import { type FetchCounters, FetchTally } from "./fetch-counters.ts";
 import { judgeFetchError } from "./fetch-verdict.ts";
 import { PositionFinder } from "./position-finder.ts";
+import { type AskedAt, ReplicaChoice } from "./replica-choice.ts";
 
 /** As in `ConsumerOptions`. */
 export interface FetchSettings {
@@ -27,6 +28,8 @@ export interface FetchSettings {
   readonly fetchWaitMaxMs: number;
   readonly fetchBytesMin: number;
   readonly checkCrc: boolean;
+  /** Empty: none. */
+  readonly rack: string;
 }
 
 export interface ConsumerFetcherParts {
@@ -36,17 +39,17 @@ export interface ConsumerFetcherParts {
   readonly partitions: () => Iterable<AssignedPartition>;
 }
 
-interface Wanted {
-  readonly partition: AssignedPartition;
+interface Wanted extends AskedAt {
   readonly generation: number;
   readonly target: FetchTarget;
 }
 
-/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that it leads. */
+/** Keeps the buffer filled: one fetch at a time per broker, for the partitions that are read from it. */
 export class ConsumerFetcher {
   readonly #tally: FetchTally;
   readonly #parts: ConsumerFetcherParts;
   readonly #finder: PositionFinder;
+  readonly #replicas: ReplicaChoice;
   readonly #sessions = new Map<BrokerId, ClientFetchSession>();
   /** By broker, the bytes that its fetch in flight may return. */
   readonly #inFlightBytes = new Map<BrokerId, number>();
@@ -61,6 +64,7 @@ export class ConsumerFetcher {
   constructor(parts: ConsumerFetcherParts) {
     this.#parts = parts;
     this.#tally = new FetchTally(parts.cluster);
+    this.#replicas = new ReplicaChoice(parts.cluster, parts.settings.rack);
     this.#finder = new PositionFinder({
       cluster: parts.cluster,
       onProgress: () => {
@@ -115,7 +119,7 @@ export class ConsumerFetcher {
       partition.leaderEpochIs(known.leaderEpoch);
       if (partition.phase.kind === "locating") toLocate.push(partition);
       else if (partition.phase.kind === "validating") toValidate.push(partition);
-      else this.#want(toFetch, partition, known);
+      else this.#want(toFetch, partition, known, nowMs);
     }
     awaitLeaders(cluster, leaderless);
     this.#finder.locate(toLocate);
@@ -129,7 +133,8 @@ export class ConsumerFetcher {
     return nextCheckMs;
   }
 
-  #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, { leader, leaderEpoch }: PartitionMetadata): void {
+  #want(toFetch: Map<BrokerId, Wanted[]>, partition: AssignedPartition, known: PartitionMetadata, nowMs: number): void {
+    const { leader, leaderEpoch } = known;
     const { cluster, settings } = this.#parts;
     const share = Math.max(settings.partitionBytesMax, settings.prefetchBytesMax / Math.max(this.#count(), 1));
     if (partition.bufferedBytes >= share) return;
@@ -143,9 +148,11 @@ export class ConsumerFetcher {
       lastFetchedEpoch: partition.fetchEpoch,
       partitionMaxBytes: settings.partitionBytesMax,
     };
-    const ofBroker = toFetch.get(leader) ?? [];
-    ofBroker.push({ partition, generation: partition.generation, target });
-    toFetch.set(leader, ofBroker);
+    const follower = partition.readReplica.brokerAt(nowMs, leaderEpoch);
+    const broker = follower ?? leader;
+    const ofBroker = toFetch.get(broker) ?? [];
+    ofBroker.push({ partition, generation: partition.generation, target, isOfFollower: follower !== null });
+    toFetch.set(broker, ofBroker);
   }
 
   #count(): number {
@@ -209,7 +216,7 @@ export class ConsumerFetcher {
         const signal = AbortSignal.any([moved, makesWay]);
         const connection = await cluster.pool.toBroker(broker, "fetches", signal);
         const asked = session.next(targets);
-        const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes };
+        const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes, rackId: this.#replicas.rackFor(wanted) };
         const versionMax = fetchVersionMax(targets);
         const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
         return connection.request(apis.fetch, () => fetchRequestOf(asked, wishes), options);
@@ -228,6 +235,7 @@ export class ConsumerFetcher {
         else {
           // nothing new: in a session it is not mentioned
           one.partition.failures = 0;
+          this.#replicas.answered(one);
           cluster.retries.partitionWorked(topic, partition);
         }
       }
@@ -237,8 +245,7 @@ export class ConsumerFetcher {
       if (cluster.isClosed || makesWay.aborted) return;
       const failure = error instanceof Error ? error : new Error(String(error));
       ended(failure);
-      const current = wanted.filter((one) => this.#isCurrent(broker, one)).map(({ partition }) => partition);
-      this.#failed(current, failure);
+      this.#failed(this.#ofLeaders(wanted.filter((one) => this.#isCurrent(broker, one))), failure);
     }
   }
 
@@ -259,15 +266,20 @@ export class ConsumerFetcher {
   /** A lost session is simply restarted, with the next step; anything else waits for its turn. */
   #onVoidAnswer(wanted: readonly Wanted[], code: KafkaErrorCode): void {
     if (code === "FETCH_SESSION_ID_NOT_FOUND" || code === "INVALID_FETCH_SESSION_EPOCH" || code === "NONE") return;
-    this.#failed(
-      wanted.map(({ partition }) => partition),
-      new KafkaProtocolError(code, "fetching"),
-    );
+    this.#failed(this.#ofLeaders(wanted), new KafkaProtocolError(code, "fetching"));
   }
 
-  #onAnswer({ partition, target }: Wanted, answer: PartitionAnswer): void {
+  /** The others are read from their leaders now. */
+  #ofLeaders(asked: readonly Wanted[]): AssignedPartition[] {
+    return asked.filter((one) => !this.#replicas.left(one)).map(({ partition }) => partition);
+  }
+
+  #onAnswer(asked: Wanted, answer: PartitionAnswer): void {
+    const { partition, target } = asked;
     const { cluster, settings, buffer } = this.#parts;
     const { errorCode, divergingEpoch } = answer;
+    // whatever a follower does not have is for the leader to say
+    if ((errorCode !== "NONE" || divergingEpoch.endOffset >= 0) && this.#replicas.left(asked)) return;
     if (errorCode !== "NONE") {
       const verdict = judgeFetchError(errorCode, settings.offsetReset);
       switch (verdict.kind) {
@@ -299,6 +311,8 @@ export class ConsumerFetcher {
     partition.highWatermark = answer.highWatermark;
     partition.logStartOffset = answer.logStartOffset;
     partition.foundInLog();
+    this.#replicas.answered(asked);
+    if (answer.preferredReadReplica >= 0) this.#replicas.sentTo(partition, target.currentLeaderEpoch, answer.preferredReadReplica);
     cluster.retries.partitionWorked(target.topic, target.partition);
     if (partition.isStopped) return buffer.notify();
     this.#onRecords(partition, answer.records ?? []);
@@ -358,6 +372,7 @@ export class ConsumerFetcher {
   }
 
   #failed(partitions: readonly AssignedPartition[], error: Error): void {
+    if (partitions.length === 0) return;
     if (isRetriableFailure(error)) return this.#pause(partitions, error, true);
     for (const partition of partitions) {
       partition.block();

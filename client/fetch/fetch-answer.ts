@@ -16,6 +16,8 @@ export interface FetchWishes {
   readonly maxWaitMs: number;
   readonly minBytes: number;
   readonly maxBytes: number;
+  /** Where we stand; empty: it is not said. */
+  readonly rackId: string;
 }
 
 export function fetchRequestOf({ sessionId, sessionEpoch, toSend, toForget }: SessionRequest, wishes: FetchWishes): FetchRequest {
@@ -44,7 +46,6 @@ export function fetchRequestOf({ sessionId, sessionEpoch, toSend, toForget }: Se
       ...topicOf(targets),
       partitions: targets.map(({ partition }) => partition),
     })),
-    rackId: "",
   };
 }
 

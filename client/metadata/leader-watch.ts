@@ -24,7 +24,8 @@ export interface SentRequest<P extends SentPartition> {
  * 2. `onMoved` is called once for each partition that another broker leads by then, under a higher epoch.
  * 3. Requests that are not late yet are left behind as well when an earlier one over the same connection is: a broker answers in order.
  * 4. Who listens to the client's events is told of what is late.
- * 5. Where the metadata names another leader for other reasons, the request is given a moment before it counts as late: a broker that is
+ * 5. A follower that was read from in place of the leader is left as soon as it is late.
+ * 6. Where the metadata names another leader for other reasons, the request is given a moment before it counts as late: a broker that is
  *    well hears of the change at about the same time, and says so.
  *
  * Returns a function that ends the watch.
@@ -37,7 +38,8 @@ export function watchLeaders<P extends SentPartition>(cluster: Cluster, sent: Se
   let moment: Timer | null = null;
   const isElsewhere = ({ topic, partition, sentToEpoch }: P) => {
     const known = cluster.metadata.snapshot.topics.get(topic)?.partitions[partition];
-    return known !== undefined && known.leader >= 0 && known.leader !== sent.broker && known.leaderEpoch > sentToEpoch;
+    if (known === undefined || known.leader < 0 || known.leader === sent.broker) return false;
+    return known.leaderEpoch > sentToEpoch || (isLate && known.leaderEpoch === sentToEpoch);
   };
   const leave = () => {
     for (const partition of [...open]) {

@@ -54,6 +54,8 @@ export interface ReplicaFetchRequest {
   readonly maxWaitMs: number;
   readonly minBytes: number;
   readonly maxBytes: number;
+  /** Consumers read from the follower, and wait for the high watermark. Left out: they do not. */
+  readonly hasReaders?: boolean;
   /** Left out from now on, or, when named as well, begun anew. Says nothing in a session's first request. */
   readonly forgotten: readonly ReplicaName[];
   readonly partitions: readonly ReplicaFetchPartition[];

@@ -82,6 +82,7 @@ const replicaFetchRequest = object<ReplicaFetchRequest>({
   maxWaitMs: integer(0, int32Max),
   minBytes: bytes,
   maxBytes: bytes,
+  hasReaders: optional(flag),
   forgotten: array(replicaName, partitionsMax),
   partitions: array(
     object<ReplicaFetchPartition>({

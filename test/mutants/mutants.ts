@@ -59,9 +59,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "read-above-high-watermark",
     file: "broker/partition/leadership.ts",
-    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: highWatermark, minOneBatch, ...files });",
+    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readCommitted(log, options, highWatermark);",
     replace:
-      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readRecords(log, fetchOffset, { maxBytes, endOffsetLimit: log.writtenEndOffset, minOneBatch, ...files });",
+      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readCommitted(log, options, log.writtenEndOffset);",
     breaks: "Consumers see what is not committed.",
   },
   {

@@ -310,7 +310,26 @@ export const controller = {
   ),
 };
 
+const rackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+const leaderSelector = "org.apache.kafka.common.replica.LeaderSelector";
+
 export const fetching = {
+  sendsToRack: brokerSetting(
+    "replica.selector.class",
+    restricted(
+      string(
+        null,
+        "Where consumers read. `" +
+          rackAwareSelector +
+          "`: one that says its rack (`client.rack`) is sent to an in-sync follower with that `broker.rack`, unless the leader is of that rack itself (KIP-392). Without it, or with `" +
+          leaderSelector +
+          "`: always from the leader.",
+      ),
+      `${rackAwareSelector} or ${leaderSelector}`,
+      (name) => name === null || ["", rackAwareSelector, leaderSelector].includes(name),
+    ),
+    (name) => name === rackAwareSelector,
+  ),
   maxBytes: brokerSetting(
     "fetch.max.bytes",
     int(57671680, "The most that one consumer fetch returns, whatever it asks for.", { min: 1024, unit: "bytes" }),

@@ -136,7 +136,7 @@ const notHere: readonly (readonly [name: RegExp, why: string])[] = [
   [/^connections\.max\.reauth\.ms$|^connection\.failed\.authentication\.delay\.ms$/, "there is no TLS and no SASL yet"],
   [/^authorizer\.|^principal\.builder\.|^zookeeper\.set\.acl$/, "there is no access control yet"],
   [/^remote\./, "there is no tiered storage"],
-  [/\.(policy|callback)\.class(\.name)?$|^replica\.selector\.class$/, "classes of Java cannot be loaded"],
+  [/\.(policy|callback)\.class(\.name)?$/, "classes of Java cannot be loaded"],
   [/^zookeeper\.metadata\.migration\./, "the cluster stays on ZooKeeper"],
 ];
 

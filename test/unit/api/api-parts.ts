@@ -9,7 +9,11 @@ import { ManualClock } from "./fixtures.ts";
 export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordinators">): ApiParts {
   return {
     ...given,
-    consumed: given.partitions,
+    consumed: {
+      leader: (ref) => given.partitions.leader(ref),
+      follower: () => null,
+      changed: (refs, deadlineMs, signal) => given.partitions.changed(refs, deadlineMs, signal),
+    },
     controller: new FakeController(),
     producerIds: { next: async () => ({ error: null, producerId: 7 }) },
     traffic: null,
@@ -18,6 +22,14 @@ export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordi
     random: seededRandom(1),
     log: silentLogger,
     signal: new AbortController().signal,
-    config: { brokerId: 1, startTexts: {}, autoCreateTopics: false, fetchMaxBytes: 100, fetchSessionsMax: 5, forwardTimeoutMs: 100 },
+    config: {
+      brokerId: 1,
+      startTexts: {},
+      autoCreateTopics: false,
+      fetchMaxBytes: 100,
+      sendsToRack: false,
+      fetchSessionsMax: 5,
+      forwardTimeoutMs: 100,
+    },
   };
 }

@@ -1,6 +1,6 @@
 import { type FetchLimits, fetchApi } from "../../../broker/api/fetch.ts";
 import { FetchSessionCache } from "../../../broker/api/fetch-session-cache.ts";
-import type { ConsumerRead, ConsumerReadOptions, ReadingLeader } from "../../../broker/partition/client-contract.ts";
+import type { ConsumerRead, ConsumerReadOptions, NoLeader, NotYet, ReadingLeader } from "../../../broker/partition/client-contract.ts";
 import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
@@ -14,6 +14,10 @@ interface FakePartition {
   logStartOffset: number;
   error: KafkaError | null;
   diverging: { readonly epoch: number; readonly endOffset: number } | null;
+  /** This broker follows. */
+  isFollowed?: boolean;
+  /** What is known of it, where that is less than there is. */
+  knownEnd?: number;
 }
 
 /** Partitions in memory, with the rules of `ReadingLeader` and `ChangeSource` that fetching builds on. */
@@ -49,15 +53,27 @@ export class FakePartitions {
     for (const waiter of [...this.#waiters]) if (waiter.keys.has(`${name}-${number}`)) waiter.wake();
   }
 
-  leader(ref: TopicPartition): ReadingLeader {
+  leader(ref: TopicPartition): ReadingLeader | NoLeader {
+    return this.at(ref.topic, ref.partition).isFollowed ? "NOT_LEADER_OR_FOLLOWER" : this.#reader(ref);
+  }
+
+  follower(ref: TopicPartition): ReadingLeader | null {
+    return this.at(ref.topic, ref.partition).isFollowed ? this.#reader(ref) : null;
+  }
+
+  #reader(ref: TopicPartition): ReadingLeader {
     return { read: (options) => this.#read(ref, options) };
   }
 
-  async #read(ref: TopicPartition, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+  async #read(ref: TopicPartition, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead> | NotYet> {
     this.reads.push({ ref, options });
-    const { batches, logStartOffset, error, diverging } = this.at(ref.topic, ref.partition);
+    const { batches, logStartOffset, error, diverging, isFollowed = false, knownEnd = batches.length } = this.at(ref.topic, ref.partition);
     if (error !== null) return { error };
-    const end = batches.length;
+    const end = knownEnd;
+    if (isFollowed && options.fetchOffset > end) return { error: "OFFSET_NOT_AVAILABLE", isExpectedSoon: true };
+    const [preferredReadReplica] = options.near ?? [];
+    if (!isFollowed && preferredReadReplica !== undefined)
+      return { error: null, highWatermark: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null, preferredReadReplica };
     const found: Buffer[] = [];
     let sizeInBytes = 0;
     for (const batch of diverging === null ? batches.slice(options.fetchOffset, end) : []) {
@@ -90,9 +106,8 @@ export class FakePartitions {
 export const ordersId = topicId("o");
 export const billsId = topicId("b");
 
-export function fetching(
-  limits: FetchLimits & { readonly sessionsMax?: number; readonly sessionsPartitionsMax?: number } = { maxBytes: 1000 },
-) {
+export function fetching(given: Partial<FetchLimits> & { readonly sessionsMax?: number; readonly sessionsPartitionsMax?: number } = {}) {
+  const limits = { maxBytes: 1000, brokerId: 1, sendsToRack: false, ...given };
   const clock = new ManualClock();
   const partitions = new FakePartitions(clock);
   const numbers = [0, 1, 2, 3];

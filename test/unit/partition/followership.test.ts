@@ -48,7 +48,7 @@ function setUp() {
     health: { report: () => {} },
     deadlines: new Deadlines(clock),
     admissions: new Admissions({ clock, codecs: codecsAside, plainBytesMax: 2 ** 20 }),
-    news: { committed: () => {}, written: () => {}, leaderMoved: () => {}, follows: () => {}, leads: () => {} },
+    news: { committed: () => {}, written: () => {}, leaderMoved: () => {}, follows: () => {}, readHere: () => {}, leads: () => {} },
     futureTimestamps: { look: () => {} },
     lowerHighWatermark: async () => {},
   };

@@ -227,26 +227,30 @@ class TwoBrokers {
   }
 
   #newFetcher(): Fetcher {
-    const fetcher = new Fetcher(1, {
-      brokerId: followerId,
-      config: testReplicationConfig,
-      clock: this.#clock,
-      random: seededRandom(1),
-      logger: silentLogger,
-      cluster: {
-        brokerEpoch: () => null,
-        hasReplica: () => true,
-        isSuspected: () => false,
-        doubtLeaderships: () => {},
-        isSilent: () => false,
-        stopsAsWeDo: () => false,
-        registration: () => null,
-        peerAddress: () => ({ host: "leader", port: 1 }),
-        ownEpoch: this.#registration,
-        sessionProvedUntilMs: 0,
+    const fetcher = new Fetcher(
+      1,
+      {
+        brokerId: followerId,
+        config: testReplicationConfig,
+        clock: this.#clock,
+        random: seededRandom(1),
+        logger: silentLogger,
+        cluster: {
+          brokerEpoch: () => null,
+          hasReplica: () => true,
+          isSuspected: () => false,
+          doubtLeaderships: () => {},
+          isSilent: () => false,
+          stopsAsWeDo: () => false,
+          registration: () => null,
+          peerAddress: () => ({ host: "leader", port: 1 }),
+          ownEpoch: this.#registration,
+          sessionProvedUntilMs: 0,
+        },
+        peers: this.#network(this.#registration),
       },
-      peers: this.#network(this.#registration),
-    });
+      () => false,
+    );
     this.#followAll(fetcher);
     return fetcher;
   }
