@@ -312,7 +312,7 @@ export class ConsumerFetcher {
     partition.logStartOffset = answer.logStartOffset;
     partition.foundInLog();
     this.#replicas.answered(asked);
-    if (answer.preferredReadReplica >= 0) this.#replicas.sentTo(partition, target.currentLeaderEpoch, answer.preferredReadReplica);
+    if (answer.preferredReadReplica >= 0) this.#replicas.sentTo(asked, target.currentLeaderEpoch, answer.preferredReadReplica);
     cluster.retries.partitionWorked(target.topic, target.partition);
     if (partition.isStopped) return buffer.notify();
     this.#onRecords(partition, answer.records ?? []);

@@ -28,12 +28,15 @@ export class ReplicaChoice {
     return isAvoided ? "" : this.#rack;
   }
 
-  /** The leader gave no records: they are to be read from that follower. */
-  sentTo(partition: AssignedPartition, leaderEpoch: number, broker: BrokerId): void {
+  /** The leader gave no records: they are to be read from that follower. Whoever sends us on from there, or to itself, is not obeyed. */
+  sentTo(asked: AskedAt, leaderEpoch: number, broker: BrokerId): void {
+    if (this.left(asked)) return;
     const { metadata, settings } = this.#cluster;
-    const { readReplica } = partition;
+    const { partition } = asked;
+    const { readReplica, topic } = partition;
     partition.isNewThere = true;
-    if (metadata.snapshot.brokers.has(broker)) {
+    const isLeader = metadata.partition(topic, partition.partition)?.leader === broker;
+    if (!isLeader && metadata.snapshot.brokers.has(broker)) {
       readReplica.sentTo({ broker, leaderEpoch, untilMs: this.#nowMs + settings.metadataMaxAgeMs });
       // it has just failed, and another partition of the request had to say where we are
       partition.notBeforeMs = Math.max(partition.notBeforeMs, readReplica.avoidUntilMs);

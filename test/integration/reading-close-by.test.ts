@@ -84,3 +84,70 @@ describe("who says its rack reads from the follower there", () => {
     await expectServedBy(1, topic, 2);
   });
 });
+
+describe("while it is read", () => {
+  /** Reads from broker 2 for as long as that can be read, and writes meanwhile. */
+  async function underLoad(topic: string, during: () => Promise<void>) {
+    const { bootstrap } = racked.cluster;
+    orThrow(await admin.createTopics([{ name: topic, assignment: [[1, 2, 3]] }]));
+    await using producer = new Producer({ bootstrap });
+    await using consumer = new Consumer({ bootstrap, rack: "r2", fetchWaitMaxMs: 200 });
+    await consumer.assign([{ topic, from: "beginning" }]);
+    const brokers: number[] = [];
+    consumer.on("fetch", ({ broker, records }) => {
+      if (records > 0) brokers.push(broker);
+    });
+    const values: string[] = [];
+    const reading = (async () => {
+      for await (const { value } of consumer) {
+        values.push(String(value));
+        if (values.at(-1) === "last") return;
+      }
+    })();
+    let isOver = false;
+    let sent = 0;
+    const acknowledged: string[] = [];
+    const writing = (async () => {
+      while (!isOver) {
+        const value = `value ${sent++}`;
+        await producer.send({ topic, value });
+        acknowledged.push(value);
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      }
+    })();
+    await waitUntil("it is read from broker 2", async () => brokers.at(-1) === 2);
+    await during();
+    isOver = true;
+    await writing;
+    await producer.send({ topic, value: "last" });
+    await reading;
+    expect(values, "in order, nothing lost, nothing twice").toEqual([...acknowledged, "last"]);
+    return brokers;
+  }
+
+  test("the follower dies, comes back, and is read again", async () => {
+    const { cluster } = racked;
+    const brokers = await underLoad("follower-dies", async () => {
+      await cluster.kill(2);
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await cluster.startBroker(2);
+      await waitUntil("broker 2 is in sync", async () => {
+        const [described] = orThrow(await admin.describeTopics(["follower-dies"]));
+        return described?.partitions[0]?.isr.length === 3;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+    });
+    expect(new Set(brokers)).toEqual(new Set([1, 2]));
+    expect(brokers.at(-1)).toBe(2);
+  });
+
+  test("the leader dies, and the follower leads", async () => {
+    const { cluster } = racked;
+    await underLoad("leader-dies", async () => {
+      await cluster.kill(1);
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      await cluster.startBroker(1);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+    });
+  });
+});

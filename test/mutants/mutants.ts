@@ -64,6 +64,32 @@ export const mutants: readonly Mutant[] = [
       "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readCommitted(log, options, log.writtenEndOffset);",
     breaks: "Consumers see what is not committed.",
   },
+  // ---- reading from followers
+  {
+    name: "follower-is-read-to-its-end",
+    file: "broker/partition/follower-reader.ts",
+    find: "if (fetchOffset > highWatermark) return notYet;",
+    replace: "if (fetchOffset > log.writtenEndOffset) return notYet;",
+    also: [
+      { find: "if (fetchOffset === highWatermark) return nothing;", replace: "if (fetchOffset === log.writtenEndOffset) return nothing;" },
+      { find: "readCommitted(log, options, highWatermark)", replace: "readCommitted(log, options, log.writtenEndOffset)" },
+    ],
+    breaks: "Consumers close to a follower see what is not committed.",
+  },
+  {
+    name: "follower-is-read-uncompared",
+    file: "broker/partition/follower-reader.ts",
+    find: "if (!isCompared) return notYet;",
+    replace: "",
+    breaks: "After an unclean election, a follower serves what its leader does not have until it has cut it.",
+  },
+  {
+    name: "follower-is-believed",
+    file: "client/fetch/replica-choice.ts",
+    find: "if (!isOfFollower) return false;",
+    replace: "if (isOfFollower || !isOfFollower) return false;",
+    breaks: "What a follower lacks counts as not in the log: the consumer begins elsewhere.",
+  },
   {
     name: "retrying-waiters-forgotten",
     file: "broker/partition/waiters.ts",

@@ -83,6 +83,16 @@ export class Checker {
     this.#commit(record, "I6 consumed");
   }
 
+  /** Handed out by any broker, in whatever order. */
+  readAnywhere(record: PlacedRecord, where: string): void {
+    this.#commit(record, `I6 read ${where}`);
+  }
+
+  /** Records below may be gone. */
+  goneUpTo(partition: number): number {
+    return this.#mayBeGone[partition] ?? 0;
+  }
+
   /** To be called before the deletion is requested. */
   deletes(partition: number, beforeOffset: number): void {
     this.#mayBeGone[partition] = Math.max(beforeOffset, this.#mayBeGone[partition] ?? 0);

@@ -30,6 +30,8 @@ export interface Plan {
   readonly doDisksHang: boolean;
   /** Partitions are moved to other brokers. */
   readonly arePartitionsMoved: boolean;
+  /** Some clients read from followers. */
+  readonly isReadCloseBy: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -52,6 +54,7 @@ export const plain: Plan = {
   doLinksBreak: false,
   doDisksHang: false,
   arePartitionsMoved: false,
+  isReadCloseBy: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -97,6 +100,7 @@ export function planFor(seed: number): Plan {
     hasGroup,
     hasFleetingTopic,
     ...troublesFor(seed),
+    isReadCloseBy: seed % 2 === 0,
   };
 }
 

@@ -315,6 +315,7 @@ export class SimBroker {
       "log.dirs": logDirectories.join(","),
       "zookeeper.connect": "zk:2181",
       "zookeeper.session.timeout.ms": String(sessionTimeoutMs),
+      "broker.rack": `r${this.id}`,
       listeners: `PLAINTEXT://${this.host}:${clientPort},PEER://${this.host}:${peerPort}`,
       ...settings,
     };

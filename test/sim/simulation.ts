@@ -101,6 +101,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   void workload
     .createTopic(configs)
     .then(() => workload.startConsuming())
+    .then(() => world.near?.start())
     .then(() => {
       isSetUp = true;
     });
@@ -121,6 +122,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   workload.stopSending();
   world.group?.settle();
   world.fleeting?.stop();
+  world.near?.stop();
   failure = await step("every partition is led and whole again", () => world.isConverged, convergeLimitMs);
   failure ??= await step("every send is settled", () => workload.isSettled, convergeLimitMs);
   failure ??= await step("the fleeting topic is gone", () => world.fleeting?.hasEnded !== false, convergeLimitMs);
@@ -131,16 +133,19 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   });
   failure = await step("a last record to each partition", () => lastOnes !== null && world.isConverged, convergeLimitMs);
   if (failure !== null) return failure;
+  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
   const failed = (lastOnes ?? []).some((state) => state !== "acknowledged");
   if (failed) return "a whole cluster does not take a record";
   const isRead = () => workload.sends.slice(-partitions).every(({ partition, offset }) => checker.consumedEnd(partition) > offset);
   failure = await step("the consumer has read to the end", isRead, convergeLimitMs);
+  const isReadCloseBy = () => everyPartition.every((one) => (world.near?.readEnd(one) ?? Infinity) >= checker.consumedEnd(one));
+  failure ??= await step("the consumer of a rack has read to the end", isReadCloseBy, convergeLimitMs);
   const isProcessed = (partition: number) => (world.group?.processedEnd(partition) ?? Infinity) >= checker.consumedEnd(partition);
-  const everyPartition = Array.from({ length: partitions }, (_, partition) => partition);
   failure ??= await step("the group has processed everything", () => everyPartition.every(isProcessed), convergeLimitMs);
   failure ??= await step("the replicas have the last records", () => checker.areAlike(), convergeLimitMs);
   if (failure !== null) return failure;
   checker.finish(workload.sends);
+  world.near?.finish();
   return null;
 }
 

@@ -6,6 +6,7 @@ import { Checker } from "./checker.ts";
 import { FleetingTopic, fleetingTopic } from "./fleeting-topic.ts";
 import { GroupWorkload } from "./group-workload.ts";
 import { HighWatermarkObserver } from "./high-watermark-observer.ts";
+import { NearReaders } from "./near-readers.ts";
 import { type ObservedPartition, type ObservedState, TreeObserver } from "./observer.ts";
 import { type Plan, plain } from "./plan.ts";
 import { SimBroker, seedFrom } from "./sim-broker.ts";
@@ -38,6 +39,7 @@ export class World {
   readonly workload: Workload;
   readonly group: GroupWorkload | null;
   readonly fleeting: FleetingTopic | null;
+  readonly near: NearReaders | null;
   /** How often a broker lost what was not on its disk. */
   losses = 0;
   readonly minInsyncReplicas: number;
@@ -95,7 +97,7 @@ export class World {
           ensemble: this.ensemble,
           random: seededRandom(seedFrom(random)),
           trace: this.trace,
-          settings: { ...brokerSettings, ...plan.brokerSettings, ...settings },
+          settings: { ...brokerSettings, ...(plan.isReadCloseBy ? sendingToRacks : {}), ...plan.brokerSettings, ...settings },
           diskLatencyMs: { min: 0.01, max: diskMaxMs },
           sessionTimeoutMs: plan.sessionTimeoutMs,
           onUncleanEnd: (broker) => this.#trust.endedUncleanly(broker),
@@ -159,6 +161,21 @@ export class World {
     const runtime = (owner: string) => this.workload.runtimeFor(owner);
     const clients = { clock: this.clock, trace: this.trace, bootstrap, runtime, onViolation: this.violated };
     this.group = plan.hasGroup ? new GroupWorkload({ ...clients, random: seededRandom(seedFrom(random)), topic, partitions }) : null;
+    const nearby = {
+      ...clients,
+      topic,
+      partitions,
+      brokers: brokerIds,
+      offsetReset: plan.retention === null ? "none" : "earliest",
+    } as const;
+    this.near = plan.isReadCloseBy
+      ? new NearReaders({
+          ...nearby,
+          random: seededRandom(seedFrom(random)),
+          checker: () => this.checker,
+          leaderOf: (partition) => this.observer.state(partition)?.leader ?? -1,
+        })
+      : null;
     const observer = () => this.observer;
     const fleeting = { ...clients, brokers: this.brokers, observer, losses: () => this.losses };
     this.fleeting = plan.hasFleetingTopic ? new FleetingTopic({ ...fleeting, random: seededRandom(seedFrom(random)) }) : null;
@@ -267,6 +284,8 @@ export class World {
     return this.brokers.every(({ isReady }) => isReady);
   }
 }
+
+const sendingToRacks = { "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector" };
 
 /** Everything a little faster than by default, so that a short run covers much. */
 const brokerSettings = {

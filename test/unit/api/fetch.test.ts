@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
 import { byId, fetching, fetchOf } from "./fetch-fixtures.ts";
-import { answerOf, image, settle, topic, topicId } from "./fixtures.ts";
+import { answerOf, broker, image, settle, topic, topicId } from "./fixtures.ts";
 
 /** `topic-partition: error, records`, in the answer's order. */
 function told({ responses }: FetchResponse): string[] {
@@ -230,5 +230,76 @@ describe("waiting in Fetch", () => {
     const noTime = begin(api, { ...waiting, maxWaitMs: 0 });
     await settle();
     expect([without.result, noTime.result]).toEqual([["orders-0"], ["orders-0"]]);
+  });
+});
+
+describe("Fetch close by", () => {
+  const wants = [{ topic: "orders", partition: 0 }];
+
+  /** Brokers 1 and 2 stand in r1, 3 and 4 in r3; 4 is being shut down. */
+  function racked(sendsToRack = true) {
+    const parts = fetching({ sendsToRack });
+    const racks = ["r1", "r1", "r3", "r3"];
+    const brokers = new Map(racks.map((rack, index) => [index + 1, { ...broker(index + 1), rack }]));
+    parts.images.replace({ ...parts.images.current, brokers, leavingBrokers: new Set([4]) });
+    parts.partitions.append("orders", 0, "one", "two");
+    return parts;
+  }
+
+  test("the leader names a follower of the client's rack, at once and without records", async () => {
+    const { api, partitions } = racked();
+    const waiting = fetchOf(wants, { rackId: "r3", maxWaitMs: 500, minBytes: 500 });
+    const { responses } = await answerOf(api, waiting, 11);
+    expect(partitions.reads[0]?.options.near).toEqual([3]);
+    expect(responses[0]?.partitions[0]).toMatchObject({ errorCode: "NONE", preferredReadReplica: 3, highWatermark: 2 });
+    expect(Buffer.concat(responses[0]?.partitions[0]?.records ?? []).length).toBe(0);
+  });
+
+  test("it serves who stands in its own rack, or in none that is known, or says nothing of it", async () => {
+    for (const rackId of ["r1", "r9", ""]) {
+      const { api, partitions } = racked();
+      expect(told(await answerOf(api, fetchOf(wants, { rackId }), 11))).toEqual(["orders-0 onetwo"]);
+      expect(partitions.reads[0]?.options.near).toEqual([]);
+    }
+  });
+
+  test("it serves everybody unless replica.selector.class says otherwise, and versions that do not know of racks", async () => {
+    const { api } = racked(false);
+    expect(told(await answerOf(api, fetchOf(wants, { rackId: "r3" }), 11))).toEqual(["orders-0 onetwo"]);
+    const old = racked();
+    expect(told(await answerOf(old.api, fetchOf(wants, { rackId: "r3" }), 10))).toEqual(["orders-0 onetwo"]);
+  });
+
+  test("a follower serves who says its rack, and nobody else", async () => {
+    const { api, partitions } = racked();
+    partitions.at("orders", 0).isFollowed = true;
+    expect(told(await answerOf(api, fetchOf(wants, { rackId: "r3" }), 11))).toEqual(["orders-0 onetwo"]);
+    expect(told(await answerOf(api, fetchOf(wants), 11))).toEqual(["orders-0 NOT_LEADER_OR_FOLLOWER"]);
+    expect(told(await answerOf(api, fetchOf(wants, { rackId: "r3" }), 10))).toEqual(["orders-0 NOT_LEADER_OR_FOLLOWER"]);
+  });
+
+  test("what a follower does not know yet is waited for, and is OFFSET_NOT_AVAILABLE when it does not come", async () => {
+    const { api, partitions, clock } = racked();
+    const followed = partitions.at("orders", 0);
+    Object.assign(followed, { isFollowed: true, knownEnd: 0 });
+    const asked = fetchOf([{ topic: "orders", partition: 0, offset: 1 }], { rackId: "r3", maxWaitMs: 500 });
+    const inVain = begin(api, asked);
+    await clock.advance(499);
+    expect(inVain.result).toBeNull();
+    await clock.advance(10);
+    expect(inVain.result).toEqual(["orders-0 OFFSET_NOT_AVAILABLE"]);
+    const fetch = begin(api, asked);
+    await clock.advance(100);
+    followed.knownEnd = 2;
+    partitions.wake("orders", 0);
+    await settle();
+    expect(fetch.result).toEqual(["orders-0 two"]);
+  });
+
+  test("within a session the leader says it each time", async () => {
+    const { api } = racked();
+    const { sessionId } = await answerOf(api, fetchOf(wants, { rackId: "r3", sessionEpoch: 0 }), 11);
+    const again = await answerOf(api, fetchOf([], { rackId: "r3", sessionId, sessionEpoch: 1 }), 11);
+    expect(again.responses[0]?.partitions[0]?.preferredReadReplica).toBe(3);
   });
 });

@@ -41,6 +41,8 @@ export async function setUp(
   const stopping = { is: false };
   /** Brokers that this one suspects. */
   const suspected = new Set<number>();
+  /** Those that do not answer this one. */
+  const silent = new Set<number>();
   const table = new PartitionTable({
     codecs: codecsAside,
     config: {
@@ -60,7 +62,7 @@ export async function setUp(
       doubtLeaderships: () => {
         session.provedUntilMs = Number.NEGATIVE_INFINITY;
       },
-      isSilent: () => false,
+      isSilent: (id) => silent.has(id),
       stopsAsWeDo: () => stopping.is,
       registration: (id) => 100 + id,
       peerAddress: () => null,
@@ -93,6 +95,7 @@ export async function setUp(
     session,
     stopping,
     suspected,
+    silent,
     table,
     assign,
     log,

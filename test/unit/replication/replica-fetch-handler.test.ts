@@ -204,6 +204,17 @@ describe("an answer to a replica fetch", () => {
     expect(after.atMs, "told and heard, it is no news").toBe(-1);
   });
 
+  test("does not wait where consumers read from the follower", async () => {
+    const { next, begin, change, clock } = setUp(2);
+    await begin();
+    const pending = next({ hasReaders: true });
+    await clock.advance(100);
+    change(0, { highWatermark: 7 });
+    await settled();
+    expect(pending.atMs).toBe(clock.monotonicMs());
+    expect((await pending.answered).body.partitions.map(({ highWatermark }) => highWatermark)).toStrictEqual([7]);
+  });
+
   test("is repeated when the follower has not heard it", async () => {
     const { next, begin, change, clock } = setUp(1);
     await begin();
