@@ -39,7 +39,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC`, `share TOPIC GROUP ENDS`, `transact ID` or `admin TOPIC`. Records are lines, see outside-client.ts. */
+/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC [RACK]`, `share TOPIC GROUP ENDS`, `transact ID` or `admin TOPIC`. Records are lines, see outside-client.ts. */
 public class JavaClient {
   static final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
 
@@ -48,7 +48,7 @@ public class JavaClient {
     common.put("bootstrap.servers", args[0]);
     switch (args[1]) {
       case "produce" -> produce(common, args[2], args[3]);
-      case "consume" -> consume(common, args[2]);
+      case "consume" -> consume(common, args[2], args.length > 3 ? args[3] : "anywhere");
       case "share" -> share(common, args[2], args[3], Integer.parseInt(args[4]));
       case "transact" -> transact(common, args[2]);
       case "admin" -> admin(common, args[2]);
@@ -95,9 +95,9 @@ public class JavaClient {
     }
   }
 
-  static void consume(Properties config, String topic) {
+  static void consume(Properties config, String topic, String rack) {
     config.put("auto.offset.reset", "none");
-    config.put("client.rack", "anywhere");
+    config.put("client.rack", rack);
     try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       var partitions = consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
       consumer.assign(partitions);
