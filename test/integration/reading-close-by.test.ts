@@ -5,7 +5,8 @@ import { Kcat, noKcat } from "../support/outside/kcat.ts";
 import { RackedCluster } from "../support/racked-cluster.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
-// KIP-392 with real brokers, each in a rack of its own: who says its rack is served by the follower there, byte for byte what the leader has.
+// KIP-392 with real brokers, each in a rack of its own: who says its rack is served by the follower there, byte for byte what the leader
+// has.
 
 let racked: RackedCluster;
 let admin: Admin;

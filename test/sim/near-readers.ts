@@ -32,8 +32,8 @@ export interface NearReadersParts {
 const probeEveryMs = 150;
 
 /**
- * Who reads close by: a consumer that says the rack of one of the brokers, and is sent there whenever that follows; and probes, which ask any
- * broker for any offset, as if they had been sent there by a leader that knows nothing. Whatever is handed out counts as committed from
+ * Who reads close by: a consumer that says the rack of one of the brokers, and is sent there whenever that follows; and probes, which ask
+ * any broker for any offset, as if they had been sent there by a leader that knows nothing. Whatever is handed out counts as committed from
  * then on: it must be on every in-sync replica, and nothing else may ever be at its offset. The consumer misses nothing, gets nothing
  * twice, and nothing out of order.
  */
