@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { Output } from "../output/output.ts";
 import { reachCluster } from "../session/reach-cluster.ts";
 import { usualFolder } from "../up/local-cluster.ts";
@@ -10,6 +10,7 @@ import { parseZookeeper } from "./zookeeper-option.ts";
 
 interface Options {
   readonly brokers: number;
+  readonly racks?: readonly string[];
   readonly port: number;
   readonly data: string;
   readonly zookeeper?: string;
@@ -23,6 +24,7 @@ export function register(program: Command): void {
     .command("up")
     .description("run a whole cluster on this machine: a private ZooKeeper and several brokers; Ctrl-C stops it, the data stays")
     .option("--brokers <count>", "how many brokers", wholeNumber(1, 50), 3)
+    .option("--racks <name,...>", "racks that the brokers stand in, in turn; consumers of one read from the copy there", parseRacks)
     .option("--port <port>", "port of the first broker; the others follow", wholeNumber(1, 65_535), 9092)
     .option("--data <directory>", "where everything is kept", usualFolder)
     .option("--zookeeper <host:port,...>", "use this ZooKeeper instead of a private one", parseZookeeper)
@@ -34,11 +36,12 @@ export function register(program: Command): void {
     )
     .option("--no-restart", "say that a broker ended and how to start it, no more")
     .option("--json", "print JSON, for programs", false)
-    .action(async ({ brokers, port, data, zookeeper, restart, restartAfter, json }: Options) => {
+    .action(async ({ brokers, racks, port, data, zookeeper, restart, restartAfter, json }: Options) => {
       const pauseMs = restartAfter * 1000;
       const restarts = restart ? { ...restartDefaults, pauseMs, pauseMaxMs: Math.max(pauseMs, restartDefaults.pauseMaxMs) } : null;
       const options = {
         brokers,
+        racks: racks ?? [],
         port,
         data,
         zookeeper: zookeeper ?? null,
@@ -51,6 +54,13 @@ export function register(program: Command): void {
       // the directory's lock and idle sockets would keep the process alive for nothing
       process.exit();
     });
+}
+
+function parseRacks(text: string): readonly string[] {
+  const racks = text.split(",").map((name) => name.trim());
+  if (racks.some((name) => !/^[\w.-]{1,100}$/.test(name)))
+    throw new InvalidArgumentError("names of letters, digits, dots, dashes and underscores.");
+  return racks;
 }
 
 function answers(address: string, withinMs: number): Promise<boolean> {

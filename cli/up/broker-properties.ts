@@ -8,6 +8,8 @@ export interface UpBroker {
   readonly zookeeperConnect: string;
   /** How many brokers the cluster has. */
   readonly clusterSize: number;
+  /** Null: racks do not matter. */
+  readonly rack: string | null;
 }
 
 /** Of a topic whose creator did not say how many. */
@@ -28,6 +30,9 @@ export function brokerProperties(broker: UpBroker): string {
     "num.partitions": 6,
     "default.replication.factor": copies,
     "min.insync.replicas": Math.max(1, copies - 1),
+    ...(broker.rack === null
+      ? {}
+      : { "broker.rack": broker.rack, "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector" }),
     "controlled.shutdown.max.retries": 1,
     "leader.imbalance.check.interval.seconds": 5,
   };

@@ -15,6 +15,8 @@ import type { RestartPolicy } from "./restart-policy.ts";
 
 export interface UpOptions {
   readonly brokers: number;
+  /** The brokers stand in these in turn. Empty: in none. */
+  readonly racks: readonly string[];
   readonly port: number;
   readonly data: string;
   /** `HOST:PORT,…` with an optional chroot; null: a private ZooKeeper of our own. */
@@ -81,7 +83,8 @@ async function runCluster(
       const metricsPort = await freePortNear(host, port + metricsPortDistance);
       metricsPorts.push(metricsPort);
       const cluster = { zookeeperConnect: connect, clusterSize: options.brokers };
-      const settings = { id, host, port, metricsPort, dataDirectory: directory.brokerData(id), ...cluster };
+      const rack = options.racks[index % options.racks.length] ?? null;
+      const settings = { id, host, port, metricsPort, dataDirectory: directory.brokerData(id), rack, ...cluster };
       brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living, hung }));
     }
     const stoppedEarly = await Promise.race([
