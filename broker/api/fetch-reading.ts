@@ -61,12 +61,12 @@ export async function readUntilEnough(
 ): Promise<readonly AnsweredPartition[]> {
   const { clock, partitions, signal } = reading;
   const deadlineMs = clock.monotonicMs() + bounds.maxWaitMs;
-  let round = await readOnce(wanted, bounds, reading);
+  let round = await readOnce(wanted, bounds, reading, deadlineMs);
   while (!isEnough(round, bounds) && clock.monotonicMs() < deadlineMs && !signal.aborted) {
     const wait = beginWait(partitions, round.refs, deadlineMs, signal);
     try {
       drop(round, reading);
-      round = await readOnce(wanted, bounds, reading);
+      round = await readOnce(wanted, bounds, reading, deadlineMs);
       if (isEnough(round, bounds)) break;
       round = drop(round, reading);
       reading.meter.fetchWaits();
@@ -76,7 +76,7 @@ export async function readUntilEnough(
     }
   }
   // what came too late to wake us, or was too little, is answered at the end all the same
-  if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading);
+  if (round.isDropped && !signal.aborted) round = await readOnce(wanted, bounds, reading, deadlineMs);
   for (const one of round.kept) reading.meter.whenSent(one);
   return round.answers;
 }
@@ -110,7 +110,12 @@ function drop(round: Round, { meter }: Reading): Round {
  * Every partition once, in order: the bytes left shrink from one to the next, and only the first batch of all may exceed them. While memory
  * is short, the answer is smaller too.
  */
-async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: FetchBounds, parts: Reading): Promise<Round> {
+async function readOnce(
+  wanted: ReadonlyMap<string, WantedPartition>,
+  bounds: FetchBounds,
+  parts: Reading,
+  deadlineMs: number,
+): Promise<Round> {
   const answers: AnsweredPartition[] = [];
   const refs: TopicPartition[] = [];
   const kept: KeptMemory[] = [];
@@ -144,6 +149,8 @@ async function readOnce(wanted: ReadonlyMap<string, WantedPartition>, bounds: Fe
       isUrgent ||= outcome.diverging !== null || outcome.preferredReadReplica !== undefined;
       if (outcome.release !== undefined) kept.push({ bytes, release: outcome.release });
       answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome, bounds.readCommitted) });
+    } else if ("isExpectedSoon" in outcome && outcome.meanwhile !== null && parts.clock.monotonicMs() < deadlineMs) {
+      answers.push({ key, wanted: named, answer: readAnswer(one.partition, outcome.meanwhile, bounds.readCommitted) });
     } else {
       isUrgent ||= !("isExpectedSoon" in outcome);
       const error = asMetadataSays(parts.images.current, ref, outcome.error);

@@ -75,6 +75,8 @@ export interface ReadingLeader {
 export interface NotYet {
   readonly error: "OFFSET_NOT_AVAILABLE";
   readonly isExpectedSoon: true;
+  /** What an answer says that has to go out before: nothing new. Null: not even that, for the offset may never come here. */
+  readonly meanwhile: ConsumerRead | null;
 }
 
 export interface ConsumerReadOptions extends Pick<ReadOptions, "trustsRemembered"> {

@@ -33,7 +33,9 @@ export interface FollowerReaderParts {
 /** It may be in the leader's log. Not OFFSET_OUT_OF_RANGE: some clients would begin elsewhere, without having asked the leader. */
 const unknown = { error: "OFFSET_NOT_AVAILABLE" } as const;
 
-const notYet: NotYet = { ...unknown, isExpectedSoon: true };
+function notYet(meanwhile: ConsumerRead | null): NotYet {
+  return { ...unknown, isExpectedSoon: true, meanwhile };
+}
 
 /**
  * What consumers close by read of a follower (KIP-392): what it knows to be committed, and it says nothing of the rest. That is safe for as
@@ -55,14 +57,14 @@ export class FollowerReader implements ReadingLeader {
     if (refusal !== null) return { error: refusal };
     if (!this.#isVouchedFor()) return unknown;
     onRead(leader);
-    if (!isCompared) return notYet;
+    const nothing = { highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    if (!isCompared) return notYet(nothing);
     // where our log begins the leader's does, or before: what is below is gone there, too
     if (fetchOffset < log.startOffset) return { error: "OFFSET_OUT_OF_RANGE" };
-    if (fetchOffset > highWatermark) return notYet;
+    if (fetchOffset > highWatermark) return notYet(fetchOffset <= log.writtenEndOffset ? nothing : null);
     // from where on the reader's records are not ours is for the leader to say
     if (positionIn(log, fetchOffset, lastFetchedEpoch).kind !== "agrees") return unknown;
-    const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
-    if (fetchOffset === highWatermark) return nothing;
+    if (fetchOffset === highWatermark) return { error: null, ...nothing };
     const read = await readCommitted(log, options, highWatermark);
     if (read.error !== null) return read.error === "CORRUPT_MESSAGE" ? { error: "KAFKA_STORAGE_ERROR" } : read;
     // Race: (1) it reads from the disk; (2) after an unclean election, the log is cut below what is being read; (3) the read ends.
@@ -71,7 +73,7 @@ export class FollowerReader implements ReadingLeader {
       return unknown;
     }
     const { chunks, sizeInBytes, release, keptBytes } = read;
-    return { ...nothing, chunks, sizeInBytes, release, keptBytes };
+    return { error: null, ...nothing, chunks, sizeInBytes, release, keptBytes };
   }
 
   /**

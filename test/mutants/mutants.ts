@@ -68,10 +68,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "follower-is-read-to-its-end",
     file: "broker/partition/follower-reader.ts",
-    find: "if (fetchOffset > highWatermark) return notYet;",
-    replace: "if (fetchOffset > log.writtenEndOffset) return notYet;",
+    find: "if (fetchOffset > highWatermark) return",
+    replace: "if (fetchOffset > log.writtenEndOffset) return",
     also: [
-      { find: "if (fetchOffset === highWatermark) return nothing;", replace: "if (fetchOffset === log.writtenEndOffset) return nothing;" },
+      { find: "if (fetchOffset === highWatermark) return", replace: "if (fetchOffset === log.writtenEndOffset) return" },
       { find: "readCommitted(log, options, highWatermark)", replace: "readCommitted(log, options, log.writtenEndOffset)" },
     ],
     breaks: "Consumers close to a follower see what is not committed.",
@@ -79,7 +79,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "follower-is-read-uncompared",
     file: "broker/partition/follower-reader.ts",
-    find: "if (!isCompared) return notYet;",
+    find: "if (!isCompared) return notYet(nothing);",
     replace: "",
     breaks: "After an unclean election, a follower serves what its leader does not have until it has cut it.",
   },

@@ -70,7 +70,8 @@ export class FakePartitions {
     const { batches, logStartOffset, error, diverging, isFollowed = false, knownEnd = batches.length } = this.at(ref.topic, ref.partition);
     if (error !== null) return { error };
     const end = knownEnd;
-    if (isFollowed && options.fetchOffset > end) return { error: "OFFSET_NOT_AVAILABLE", isExpectedSoon: true };
+    const meanwhile = { highWatermark: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    if (isFollowed && options.fetchOffset > end) return { error: "OFFSET_NOT_AVAILABLE", isExpectedSoon: true, meanwhile };
     const [preferredReadReplica] = options.near ?? [];
     if (!isFollowed && preferredReadReplica !== undefined)
       return { error: null, highWatermark: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null, preferredReadReplica };

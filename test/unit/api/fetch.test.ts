@@ -296,6 +296,18 @@ describe("Fetch close by", () => {
     expect(fetch.result).toEqual(["orders-0 two"]);
   });
 
+  test("an answer that goes out for another partition meanwhile says that there is nothing new", async () => {
+    const { api, partitions } = racked();
+    Object.assign(partitions.at("orders", 0), { isFollowed: true, knownEnd: 0 });
+    partitions.append("orders", 1, "other");
+    const both = [
+      { topic: "orders", partition: 0, offset: 1 },
+      { topic: "orders", partition: 1 },
+    ];
+    const asked = fetchOf(both, { rackId: "r1", maxWaitMs: 500 });
+    expect(told(await answerOf(api, asked, 11))).toEqual(["orders-0", "orders-1 other"]);
+  });
+
   test("within a session the leader says it each time", async () => {
     const { api } = racked();
     const { sessionId } = await answerOf(api, fetchOf(wants, { rackId: "r3", sessionEpoch: 0 }), 11);
