@@ -25,7 +25,7 @@ export type Partitions = ReturnType<typeof assemblePartitions>;
 export function assemblePartitions(
   options: BrokerOptions,
   { coordinator }: Foundation,
-  { logs, images, seen, inForce }: Storage,
+  { logs, images, seen, inForce, quotas }: Storage,
   membership: ClusterMembership & { readonly recorders: Recorders | null },
 ) {
   const { cluster, isrStore, replicaReporter, peers, resolveSettings, watch, vote, recorders } = membership;
@@ -51,6 +51,7 @@ export function assemblePartitions(
     logger: logger("replication"),
     cluster,
     peers: recorders?.replication.countingAnswers(peers) ?? peers,
+    quota: quotas.follower,
   });
   const groups = new GroupCoordinator({
     partitions: { ...statePartitions(table), onLeadershipChanged: (listener) => table.onLeadershipChanged(listener) },

@@ -26,7 +26,7 @@ import { clientMemoryBytes, tooLittleMemory } from "./shares.ts";
 
 /** What is served, and when. */
 export interface Served
-  extends Pick<Storage, "logs" | "images" | "inForce">,
+  extends Pick<Storage, "logs" | "images" | "inForce" | "quotas">,
     Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "watch" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
   /** Null: nothing is counted. */
@@ -54,6 +54,7 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     registration: served.cluster.registration,
     clock,
     config: replication,
+    quota: served.quotas.leader,
     sessionPartitionsMax: sessionPartitionsMaxDefault,
   });
   const peerServer = new PeerServer(transport, {

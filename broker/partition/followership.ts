@@ -3,6 +3,7 @@ import { InvariantViolation, invariant, unreachable } from "../../protocol/base/
 import type { PartitionRecord, ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import { baseOffsetAt, batchHeaderBytes, lastOffsetAt } from "../../protocol/records/batch-header.ts";
 import { type Log, LogOffline } from "../log/log-contract.ts";
+import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity } from "./environment.ts";
 import type { FollowerStanding } from "./follower-reader.ts";
@@ -13,6 +14,8 @@ import type { FetchApplied, FollowedPartition } from "./replication-contract.ts"
 export interface FollowershipParts {
   readonly identity: ReplicaIdentity;
   readonly log: Log;
+  /** The topic's, as they now are. */
+  readonly settings: () => TopicSettings;
   readonly environment: PartitionEnvironment;
   readonly onDataDiverged: (reason: string) => void;
   readonly onLogOffline: (error: LogOffline) => void;
@@ -31,6 +34,7 @@ export class Followership implements FollowedPartition {
   #isInSync: boolean;
   #isCompared = false;
   #cuts = 0;
+  #isThrottled: boolean;
   #hasEnded = false;
   /** The answer being applied; null: none. One at a time. */
   #underway: Promise<FetchApplied> | null = null;
@@ -47,6 +51,7 @@ export class Followership implements FollowedPartition {
     this.partition = parts.identity.partition;
     this.topicId = parts.identity.topicId;
     this.#parts = parts;
+    this.#isThrottled = this.#mustBeThrottled();
     const { writtenEndOffset } = parts.log;
     invariant(highWatermark <= writtenEndOffset, "a follower begins with a high watermark within its log", () => ({
       highWatermark,
@@ -94,6 +99,23 @@ export class Followership implements FollowedPartition {
     this.#state = { ...this.#state, leaderRecovering: record.leaderRecovering || mayKnowTooMuch(record, brokerId) };
     if (this.#isNewcomer !== before) environment.news.follows(identity);
     if (this.#isInSync !== wasInSync) environment.news.committed(identity.key);
+    this.lookAtThrottle();
+  }
+
+  get isThrottled(): boolean {
+    return this.#isThrottled;
+  }
+
+  /** The topic's lists may have changed. */
+  lookAtThrottle(): void {
+    const before = this.#isThrottled;
+    this.#isThrottled = this.#mustBeThrottled();
+    if (this.#isThrottled !== before) this.#fetchChanged();
+  }
+
+  #mustBeThrottled(): boolean {
+    const { settings, environment, identity } = this.#parts;
+    return !this.#isInSync && settings().followerThrottledReplicas.has(identity.partition, environment.config.brokerId);
   }
 
   /** No answer is applied from here on; resolves when the one being applied is done with the log. */

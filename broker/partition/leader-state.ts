@@ -341,11 +341,13 @@ function inForce(state: LeaderState, { isr, isrEpochs, stateVersion }: LeaderEve
 /** The smallest log end among those that must have the record; our own counts as far as it is written. */
 function lowestEnd(state: LeaderState): number {
   let lowest = state.writtenEndOffset;
-  const required = mustHave(state);
-  for (const [id, { fetchOffset, holdsBack }] of state.followers) {
-    if (fetchOffset < lowest && (holdsBack || required.has(id))) lowest = fetchOffset;
-  }
+  for (const [id, { fetchOffset }] of state.followers) if (fetchOffset < lowest && isWaitedFor(state, id)) lowest = fetchOffset;
   return lowest;
+}
+
+/** Without it nothing is committed. */
+export function isWaitedFor(state: LeaderState, id: BrokerId): boolean {
+  return state.followers.get(id)?.holdsBack === true || mustHave(state).has(id);
 }
 
 function followersOf(

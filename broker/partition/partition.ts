@@ -117,6 +117,9 @@ export class Partition implements ReplicaLog, Checkpointed {
   updateSettings(settings: TopicSettings): void {
     this.#settings = settings;
     this.log.updateSettings(settings);
+    // how fast it may be copied may have changed
+    if (this.#role.kind === "leading") this.#environment.news.written(this.identity);
+    else this.followership()?.lookAtThrottle();
   }
 
   /** Assumes the role that the coordinator has for this partition, unless the log is offline. */
@@ -287,7 +290,8 @@ export class Partition implements ReplicaLog, Checkpointed {
       logger.info({ ...fields, leader: record.leader }, "following");
       const onDataDiverged = (reason: string) => this.#onDataDiverged(reason);
       const onBegunAnew = () => this.#tellHealth();
-      const parts = { identity, log, environment, onDataDiverged, onLogOffline, onBegunAnew };
+      const settings = () => this.#settings;
+      const parts = { identity, log, settings, environment, onDataDiverged, onLogOffline, onBegunAnew };
       const followership = new Followership(parts, record, highWatermark);
       this.#role = { kind: "following", followership, reader: this.#readerOf(followership) };
       news.follows(identity);

@@ -1,11 +1,12 @@
+import type { BrokerId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { EpochStart, Log, ReadResult } from "../log/log-contract.ts";
 import { nothingKept } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
-import { isSteady, type LeaderState, mustHave } from "./leader-state.ts";
+import { isSteady, isWaitedFor, type LeaderState, mustHave } from "./leader-state.ts";
 import { followerPositionIn, type LogPosition, noEpoch } from "./log-position.ts";
-import type { FetchingReplica, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
+import { type FetchingReplica, type ReplicaPosition, type ReplicaRead, type ThrottledBy, unthrottled } from "./replication-contract.ts";
 
 /** In one answer; the next one tells of later ones. */
 const toldEpochsMax = 1000;
@@ -46,16 +47,26 @@ export class ReplicaAnswers {
       case "agrees": {
         const { brokerId, brokerEpoch } = from;
         const repeated = { from: brokerId, brokerEpoch, fetchOffset: asked.fetchOffset };
-        return { answer, isReadable: asked.fetchOffset < log.writtenEndOffset, isSteady: isRepeated && isSteady(state, repeated) };
+        return {
+          answer,
+          isReadable: asked.fetchOffset < log.writtenEndOffset,
+          isSteady: isRepeated && isSteady(state, repeated),
+          throttledBy: this.#throttledBy(brokerId),
+        };
       }
       case "diverging": {
         const diverging = { epoch: position.epoch, endOffset: position.endOffset };
-        return { answer: { ...answer, diverging }, isReadable: false, isSteady: false };
+        return { answer: { ...answer, diverging }, isReadable: false, isSteady: false, throttledBy: unthrottled };
       }
       case "out-of-range": {
         // With our end instead of a divergence: a follower that is ahead of us truncates there.
         const diverging = { epoch: noEpoch, endOffset: log.writtenEndOffset };
-        return { answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging }, isReadable: false, isSteady: false };
+        return {
+          answer: { ...answer, error: "OFFSET_OUT_OF_RANGE", diverging },
+          isReadable: false,
+          isSteady: false,
+          throttledBy: unthrottled,
+        };
       }
     }
   }
@@ -68,6 +79,22 @@ export class ReplicaAnswers {
     const epochs = epochsBehind(this.#parts.replica.log, asked);
     const { chunks: records, sizeInBytes: recordsBytes, release } = read;
     return { answer: { ...this.#standing(), epochs, recordsBytes }, records, release };
+  }
+
+  /**
+   * Not one that producers wait for; that is not only who is in sync. Otherwise: (1) it has caught up, and its joining is being written, or
+   * it was away for a moment; (2) a producer's records come, and the quota is spent by other partitions; (3) the producer waits for the
+   * quota.
+   */
+  #throttledBy(follower: BrokerId): ThrottledBy {
+    const state = this.#parts.state();
+    if (isWaitedFor(state, follower)) return unthrottled;
+    const { identity, replica } = this.#parts;
+    const { leaderThrottledReplicas, followerThrottledReplicas } = replica.settings;
+    return {
+      leader: leaderThrottledReplicas.has(identity.partition, state.self),
+      follower: followerThrottledReplicas.has(identity.partition, follower),
+    };
   }
 
   #logPosition(asked: ReplicaFetchPartition): LogPosition {
@@ -92,7 +119,7 @@ export class ReplicaAnswers {
   }
 
   #refused(error: KafkaErrorCode): ReplicaPosition {
-    return { answer: { ...this.#standing(), error }, isReadable: false, isSteady: false };
+    return { answer: { ...this.#standing(), error }, isReadable: false, isSteady: false, throttledBy: unthrottled };
   }
 
   #refusal(from: FetchingReplica, { leaderEpoch }: ReplicaFetchPartition): KafkaError | null {

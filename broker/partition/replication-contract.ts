@@ -45,7 +45,20 @@ export interface ReplicaPosition {
    * the partition moves. False with an error or a divergence.
    */
   readonly isSteady: boolean;
+  /** By whom copying the records to that replica is slowed. */
+  readonly throttledBy: ThrottledBy;
 }
+
+/**
+ * Of the two, whoever's broker has to keep to its rate in copying a partition. Never when producers wait for the replica, which is in sync,
+ * or about to be.
+ */
+export interface ThrottledBy {
+  readonly leader: boolean;
+  readonly follower: boolean;
+}
+
+export const unthrottled: ThrottledBy = { leader: false, follower: false };
 
 export interface ReplicaRead {
   readonly answer: ReplicaFetchedPartition;
@@ -58,11 +71,13 @@ export interface ReplicaRead {
 export interface FollowedPartition extends TopicPartition {
   readonly topicId: TopicId;
   readonly leader: BrokerId;
+  /** What it fetches counts against this broker's quota: the topic's list names it, and it is not in sync as far as is known here. */
+  readonly isThrottled: boolean;
   /** What to ask next; null while the log is being changed, or when this is over. */
   nextFetch(): ReplicaFetchPartition | null;
   /**
-   * Calls `listener` when what `nextFetch` says changed by anything but an answer that was applied, in that turn. Whoever fetches must not
-   * speak for the partition any more as it was. One listener at a time.
+   * Calls `listener` when what `nextFetch` says, or `isThrottled`, changed by anything but an answer that was applied, in that turn.
+   * Whoever fetches must not speak for the partition any more as it was. One listener at a time.
    */
   onFetchChanged(listener: () => void): void;
   /**

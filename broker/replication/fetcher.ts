@@ -9,6 +9,7 @@ import type { FetchApplied, FollowedPartition } from "../partition/replication-c
 import { type PeerAnswer, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
 import { FollowerSession } from "./follower-session.ts";
 import type { ReplicationConfig } from "./replication-config.ts";
+import { type ReplicationQuota, unlimitedQuota } from "./replication-quota.ts";
 
 export interface FetcherParts {
   readonly brokerId: BrokerId;
@@ -18,6 +19,8 @@ export interface FetcherParts {
   readonly logger: Logger;
   readonly cluster: ClusterView;
   readonly peers: PeerRequester;
+  /** Of what this broker fetches, from all leaders. */
+  readonly quota: ReplicationQuota;
 }
 
 /** Longest sleep with nothing to ask; being given partitions ends it earlier. */
@@ -42,6 +45,8 @@ export class Fetcher {
   /** What they are to fetch next may not be what the session has. */
   readonly #changed = new Set<FetchEntry>();
   readonly #paused = new Set<FetchEntry>();
+  /** Fetched, and counted against the quota. */
+  readonly #throttled = new Set<FetchEntry>();
   #session: FollowerSession | null = null;
   #lastSessionId = 0;
   readonly #stopped: Promise<void>;
@@ -102,6 +107,7 @@ export class Fetcher {
     entry.partition.onFetchChanged(() => undefined);
     this.#changed.delete(entry);
     this.#paused.delete(entry);
+    this.#throttled.delete(entry);
     this.#session?.leave(entry.key);
   }
 
@@ -170,16 +176,26 @@ export class Fetcher {
       }
       session.name(fetch);
       this.#changed.delete(entry);
+      if (entry.partition.isThrottled) this.#throttled.add(entry);
+      else this.#throttled.delete(entry);
     }
+  }
+
+  /** Where nothing is throttled, nobody has to wait for it. */
+  get #quota(): ReplicationQuota {
+    return this.#throttled.size > 0 ? this.#parts.quota : unlimitedQuota;
   }
 
   /** Null: interrupted. Rejects when the leader cannot be asked; the loop pauses then. */
   async #ask(session: FollowerSession, untilReadyMs: number, signal: AbortSignal): Promise<PeerAnswer<"replica-fetch"> | null> {
-    const { brokerId, config, cluster, peers } = this.#parts;
+    const { brokerId, clock, config, cluster, peers } = this.#parts;
     const address = cluster.peerAddress(this.#leader);
     if (address === null) throw new PeerUnavailable(`the address of broker ${this.#leader} is not known`);
     if (session.brokerEpoch < 0) throw new PeerUnavailable("this broker is not registered");
-    const maxWaitMs = Math.ceil(Math.min(config.fetchWaitMaxMs, untilReadyMs));
+    const { allowance } = this.#quota;
+    // asked again when the quota is open: what the leader may send is said in the request
+    const untilOpenMs = allowance === 0 ? Math.max(1, this.#quota.openAtMs - clock.monotonicMs()) : Number.POSITIVE_INFINITY;
+    const maxWaitMs = Math.ceil(Math.min(config.fetchWaitMaxMs, untilReadyMs, untilOpenMs));
     const request = {
       brokerId,
       brokerEpoch: session.brokerEpoch,
@@ -187,6 +203,7 @@ export class Fetcher {
       minBytes: config.fetchMinBytes,
       maxBytes: config.fetchResponseMaxBytes,
       ...(this.#isReadHere() ? { hasReaders: true } : {}),
+      ...(Number.isFinite(allowance) ? { throttledBytesMax: Math.min(allowance, config.fetchResponseMaxBytes) } : {}),
       ...session.next(),
     };
     let isSent = false;
@@ -219,6 +236,7 @@ export class Fetcher {
       // not asked for any more, or a second answer for the same partition
       if (asked === undefined || entry === undefined || answered.has(key)) continue;
       answered.add(key);
+      if (entry.partition.isThrottled) this.#parts.quota.record(records.length);
       applying.push(entry.partition.applyFetched(asked, answer, records).then((how) => this.#applied(session, entry, how)));
     }
     await Promise.all(applying);

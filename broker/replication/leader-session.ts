@@ -1,7 +1,8 @@
 import { partitionKey } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { ReplicaFetchedPartition, ReplicaFetchPartition, ReplicaFetchRequest, ReplicaName } from "../../protocol/peer/messages.ts";
-import type { ReplicaLeader, ReplicaLeaders, ReplicaPosition } from "../partition/replication-contract.ts";
+import { type ReplicaLeader, type ReplicaLeaders, type ReplicaPosition, unthrottled } from "../partition/replication-contract.ts";
+import { isThrottled, type ThrottledShare } from "./throttled-share.ts";
 
 /** What a follower needs to learn once: both are in every answer. */
 type Told = Pick<ReplicaFetchedPartition, "highWatermark" | "logStartOffset">;
@@ -110,13 +111,19 @@ export class LeaderSession {
     return true;
   }
 
-  get active(): Iterable<SessionPartition> {
-    return this.#active;
+  /** Those that are throttled come last: nobody waits for them. */
+  get active(): readonly SessionPartition[] {
+    const active = [...this.#active];
+    const isLast = ({ position }: SessionPartition) => position !== null && isThrottled(position.throttledBy);
+    return active.some(isLast) ? [...active.filter((each) => !isLast(each)), ...active.filter(isLast)] : active;
   }
 
-  /** There is something that cannot wait: records, a refusal, a divergence. */
-  get mayBeEnough(): boolean {
-    for (const { position } of this.#active) if (position !== null && (position.isReadable || isUrgent(position.answer))) return true;
+  /** There is something that cannot wait: records that may be sent, a refusal, a divergence. */
+  mayBeEnough(share: ThrottledShare): boolean {
+    for (const { position } of this.#active) {
+      if (position === null) continue;
+      if (isUrgent(position.answer) || (position.isReadable && share.bytesFor(position.throttledBy) > 0)) return true;
+    }
     return false;
   }
 
@@ -191,7 +198,7 @@ export function isNews(answer: ReplicaFetchedPartition, told: Told | null): bool
 }
 
 function nowhere(asked: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaPosition {
-  return { answer: refusal(asked, error), isReadable: false, isSteady: false };
+  return { answer: refusal(asked, error), isReadable: false, isSteady: false, throttledBy: unthrottled };
 }
 
 export function refusal({ topicId, partition }: ReplicaFetchPartition, error: KafkaErrorCode): ReplicaFetchedPartition {

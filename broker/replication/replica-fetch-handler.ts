@@ -7,6 +7,8 @@ import type { ReplicaLeaders, ReplicaRead } from "../partition/replication-contr
 import type { PeerHandler } from "../runtime/peer-port.ts";
 import { isNews, isUrgent, LeaderSession, refusal, type SessionPartition } from "./leader-session.ts";
 import type { ReplicationConfig } from "./replication-config.ts";
+import type { ReplicationQuota } from "./replication-quota.ts";
+import { isThrottled, ThrottledShare } from "./throttled-share.ts";
 
 export interface ReplicaFetchHandlerParts {
   readonly leaders: ReplicaLeaders;
@@ -14,6 +16,8 @@ export interface ReplicaFetchHandlerParts {
   readonly registration: (id: BrokerId) => number | null;
   readonly clock: Clock;
   readonly config: ReplicationConfig;
+  /** Of what this broker sends as a leader. */
+  readonly quota: ReplicationQuota;
   /** Partitions of one session: what a request above it asks for is refused, and the session ends, with its memory. */
   readonly sessionPartitionsMax: number;
 }
@@ -47,16 +51,22 @@ export function replicaFetchHandler(parts: ReplicaFetchHandlerParts): PeerHandle
       if (fetch.isSuperseded) return nothing;
       const nowMs = clock.monotonicMs();
       const mustAnswer = nowMs >= deadlineMs || nowMs >= tellHighWatermarksAtMs;
-      if (mustAnswer || session.mayBeEnough) {
-        const found = await fetch.read();
+      const share = fetch.share();
+      if (mustAnswer || session.mayBeEnough(share)) {
+        const found = await fetch.read(share);
         if (!fetch.isSuperseded && (mustAnswer || found.isEnough)) return fetch.answer(found);
         releaseAll(found);
         if (fetch.isSuperseded) return nothing;
       }
       if (session.hasNews) tellHighWatermarksAtMs = Math.min(tellHighWatermarksAtMs, nowMs + delayMs);
-      await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs));
+      await fetch.moved(Math.min(deadlineMs, tellHighWatermarksAtMs, quotaOpensAtMs(parts)));
     }
   };
+}
+
+/** What waits for the quota is sent then; nothing waits while it is open. */
+function quotaOpensAtMs({ quota }: ReplicaFetchHandlerParts): number {
+  return quota.allowance === 0 ? quota.openAtMs : Number.POSITIVE_INFINITY;
 }
 
 function releaseAll({ releases }: Found): void {
@@ -135,9 +145,11 @@ interface Found {
   /** To be called when the records are sent, or not sent. */
   readonly releases: readonly (() => void)[];
   readonly isEnough: boolean;
+  /** Of them, what counts against the quota. */
+  readonly throttledBytes: number;
 }
 
-type PendingFetchParts = Pick<ReplicaFetchHandlerParts, "leaders" | "clock" | "config">;
+type PendingFetchParts = Pick<ReplicaFetchHandlerParts, "leaders" | "clock" | "config" | "quota">;
 
 /** A request that was taken, until it is answered. */
 class PendingFetch {
@@ -146,13 +158,16 @@ class PendingFetch {
   readonly #sequence: number;
   readonly #minBytes: number;
   readonly #maxBytes: number;
+  /** What the follower takes of partitions that are throttled on its side. */
+  readonly #throttledBytesMax: number;
 
-  constructor(parts: PendingFetchParts, session: LeaderSession, { minBytes, maxBytes }: ReplicaFetchRequest) {
+  constructor(parts: PendingFetchParts, session: LeaderSession, { minBytes, maxBytes, throttledBytesMax }: ReplicaFetchRequest) {
     this.#parts = parts;
     this.#session = session;
     this.#sequence = session.sequence;
     this.#minBytes = minBytes;
     this.#maxBytes = Math.min(Math.max(0, maxBytes), parts.config.fetchResponseMaxBytes);
+    this.#throttledBytesMax = throttledBytesMax ?? Number.POSITIVE_INFINITY;
   }
 
   /** The follower has sent another request, or begun another session: it has given this one up. */
@@ -178,32 +193,41 @@ class PendingFetch {
     }
   }
 
+  /** What an answer may have now of what is throttled. */
+  share(): ThrottledShare {
+    return new ThrottledShare(this.#parts.quota.allowance, this.#throttledBytesMax);
+  }
+
   /** As many records as may be sent, of one partition after the other. */
-  async read(): Promise<Found> {
+  async read(share: ThrottledShare): Promise<Found> {
     const { config } = this.#parts;
     const answers = new Map<SessionPartition, ReplicaFetchedPartition>();
     const records: Buffer[] = [];
     const releases: (() => void)[] = [];
     let bytes = 0;
-    for (const partition of [...this.#session.active]) {
+    for (const partition of this.#session.active) {
       const { asked, position } = partition;
       if (position === null) continue;
       let { answer } = position;
-      if (position.isReadable && (bytes === 0 || bytes < this.#maxBytes)) {
-        const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes);
+      const { throttledBy } = position;
+      const shareBytes = share.bytesFor(throttledBy);
+      if (position.isReadable && shareBytes > 0 && (bytes === 0 || bytes < this.#maxBytes)) {
+        const maxBytes = Math.min(config.fetchMaxBytes, this.#maxBytes - bytes, shareBytes);
         // the first partition returns at least one batch, or a batch above the limits would stop replication for good
-        const read = await this.#read(partition, maxBytes, bytes === 0);
+        const isFirst = bytes === 0 || (isThrottled(throttledBy) && share.isUntouched);
+        const read = await this.#read(partition, maxBytes, isFirst);
         if (read.release !== undefined) releases.push(read.release);
         if (this.isSuperseded) break;
         answer = read.answer;
         bytes += answer.recordsBytes;
+        share.took(throttledBy, answer.recordsBytes);
         records.push(...read.records);
         invariant(partition.asked === asked, "what is asked changes with the next request only");
       }
       answers.set(partition, answer);
     }
     const isEnough = [...answers.values()].some(isUrgent) || (bytes > 0 && bytes >= this.#minBytes);
-    return { answers, records, releases, isEnough };
+    return { answers, records, releases, isEnough, throttledBytes: share.sentBytes };
   }
 
   answer(found: Found): Answered {
@@ -219,6 +243,7 @@ class PendingFetch {
     }
     const bytes = records.reduce((sum, chunk) => sum + chunk.length, 0);
     invariant(bytes === bytesTold, "a follower is told of all the records that come, and of no others", () => ({ bytes, bytesTold }));
+    this.#parts.quota.record(found.throttledBytes);
     return { body: { error: "NONE", message: "", partitions }, payload: records, release: () => releaseAll(found) };
   }
 

@@ -56,6 +56,11 @@ export interface ReplicaFetchRequest {
   readonly maxBytes: number;
   /** Consumers read from the follower, and wait for the high watermark. Left out: they do not. */
   readonly hasReaders?: boolean;
+  /**
+   * Bytes that the follower takes in the answer, of partitions in which it is throttled (by the topic's list) and not in sync. Left out: as
+   * many as there are.
+   */
+  readonly throttledBytesMax?: number;
   /** Left out from now on, or, when named as well, begun anew. Says nothing in a session's first request. */
   readonly forgotten: readonly ReplicaName[];
   readonly partitions: readonly ReplicaFetchPartition[];

@@ -83,6 +83,7 @@ const replicaFetchRequest = object<ReplicaFetchRequest>({
   minBytes: bytes,
   maxBytes: bytes,
   hasReaders: optional(flag),
+  throttledBytesMax: optional(bytes),
   forgotten: array(replicaName, partitionsMax),
   partitions: array(
     object<ReplicaFetchPartition>({

@@ -11,6 +11,7 @@ import {
 } from "../../broker/log/log-contract.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
+import { noReplicas } from "../../broker/runtime/config/throttled-replicas.ts";
 import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
@@ -349,6 +350,8 @@ export function idempotentBatch(producerId: number, baseSequence: number, count 
 }
 
 export const testSettings: TopicSettings = {
+  leaderThrottledReplicas: noReplicas,
+  followerThrottledReplicas: noReplicas,
   cleanupPolicy: "delete",
   compressionType: "producer",
   compressionGzipLevel: -1,

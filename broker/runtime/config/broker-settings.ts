@@ -1,4 +1,4 @@
-import { boolean, int, intMax, list, long, oneOf, restricted, string } from "./definition.ts";
+import { boolean, int, intMax, list, long, longMax, oneOf, restricted, string } from "./definition.ts";
 import { parseHttpAddress } from "./http-address.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
 
@@ -162,6 +162,9 @@ export const topicCreation = {
   topicDeletionEnabled: brokerSetting("delete.topic.enable", boolean(true, "Whether topics may be deleted.")),
 };
 
+/** Null: no limit. */
+const limited = (bytesPerSecond: number): number | null => (bytesPerSecond === Number.MAX_SAFE_INTEGER ? null : bytesPerSecond);
+
 export const replication = {
   replicaLagTimeMaxMs: brokerSetting(
     "replica.lag.time.max.ms",
@@ -223,6 +226,28 @@ export const replication = {
       "How many of the partitions that reassignments bring to a broker it copies at a time. The others wait, in the order in which they came.",
       { min: 1 },
     ),
+  ),
+  leaderThrottledRate: brokerSetting(
+    "leader.replication.throttled.rate",
+    long(
+      longMax,
+      "Bytes a second that the broker sends, as a leader, to replicas that are not in sync, of those that a topic's `leader.replication.throttled.replicas` names. 0: none.",
+      { min: 0, update: "per-broker", unit: "bytes" },
+    ),
+    limited,
+  ),
+  followerThrottledRate: brokerSetting(
+    "follower.replication.throttled.rate",
+    long(
+      longMax,
+      "Bytes a second that the broker fetches for its replicas that are not in sync, of those that a topic's `follower.replication.throttled.replicas` names. 0: none.",
+      { min: 0, update: "per-broker", unit: "bytes" },
+    ),
+    limited,
+  ),
+  quotaWindowSeconds: brokerSetting(
+    "replication.quota.window.size.seconds",
+    int(1, "What the throttled rates do not use may be used later, but no more than they allow in this time.", { min: 1, unit: "seconds" }),
   ),
   fetchersPerLeader: withoutEffect(
     brokerSetting(

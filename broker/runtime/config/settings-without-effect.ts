@@ -4,6 +4,7 @@ import { brokerSetting, type IdleSetting, withoutEffect } from "./setting.ts";
 /** Why a setting has no effect, as the reference page says it. */
 const why = {
   quotas: "Quotas, which there are none of.",
+  oneWindow: "One window is looked at: `replication.quota.window.size.seconds`.",
   kraft: "A cluster without ZooKeeper.",
   shareGroups: "Share groups, which are not served.",
   transactions: "Transactions, which are not served.",
@@ -24,10 +25,7 @@ const definitions: Readonly<Record<string, Definition<unknown>>> = {
   "controller.quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
   "quota.window.num": int(11, why.quotas, { min: 1 }),
   "quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
-  "replication.quota.window.num": int(11, why.quotas, { min: 1 }),
-  "replication.quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
-  "follower.replication.throttled.rate": long(longMax, why.quotas, { min: 0, ...atRunTime }),
-  "leader.replication.throttled.rate": long(longMax, why.quotas, { min: 0, ...atRunTime }),
+  "replication.quota.window.num": int(11, why.oneWindow, { min: 1 }),
   "replica.alter.log.dirs.io.max.bytes.per.second": long(longMax, why.quotas, { min: 0, ...atRunTime }),
   "broker.heartbeat.interval.ms": int(2000, why.kraft),
   "broker.session.timeout.ms": int(9000, why.kraft),

@@ -1,5 +1,6 @@
 import { boolean, type Definition, double, int, intMax, list, long, longMax, oneOf, restricted, string } from "./definition.ts";
 import { other, readByOthers, same, type TopicValues, topicSetting, unlimitedElse, withoutEffect } from "./setting.ts";
+import { isReplicaList, throttledReplicas } from "./throttled-replicas.ts";
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
@@ -306,17 +307,11 @@ const compaction = {
 };
 
 const throttled = (name: string, documentation: string) =>
-  withoutEffect(
-    topicSetting(
-      name,
-      restricted(
-        list("", documentation, { emptyAllowed: true }),
-        "a comma-separated list of partition:broker, or *",
-        (replicas) => (replicas.length === 1 && replicas[0] === "*") || replicas.every((replica) => /^\d+:\d+$/.test(replica)),
-      ),
-      [],
-    ),
-    "There are no quotas for replication.",
+  topicSetting(
+    name,
+    restricted(list("", documentation, { emptyAllowed: true }), "a comma-separated list of partition:broker, or *", isReplicaList),
+    [],
+    throttledReplicas,
   );
 
 const noTieredStorage = "There is no tiered storage.";
@@ -326,11 +321,11 @@ const never = restricted(boolean(false, "Tiered storage, which there is not here
 const ofTopicsOnly = {
   followerThrottledReplicas: throttled(
     "follower.replication.throttled.replicas",
-    "Replicas whose following is slowed, `partition:broker`, or `*`.",
+    "Replicas, as `partition:broker`, or `*`: as long as it is not in sync, what the replica fetches counts against its broker's `follower.replication.throttled.rate`.",
   ),
   leaderThrottledReplicas: throttled(
     "leader.replication.throttled.replicas",
-    "Replicas whose leading is slowed, `partition:broker`, or `*`.",
+    "Replicas, as `partition:broker`, or `*`: what the replica as a leader sends to replicas that are not in sync counts against its broker's `leader.replication.throttled.rate`.",
   ),
   remoteStorageEnable: withoutEffect(topicSetting("remote.storage.enable", never, [])),
   localRetentionBytes: withoutEffect(

@@ -58,6 +58,7 @@ function setUp() {
     {
       identity: { topic: "t", topicId, partition: 0, key: "t-0" },
       log,
+      settings: () => testSettings,
       environment,
       onDataDiverged: (reason) => failures.push(reason),
       onLogOffline: () => failures.push("offline"),

@@ -1,13 +1,15 @@
 import { expect, test } from "vitest";
-import type {
-  FetchApplied,
-  FetchingReplica,
-  FollowedPartition,
-  ReplicaLeader,
-  ReplicaLeaders,
+import {
+  type FetchApplied,
+  type FetchingReplica,
+  type FollowedPartition,
+  type ReplicaLeader,
+  type ReplicaLeaders,
+  unthrottled,
 } from "../../../broker/partition/replication-contract.ts";
 import { Fetcher } from "../../../broker/replication/fetcher.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
+import { unlimitedQuota } from "../../../broker/replication/replication-quota.ts";
 import {
   type PeerAnswer,
   type PeerCallOptions,
@@ -37,6 +39,7 @@ class Followed implements FollowedPartition {
   readonly topic = "orders";
   readonly topicId = topicId;
   readonly leader = 1;
+  readonly isThrottled = false;
   readonly partition: number;
   readonly epoch: number;
   endOffset: number;
@@ -248,6 +251,7 @@ class TwoBrokers {
           sessionProvedUntilMs: 0,
         },
         peers: this.#network(this.#registration),
+        quota: unlimitedQuota,
       },
       () => false,
     );
@@ -268,6 +272,7 @@ class TwoBrokers {
       registration: () => this.#registration,
       clock: this.#clock,
       config: testReplicationConfig,
+      quota: unlimitedQuota,
       sessionPartitionsMax: 1000,
     });
   }
@@ -282,6 +287,7 @@ class TwoBrokers {
         answer,
         isReadable: isHere && asked.fetchOffset < led.endOffset,
         isSteady: isHere && isRepeated && asked.fetchOffset >= led.endOffset,
+        throttledBy: unthrottled,
       };
     };
     return {

@@ -3,6 +3,7 @@ import type { ClusterView, IsrChangeRequest, IsrStore, IsrWriteResult } from "..
 import { PartitionTable } from "../../../broker/partition/partition-table.ts";
 import { FetcherSet } from "../../../broker/replication/fetcher-set.ts";
 import { replicaFetchHandler } from "../../../broker/replication/replica-fetch-handler.ts";
+import { BudgetedQuota } from "../../../broker/replication/replication-quota.ts";
 import type { TopicSettings } from "../../../broker/runtime/config/topic-settings.ts";
 import {
   type PeerAnswer,
@@ -92,6 +93,8 @@ export class MiniCluster {
   /** Partitions that were named in them. */
   named = 0;
   settings: TopicSettings;
+  /** Of every broker; null: no limit. */
+  rates: { leader: number | null; follower: number | null } = { leader: null, follower: null };
   #registrations = 100;
 
   constructor(settings: Partial<TopicSettings> = {}, openStore?: (cluster: MiniCluster, id: number) => Promise<LogStore>) {
@@ -118,6 +121,10 @@ export class MiniCluster {
     const store = this.stores.get(id) ?? new MemoryLogStore();
     this.stores.set(id, store);
     return store;
+  }
+
+  #quota(side: "leader" | "follower"): BudgetedQuota {
+    return new BudgetedQuota(this.clock, { bytesPerSecond: () => this.rates[side], windowMs: 1000 });
   }
 
   /** Starts (again) with what is on the disk, under a new registration. */
@@ -149,6 +156,7 @@ export class MiniCluster {
       logger: silentLogger,
       cluster,
       peers,
+      quota: this.#quota("follower"),
     });
     fetchers.start();
     this.nodes.set(id, {
@@ -161,6 +169,7 @@ export class MiniCluster {
         registration: cluster.registration,
         clock: this.clock,
         config: testReplicationConfig,
+        quota: this.#quota("leader"),
         sessionPartitionsMax: 1000,
       }),
       log: () => {
