@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
 import { type Measure, measures } from "../../placement/plan-contract.ts";
-import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
 import { tellWaits } from "../output/tell-waits.ts";
@@ -32,12 +31,18 @@ export function registerRebalance(cluster: Command): void {
     .command("rebalance")
     .description("move copies so that brokers and racks have their share, with the fewest bytes copied; ending it does not end the moves")
     .option("--brokers <ids>", "spread over these, as in 1,2,3, and empty the others; over all unless given", parseBrokers)
-    .addOption(new Option("--watch", "show the moves that are under way").default(false).conflicts(["cancel", "dryRun"]))
-    .addOption(new Option("--cancel", "end the moves that are under way, and stay with what was").default(false).conflicts("dryRun"));
+    .addOption(
+      new Option("--watch", "show the moves that are under way; with --throttle, at another rate from now on")
+        .default(false)
+        .conflicts(["cancel", "dryRun"]),
+    )
+    .addOption(
+      new Option("--cancel", "end the moves that are under way, and stay with what was").default(false).conflicts(["dryRun", "throttle"]),
+    );
   withPlanOptions(command, "what is to be even; copies and preferred leaders are in any case, by number").action(
     (options: RebalanceOptions) =>
       withMoves(options, (carrying) => {
-        if (options.watch) return watchMoves(carrying);
+        if (options.watch) return watchMoves(carrying, options.throttle ?? null);
         if (options.cancel) return cancelMoves(carrying.admin, carrying.shown);
         return rebalance(carrying, options.brokers ?? null, howToPlan(options));
       }),
@@ -56,13 +61,11 @@ function withPlanOptions(command: Command, aboutBy: string): Command {
     command
       .addOption(new Option("--by <measure>", aboutBy).choices(measures).default("bytes"))
       .option("--dry-run", "only show the plan", false)
-      .option("--throttle <rate>", "with --dry-run: how long it takes when each broker copies so much a second, as in 20MB/s", parseRate),
+      .option("--throttle <rate>", "each broker sends and fetches so much a second at most, as in 20MB/s", parseRate),
   );
 }
 
 function howToPlan({ by, throttle, dryRun }: PlanOptions): HowToPlan {
-  // brokers have no quotas for replication, and a limit that is not kept is worse than none
-  if (throttle !== undefined && !dryRun) throw new UsageError("copying cannot be slowed down yet: --throttle is for --dry-run");
   return { by, dryRun, bytesPerSecond: throttle ?? null };
 }
 

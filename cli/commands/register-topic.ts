@@ -3,6 +3,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
+import { parseRate } from "../rebalance/rate.ts";
 import { changeCopies } from "../rebalance/rebalance.ts";
 import { withCluster } from "../session/client-session.ts";
 import { withOwnHints } from "../session/own-hints.ts";
@@ -105,6 +106,7 @@ interface AlterOptions extends CommonOptions {
   readonly replicationFactor?: number;
   readonly config: Readonly<Record<string, string>>;
   readonly deleteConfig: readonly string[];
+  readonly throttle?: number;
 }
 
 function registerAlter(topic: Command): void {
@@ -114,14 +116,16 @@ function registerAlter(topic: Command): void {
     .argument("<name>")
     .option("--partitions <count>", "the new total; keys may then go to other partitions than before", wholeNumber(1, partitionsMax))
     .option("--replication-factor <count>", "copies of each partition; waits until they are made", wholeNumber(1, 32_767))
+    .option("--throttle <rate>", "with --replication-factor: each broker copies so much a second at most, as in 20MB/s", parseRate)
     .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
     .option("--delete-config <name>", "go back to the brokers' value; may be repeated", collect, []);
   withCommonOptions(alter).action((name: string, options: AlterOptions) => {
-    const { partitions, replicationFactor: copies, config, deleteConfig } = options;
+    const { partitions, replicationFactor: copies, config, deleteConfig, throttle } = options;
+    if (throttle !== undefined && copies === undefined) throw new UsageError("--throttle is for --replication-factor: nothing else copies");
     if (copies !== undefined) {
       if (partitions !== undefined || Object.keys(config).length > 0 || deleteConfig.length > 0)
         throw new UsageError("--replication-factor takes its time: change it by itself");
-      return withMoves(options, (carrying) => changeCopies(carrying, name, copies));
+      return withMoves(options, (carrying) => changeCopies(carrying, name, copies, throttle ?? null));
     }
     const changes = { partitions: partitions ?? null, set: config, delete: deleteConfig };
     return withAdmin(options, (admin, shown) => alterTopic(admin, name, changes, shown));

@@ -11,7 +11,9 @@ import { watch } from "../session/watch.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { CopyingPace } from "./copying-pace.ts";
 import { movesUnderWay } from "./moves-under-way.ts";
+import { formatLimit } from "./rate.ts";
 import { moveFields, movesAsText } from "./show-moves.ts";
+import { clearThrottle, copiesUnderWay, setThrottle, type ThrottledMove, throttleInForce } from "./throttle.ts";
 
 /** Partitions in one request. */
 const atOnceMax = 500;
@@ -28,15 +30,21 @@ export interface Carrying {
  * Has the moves begun and waits until they are done; then the preferred leaders lead. What is begun goes on without us: the controller has
  * it in ZooKeeper.
  */
-export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFirst }: { readonly leadersFirst: boolean }): Promise<void> {
+export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFirst, throttle }: HowToCarryOut): Promise<void> {
   if (moves.length === 0) return;
   const { admin } = carrying;
   const results = await unlessStopped(carrying, async () => {
     if (leadersFirst) await moveLeaders(admin, moves);
-    const begun = await begin(
-      admin,
-      moves.map(({ topic, partition, to }) => ({ topic, partition, replicas: to })),
-    );
+    const copies = moves.map(({ topic, partition, from, adding }) => ({ topic, partition, from, to: adding }));
+    if (throttle !== null) await throttleTo(admin, copies, throttle);
+    const wanted = moves.map(({ topic, partition, to }) => ({ topic, partition, replicas: to }));
+    const begun = await begin(admin, wanted).catch(async (error: unknown) => {
+      // what has not begun needs no throttle; should this fail as well, the next command does it
+      if (throttle !== null) await clearWhenOver(admin).catch(() => undefined);
+      throw error;
+    });
+    // Race: (1) the throttle is set; (2) another command, whose moves are over, sees none under way, and clears it; (3) the moves begin.
+    if (throttle !== null) await setThrottle(admin, copies, throttle);
     await untilDone(carrying);
     await leadByPreferred(admin, moves);
     return begun;
@@ -44,16 +52,34 @@ export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFir
   failForErrors(results);
 }
 
+export interface HowToCarryOut {
+  readonly leadersFirst: boolean;
+  /** Bytes a second; null: as fast as may be. */
+  readonly throttle: number | null;
+}
+
+async function throttleTo(admin: Admin, copies: readonly ThrottledMove[], bytesPerSecond: number): Promise<void> {
+  await setThrottle(admin, copies, bytesPerSecond);
+  complain(`copying is throttled to ${formatLimit(bytesPerSecond)} for each broker until the moves are over`);
+}
+
 /** Waits for moves that somebody began before, as one who was stopped. */
-export async function goOnWithMoves(carrying: Carrying): Promise<void> {
+export async function goOnWithMoves(carrying: Carrying, throttle: number | null): Promise<void> {
   const { admin } = carrying;
   const moves = await admin.listPartitionReassignments();
-  if (moves.length === 0) return;
+  if (moves.length === 0) return clearWhenOver(admin);
   complain(`${formatCount(moves.length, "move")} under way already: going on with ${moves.length === 1 ? "it" : "them"}`);
   await unlessStopped(carrying, async () => {
+    if (throttle !== null) await throttleTo(admin, await copiesUnderWay(admin), throttle);
     await untilDone(carrying);
     await leadByPreferred(admin, moves);
   });
+}
+
+/** Whoever finds that no moves are under way takes away what throttled them. */
+async function clearWhenOver(admin: Admin): Promise<void> {
+  if ((await admin.listPartitionReassignments()).length > 0) return;
+  if (await clearThrottle(admin)) complain("the moves are over: the throttle is taken away");
 }
 
 async function unlessStopped<T>({ stop }: Carrying, work: () => Promise<T>): Promise<T> {
@@ -63,7 +89,9 @@ async function unlessStopped<T>({ stop }: Carrying, work: () => Promise<T>): Pro
     return result;
   } catch (error) {
     if (!stop.aborted) throw error;
-    throw new StoppedEarly("what has begun goes on: `ottla cluster rebalance --watch` shows it, and --cancel ends it");
+    throw new StoppedEarly(
+      "what has begun goes on: `ottla cluster rebalance --watch` shows it (and takes a throttle away when it is over), and --cancel ends it",
+    );
   }
 }
 
@@ -100,22 +128,27 @@ async function leadByPreferred(admin: Admin, partitions: readonly TopicPartition
 /** Ends when no moves are under way: with their progress on a terminal, silently elsewhere. */
 async function untilDone(carrying: Carrying): Promise<void> {
   const { admin, shown, stop } = carrying;
-  if (shown.output.look.isTerminal && !shown.json) return watchMoves(carrying);
+  if (shown.output.look.isTerminal && !shown.json) return watchMoves(carrying, null);
   while ((await admin.listPartitionReassignments()).length > 0) await sleep(lookEveryMs, undefined, { signal: stop });
+  await clearWhenOver(admin);
 }
 
-/** Shows moves until there are none. */
-export async function watchMoves({ admin, bootstrap, shown, stop }: Carrying): Promise<void> {
+/** Shows moves until there are none. `throttle`: to what they are slowed from now on; null: as they are. */
+export async function watchMoves({ admin, bootstrap, shown, stop }: Carrying, throttle: number | null): Promise<void> {
   const { json, output } = shown;
+  const copies = throttle === null ? [] : await copiesUnderWay(admin);
+  if (throttle !== null && copies.length > 0) await throttleTo(admin, copies, throttle);
   const { clock } = nodeRuntime;
   const done = new AbortController();
   const pace = new CopyingPace();
   const show = async (frame: Output) => {
     const moves = pace.saw(await movesUnderWay(admin), clock.monotonicMs());
     if (moves.length === 0) return done.abort();
-    await (json ? frame.json(moveFields(moves)) : frame.write(movesAsText(moves, frame.look)));
+    const limit = await throttleInForce(admin, await copiesUnderWay(admin));
+    await (json ? frame.json(moveFields(moves, limit)) : frame.write(movesAsText(moves, limit, frame.look)));
   };
   await watch(show, { everyMs: lookEveryMs, json, bootstrap, output, clock, stop: AbortSignal.any([stop, done.signal]) });
+  if (done.signal.aborted) await clearWhenOver(admin);
 }
 
 /** All that are under way: what was there before stays, and what was copied is removed. */
@@ -130,5 +163,8 @@ export async function cancelMoves(admin: Admin, { output, json }: Shown): Promis
   else if (moves.length === 0) await output.line("no moves are under way");
   else await output.line(`cancelled ${formatCount(cancelled.length, "move")}: these partitions stay where they were`);
   // one that has just ended
-  failForErrors(results.filter(({ error }) => error?.code !== "NO_REASSIGNMENT_IN_PROGRESS"));
+  const failed = results.filter(({ error }) => error !== null && error.code !== "NO_REASSIGNMENT_IN_PROGRESS");
+  // what is cancelled copies nothing any more, though it may be listed for a moment
+  if (failed.length === 0 && (await clearThrottle(admin)) && !json) await output.line("the throttle is taken away");
+  failForErrors(failed);
 }

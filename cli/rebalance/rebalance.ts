@@ -60,15 +60,15 @@ async function copiesOn(admin: Admin, broker: number): Promise<number> {
 }
 
 /** So many copies of each partition of a topic. */
-export async function changeCopies(carrying: Carrying, topic: string, copies: number): Promise<void> {
+export async function changeCopies(carrying: Carrying, topic: string, copies: number, throttle: number | null): Promise<void> {
   const { admin, shown } = carrying;
   const [described] = await admin.describeTopics([topic]);
   if (described === undefined || described.error !== null) throw described?.error ?? new CommandFailed(`no answer about topic ${topic}`);
   const was = copiesIn(described);
-  const { brokers, partitions } = await copiesToPlan(carrying, { dryRun: false, by: "bytes" });
+  const { brokers, partitions } = await copiesToPlan(carrying, { dryRun: false, by: "bytes", bytesPerSecond: throttle });
   const plan = planOf({ brokers, partitions, goal: { kind: "copies", topic, copies }, by: "bytes" });
   tellOfTrouble(plan);
-  await carryOut(carrying, plan, { leadersFirst: false });
+  await carryOut(carrying, plan, { leadersFirst: false, throttle });
   if (shown.json) await shown.output.json({ name: topic, replicationFactor: copies, was, bytes: plan.bytes });
   else {
     const before = was === copies ? "as before" : `and had ${was}`;
@@ -78,8 +78,8 @@ export async function changeCopies(carrying: Carrying, topic: string, copies: nu
 }
 
 /** Moves that are under way are waited for, unless only a plan is wanted: it is for what comes after them. */
-async function copiesToPlan(carrying: Carrying, { dryRun, by }: Pick<HowToPlan, "dryRun" | "by">): Promise<ClusterCopies> {
-  if (!dryRun) await goOnWithMoves(carrying);
+async function copiesToPlan(carrying: Carrying, { dryRun, by, bytesPerSecond }: HowToPlan): Promise<ClusterCopies> {
+  if (!dryRun) await goOnWithMoves(carrying, bytesPerSecond);
   const copies = await readCopies(carrying.admin, by);
   if (copies.moving > 0) complain(`${formatCount(copies.moving, "partition")} being moved: the plan is for what comes after that`);
   return copies;
@@ -112,7 +112,7 @@ async function showOrCarryOut(
   const { output, json } = carrying.shown;
   tellOfTrouble(plan);
   if (!json) await output.write(plan.moves.length === 0 ? `${nothing}\n` : planAsText(plan, how, output.look));
-  if (!how.dryRun) await carryOut(carrying, plan, { leadersFirst });
+  if (!how.dryRun) await carryOut(carrying, plan, { leadersFirst, throttle: how.bytesPerSecond });
   if (json) await output.json({ ...planFields(plan, how), dryRun: how.dryRun });
   else if (plan.moves.length > 0) await output.line(how.dryRun ? "nothing was changed; without --dry-run it would be" : doneLine(plan));
 }

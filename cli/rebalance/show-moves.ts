@@ -2,14 +2,16 @@ import type { Look } from "../output/look.ts";
 import { type Cell, quantity, table } from "../output/table.ts";
 import { formatAge, formatBytes, formatCount } from "../output/units.ts";
 import type { PacedMove } from "./copying-pace.ts";
+import { formatLimit } from "./rate.ts";
 
 /** The JSON of one look at moves under way. */
-export function moveFields(moves: readonly PacedMove[]): object {
-  return { moves: moves.map((move) => ({ ...move, expectedMs: expectedMs(move) })), bytesLeft: sumOf(moves, ({ bytesLeft }) => bytesLeft) };
+export function moveFields(moves: readonly PacedMove[], throttle: number | null): object {
+  const bytesLeft = sumOf(moves, (move) => move.bytesLeft);
+  return { moves: moves.map((move) => ({ ...move, expectedMs: expectedMs(move) })), bytesLeft, throttle };
 }
 
 /** Each move, and a line about them all. */
-export function movesAsText(moves: readonly PacedMove[], look: Look): string {
+export function movesAsText(moves: readonly PacedMove[], throttle: number | null, look: Look): string {
   const bytes = (value: number | null, unit = ""): Cell =>
     value === null ? { text: "-", isQuantity: true } : quantity(Math.round(value), (each) => `${formatBytes(each)}${unit}`, look);
   const rows = moves.map((move): Cell[] => [
@@ -21,16 +23,19 @@ export function movesAsText(moves: readonly PacedMove[], look: Look): string {
     bytes(move.bytesPerSecond, "/s"),
     { text: ageOr(expectedMs(move)), isQuantity: true },
   ]);
-  return `${table(["topic", "partition", "adding", "removing", "left", "rate", "eta"], rows, look)}${summaryOf(moves)}\n`;
+  return `${table(["topic", "partition", "adding", "removing", "left", "rate", "eta"], rows, look)}${summaryOf(moves, throttle)}\n`;
 }
 
-function summaryOf(moves: readonly PacedMove[]): string {
+function summaryOf(moves: readonly PacedMove[], throttle: number | null): string {
   const bytesLeft = sumOf(moves, (move) => move.bytesLeft);
   const bytesPerSecond = sumOf(moves, (move) => move.bytesPerSecond);
   const left = bytesLeft === null ? [] : [`${formatBytes(bytesLeft)} left`];
   const rate = bytesPerSecond === null ? [] : [`${formatBytes(Math.round(bytesPerSecond))}/s`];
   const eta = expectedMs({ bytesLeft, bytesPerSecond });
-  return [`${formatCount(moves.length, "move")} under way`, ...left, ...rate, ...(eta === null ? [] : [formatAge(eta)])].join(", ");
+  const limit = throttle === null ? [] : [`throttled to ${formatLimit(throttle)}`];
+  return [`${formatCount(moves.length, "move")} under way`, ...left, ...rate, ...(eta === null ? [] : [formatAge(eta)]), ...limit].join(
+    ", ",
+  );
 }
 
 /** Null: at least one is not known. */

@@ -3,10 +3,11 @@ import type { BrokerLoad, Measure, Plan } from "../../placement/plan-contract.ts
 import type { Look } from "../output/look.ts";
 import { type Cell, quantity, table } from "../output/table.ts";
 import { formatAge, formatBytes, formatCount } from "../output/units.ts";
+import { formatLimit } from "./rate.ts";
 
 export interface PlanShown {
   readonly by: Measure;
-  /** What a broker receives or sends at most; null: not known, and so no duration either. */
+  /** What a broker receives or sends at most; null: as much as it can, and how long it takes is not known. */
   readonly bytesPerSecond: number | null;
 }
 
@@ -19,7 +20,7 @@ export function planFields(plan: Plan, { by, bytesPerSecond }: PlanShown): objec
     return { broker, rack, before: figuresOf(load, by), after: figuresOf(loadAfter(after, load), by), receivesBytes, sendsBytes };
   });
   const expectedMs = bytesPerSecond === null ? null : copyingMs(copying, bytesPerSecond);
-  return { by, brokers, moves, bytes, expectedMs, leaderless, overfull };
+  return { by, brokers, moves, bytes, throttle: bytesPerSecond, expectedMs, leaderless, overfull };
 }
 
 function figuresOf({ leaders, replicas, bytes, traffic }: BrokerLoad, by: Measure): object {
@@ -71,5 +72,5 @@ function costOf({ moves, bytes, copying }: Plan, bytesPerSecond: number | null):
   ];
   if (copies === 0 || bytesPerSecond === null) return parts.join("; ");
   const atLeast = formatAge(Math.max(1000, copyingMs(copying, bytesPerSecond)));
-  return [...parts, `${atLeast} at least, at ${formatBytes(bytesPerSecond)} a second for each broker`].join("; ");
+  return [...parts, `${atLeast} at least, at ${formatLimit(bytesPerSecond)} for each broker`].join("; ");
 }

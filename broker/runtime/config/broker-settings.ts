@@ -1,6 +1,7 @@
 import { boolean, int, intMax, list, long, longMax, oneOf, restricted, string } from "./definition.ts";
 import { parseHttpAddress } from "./http-address.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
+import { throttledByMoves } from "./topic-settings.ts";
 
 /** A required setting is missing; the message says which and what it is. */
 export class MissingSetting extends Error {
@@ -248,6 +249,9 @@ export const replication = {
   quotaWindowSeconds: brokerSetting(
     "replication.quota.window.size.seconds",
     int(1, "What the throttled rates do not use may be used later, but no more than they allow in this time.", { min: 1, unit: "seconds" }),
+  ),
+  throttledByMoves: withoutEffect(
+    brokerSetting("ottla.throttled.by.moves", list("", throttledByMoves, { emptyAllowed: true, update: "per-broker" })),
   ),
   fetchersPerLeader: withoutEffect(
     brokerSetting(

@@ -314,6 +314,9 @@ const throttled = (name: string, documentation: string) =>
     throttledReplicas,
   );
 
+export const throttledByMoves =
+  "A note of `ottla … --throttle`: what it has added to the settings of throttled replicas, and what was there before. It removes the one and restores the other when the moves are over.";
+
 const noTieredStorage = "There is no tiered storage.";
 const never = restricted(boolean(false, "Tiered storage, which there is not here."), "false: there is no tiered storage here", (on) => !on);
 
@@ -327,6 +330,7 @@ const ofTopicsOnly = {
     "leader.replication.throttled.replicas",
     "Replicas, as `partition:broker`, or `*`: what the replica as a leader sends to replicas that are not in sync counts against its broker's `leader.replication.throttled.rate`.",
   ),
+  throttledByMoves: withoutEffect(topicSetting("ottla.throttled.by.moves", list("", throttledByMoves, { emptyAllowed: true }), [])),
   remoteStorageEnable: withoutEffect(topicSetting("remote.storage.enable", never, [])),
   localRetentionBytes: withoutEffect(
     topicSetting(

@@ -26,7 +26,7 @@ broker  rack  leaders  then  replicas  then  size  then  receives  sends
      1  a           2     1         2     1  7500  4000         0   3500
      2  b           0     1         0     1     0  3500      3500      0
 
-1 copy to make, 3.4 KiB; 1 preferred leader to change; 35s at least, at 100 B a second for each broker
+1 copy to make, 3.4 KiB; 1 preferred leader to change; 35s at least, at 100 B/s for each broker
 `,
   );
 });
@@ -137,22 +137,23 @@ test("what is left of a move is what the new copy lacks; how fast it goes shows 
     ];
     return pace.saw(await movesUnderWay(cluster(found, [moving])), nowMs);
   };
-  expect(movesAsText(await look(10_000, 5_000), plainLook)).toBe(
+  expect(movesAsText(await look(10_000, 5_000), null, plainLook)).toBe(
     `topic  partition  adding  removing   left  rate  eta
 t              0  2       1         40000     -    -
 1 move under way, 39.1 KiB left
 `,
   );
   const next = await look(30_000, 7_000);
-  expect(movesAsText(next, plainLook)).toBe(
+  expect(movesAsText(next, 20_000_000, plainLook)).toBe(
     `topic  partition  adding  removing   left   rate  eta
 t              0  2       1         20000  10000   2s
-1 move under way, 19.5 KiB left, 9.8 KiB/s, 2s
+1 move under way, 19.5 KiB left, 9.8 KiB/s, 2s, throttled to 20 MB/s
 `,
   );
-  expect(moveFields(next)).toEqual({
+  expect(moveFields(next, null)).toEqual({
     moves: [{ topic: "t", partition: 0, adding: [2], removing: [1], bytesLeft: 20_000, bytesPerSecond: 10_000, expectedMs: 2000 }],
     bytesLeft: 20_000,
+    throttle: null,
   });
 });
 
