@@ -16,6 +16,8 @@ export interface Mutant {
   readonly breaks: string;
   /** About how quickly others take over: the scenes that measure it are played before the seeds. */
   readonly isOfFailover?: boolean;
+  /** About throttles: so are the scenes of these. */
+  readonly isOfThrottles?: boolean;
 }
 
 export const root = join(import.meta.dirname, "..", "..");

@@ -97,6 +97,31 @@ export const mutants: readonly Mutant[] = [
     replace: "for (const waiter of [...this.#waiting]) waiter.settle(end);",
     breaks: "A producer that repeated a batch is not told when the leadership ends.",
   },
+  // ---- throttles
+  {
+    name: "in-sync-is-throttled",
+    file: "broker/partition/replica-answers.ts",
+    find: "if (isWaitedFor(state, follower)) return unthrottled;",
+    replace: "",
+    breaks: "A quota that is spent holds up replicas that are in sync, and so producers; then the replicas fall out.",
+    isOfThrottles: true,
+  },
+  {
+    name: "joiner-is-throttled",
+    file: "broker/partition/replica-answers.ts",
+    find: "if (isWaitedFor(state, follower)) return unthrottled;",
+    replace: "if (state.isr.has(follower)) return unthrottled;",
+    breaks: "A replica that was away for a moment holds back the high watermark, and waits for the quota: producers wait for both.",
+    isOfThrottles: true,
+  },
+  {
+    name: "quota-counts-nothing",
+    file: "broker/replication/replication-quota.ts",
+    find: "if (budget !== null) this.#budget = spent(budget, bytes);",
+    replace: "",
+    breaks: "The rate is not held.",
+    isOfThrottles: true,
+  },
   // ---- the in-sync set in the coordinator
   {
     name: "isr-answer-of-an-older-epoch",

@@ -1,5 +1,6 @@
 import { failoverScenes, playFailover } from "../sim/failover-scenes.ts";
 import { simulate } from "../sim/simulation.ts";
+import { playThrottled, throttleScenes } from "../sim/throttle-scenes.ts";
 import { mutants } from "./mutants.ts";
 
 /** Run in a process of its own, with a mutant: tells the parent scene by scene and seed by seed, and stops at the first that fails. */
@@ -10,6 +11,11 @@ async function firstFailure(): Promise<void> {
   const tell = (seed: number, failure: string | null) => process.send?.({ seed, failure });
   for (const [name, scene] of mutant?.isOfFailover ? Object.entries(failoverScenes) : []) {
     const { faults } = await playFailover(scene, from).catch((error: Error) => ({ faults: [error.message] }));
+    tell(from, faults.length === 0 ? null : `${name}: ${faults[0]}`);
+    if (faults.length > 0) return;
+  }
+  for (const [name, scene] of mutant?.isOfThrottles ? Object.entries(throttleScenes) : []) {
+    const faults = await playThrottled(scene, from).catch((error: Error) => [error.message]);
     tell(from, faults.length === 0 ? null : `${name}: ${faults[0]}`);
     if (faults.length > 0) return;
   }

@@ -32,6 +32,8 @@ export interface Plan {
   readonly arePartitionsMoved: boolean;
   /** Some clients read from followers. */
   readonly isReadCloseBy: boolean;
+  /** Replication is throttled, to this and that. */
+  readonly isThrottled: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -55,6 +57,7 @@ export const plain: Plan = {
   doDisksHang: false,
   arePartitionsMoved: false,
   isReadCloseBy: false,
+  isThrottled: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -114,7 +117,14 @@ function troublesFor(
   seed: number,
 ): Pick<
   Plan,
-  "areClocksSet" | "doStartsFail" | "hasLaggingServers" | "isCoordinatorLost" | "doLinksBreak" | "doDisksHang" | "arePartitionsMoved"
+  | "areClocksSet"
+  | "doStartsFail"
+  | "hasLaggingServers"
+  | "isCoordinatorLost"
+  | "doLinksBreak"
+  | "doDisksHang"
+  | "arePartitionsMoved"
+  | "isThrottled"
 > {
   const random = seededRandom(seed * 104_729 + 41);
   return {
@@ -125,6 +135,7 @@ function troublesFor(
     doLinksBreak: random.next() < 0.4,
     doDisksHang: random.next() < 0.3,
     arePartitionsMoved: random.next() < 0.4,
+    isThrottled: random.next() < 0.4,
   };
 }
 

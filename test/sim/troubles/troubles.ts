@@ -4,6 +4,7 @@ import { BrokenLinks } from "./broken-links.ts";
 import { HungDisks } from "./hung-disks.ts";
 import { LaggingServers } from "./lagging-servers.ts";
 import { Reassignments } from "./reassignments.ts";
+import { Throttles } from "./throttles.ts";
 import type { Trouble } from "./trouble.ts";
 import { UnfinishedStarts } from "./unfinished-starts.ts";
 import { WallClocks } from "./wall-clocks.ts";
@@ -21,6 +22,7 @@ export function troublesOf(world: World, count: (kind: string) => void): readonl
     ...(plan.doLinksBreak ? [new BrokenLinks(parts(5))] : []),
     ...(plan.doDisksHang ? [new HungDisks(parts(6))] : []),
     ...(plan.arePartitionsMoved ? [new Reassignments(parts(7))] : []),
+    ...(plan.isThrottled ? [new Throttles(parts(8))] : []),
   ];
 }
 
@@ -38,4 +40,5 @@ export const troubleKinds: readonly string[] = [
   "hungDisk",
   "reassign",
   "cancelReassignment",
+  "throttle",
 ];
