@@ -81,7 +81,7 @@ export class Monitoring {
     const { settings, clock } = this.#options;
     const { brokerId } = settings;
     const { table } = partitions;
-    const { images, inForce, logs } = storage;
+    const { images, inForce, logs, quotas } = storage;
     const tellsPartitions = () => inForce.now.monitoring.partitionsEnabled;
     const disks = new DiskSamples(logs, settings.logDirectories, clock);
     const cluster = {
@@ -92,7 +92,7 @@ export class Monitoring {
       session: coordinator,
       sessionChanges: new SessionChanges(coordinator),
     };
-    const traffic = { ...recorders, connections: () => clients.connectionCount, waitingReads: () => table.waitingReads.size };
+    const traffic = { ...recorders, quotas, connections: () => clients.connectionCount, waitingReads: () => table.waitingReads.size };
     const replicas = {
       partitions: () => table.all(),
       offlineReplicas: () => images.current.offlineReplicas.get(brokerId)?.size ?? 0,

@@ -63,6 +63,16 @@ export const families = {
   ),
   ottla_replication_received_bytes_total: counter("Bytes of records fetched from leaders.", `${topics}ReplicationBytesInPerSec`),
   ottla_replication_sent_bytes_total: counter("Bytes of records sent to followers.", `${topics}ReplicationBytesOutPerSec`),
+  ottla_replication_throttled_bytes_total: counter(
+    "Bytes of records of throttled replicas that are not in sync: sent by this broker as their leader, or fetched as their follower.",
+    "kafka.server:type=LeaderReplication|FollowerReplication, byte-rate",
+    ["side"],
+  ),
+  ottla_replication_throttle_limit_bytes: gauge(
+    "How many of them there may be a second; absent: as many as there are.",
+    "settings (leader|follower).replication.throttled.rate",
+    ["side"],
+  ),
 
   ottla_topic_received_bytes_total: counter("Bytes of batches that clients produced here.", `${topics}BytesInPerSec`, byTopic),
   ottla_topic_received_records_total: counter("Records that clients produced here.", `${topics}MessagesInPerSec`, byTopic),

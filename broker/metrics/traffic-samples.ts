@@ -7,6 +7,7 @@ export interface TrafficSources {
   readonly requests: RequestTally;
   readonly topics: Pick<TopicTraffic, "topics">;
   readonly replication: { readonly receivedBytes: number; readonly sentBytes: number };
+  readonly quotas: Readonly<Record<"leader" | "follower", { readonly copiedBytes: number; readonly bytesPerSecondMax: number | null }>>;
   readonly isrChanges: { readonly shrinks: number; readonly expands: number };
   readonly connections: () => number;
   readonly waitingReads: () => number;
@@ -15,6 +16,11 @@ export interface TrafficSources {
 export async function collectTraffic(sources: TrafficSources, into: Samples, pace: Pace): Promise<void> {
   into.add("ottla_replication_received_bytes_total", sources.replication.receivedBytes);
   into.add("ottla_replication_sent_bytes_total", sources.replication.sentBytes);
+  for (const side of ["leader", "follower"] as const) {
+    const { copiedBytes, bytesPerSecondMax } = sources.quotas[side];
+    into.add("ottla_replication_throttled_bytes_total", copiedBytes, { side });
+    if (bytesPerSecondMax !== null) into.add("ottla_replication_throttle_limit_bytes", bytesPerSecondMax, { side });
+  }
   into.add("ottla_isr_shrinks_total", sources.isrChanges.shrinks);
   into.add("ottla_isr_expands_total", sources.isrChanges.expands);
   into.add("ottla_client_connections", sources.connections());

@@ -4,8 +4,8 @@ import { partitions } from "../world.ts";
 import { again, type Trouble, type TroubleParts } from "./trouble.ts";
 
 /**
- * Replication is throttled, to nothing, a little or more, of these and those replicas, and then not any more. Nothing of it may harm what is
- * in sync: `throttle-scenes.ts` looks at that without other faults. In the end nothing is throttled, and all must catch up.
+ * Replication is throttled, to nothing, a little or more, of these and those replicas, and then not any more. Nothing of it may harm what
+ * is in sync: `throttle-scenes.ts` looks at that without other faults. In the end nothing is throttled, and all must catch up.
  */
 export class Throttles implements Trouble {
   readonly #parts: TroubleParts;
