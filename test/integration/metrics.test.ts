@@ -13,6 +13,8 @@ const topic = "watched";
 const lonely = "lonely";
 const records = 60;
 const monitored = [1, 2, 3];
+/** What is not limited has no limit that could be told. */
+const limits = { "leader.replication.throttled.rate": 1_000_000_000, "follower.replication.throttled.rate": 1_000_000_000 };
 /** The fourth has no metrics.listener. */
 const unmonitored = 4;
 
@@ -25,7 +27,7 @@ beforeAll(async () => {
   ports = await freePorts(monitored.length);
   cluster = await TestCluster.start({
     brokers: 4,
-    settingsOf: Object.fromEntries(monitored.map((id, i) => [id, { "metrics.listener": `http://127.0.0.1:${ports[i]}` }])),
+    settingsOf: Object.fromEntries(monitored.map((id, i) => [id, { "metrics.listener": `http://127.0.0.1:${ports[i]}`, ...limits }])),
   });
   // whoever is the controller is monitored from here on
   await cluster.shutDown(unmonitored);

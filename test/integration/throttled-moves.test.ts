@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Admin, orThrow, Producer } from "../../client/index.ts";
 import { TestCluster } from "../support/cluster.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { parseScrape, seriesSum } from "../support/metrics-text.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { waitUntil } from "../support/wait-until.ts";
 
@@ -11,9 +13,12 @@ const topicBytes = 24_000_000;
 const valueBytes = 100_000;
 let cluster: TestCluster;
 let admin: Admin;
+let metricsPort: number;
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ brokers: 3, settings: { "auto.leader.rebalance.enable": false } });
+  [metricsPort] = (await freePorts(1)) as [number];
+  const settingsOf = { 3: { "metrics.listener": `http://127.0.0.1:${metricsPort}` } };
+  cluster = await TestCluster.start({ brokers: 3, settings: { "auto.leader.rebalance.enable": false }, settingsOf });
   admin = new Admin({ bootstrap: cluster.bootstrap });
   orThrow(
     await admin.createTopics([
@@ -127,6 +132,9 @@ test("a topic gets another copy at the rate that was asked for, producers do not
   // milliseconds that a busy machine adds to either
   expect(p99(throttled)).toBeLessThan(2 * p99(quiet) + 20);
   expect(await throttles()).toEqual([]);
+  const scrape = parseScrape(await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text(), "prometheus");
+  const counted = seriesSum(scrape, "ottla_replication_throttled_bytes_total", { side: "follower" });
+  expect(counted).toBeGreaterThan(0.9 * topicBytes);
   await cluster.replicasIdentical("large");
 }, 120_000);
 

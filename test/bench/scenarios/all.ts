@@ -8,6 +8,7 @@ import { failoverManyScenarios } from "./failover-many.ts";
 import { fsyncScenarios } from "./fsync.ts";
 import { idleScenario } from "./idle.ts";
 import { lifeScenarios } from "./life.ts";
+import { moveScenarios } from "./move.ts";
 import { partitionScenarios } from "./partitions.ts";
 import { produceScenarios } from "./produce.ts";
 import { rateScenarios } from "./rates.ts";
@@ -27,6 +28,7 @@ export const allScenarios: readonly Scenario[] = [
   ...lifeScenarios,
   ...failoverManyScenarios,
   ...deletionScenarios,
+  ...moveScenarios,
   ...partitionScenarios,
   ...brokerScenarios,
   soakScenario,

@@ -30,6 +30,7 @@ test("what a client calls itself is no label", () => {
     "group",
     "operation",
     "partition",
+    "side",
     "state",
     "topic",
     "user",
