@@ -25,6 +25,7 @@ export function assembleStorage({ settings, texts, files, clock, log }: BrokerOp
   });
   const seen = new SeenController({ ...known, store: (newest) => logs.noteControllerEpoch(newest) });
   const inForce = new SettingsInForce(settings.brokerId, texts, images);
+  logs.limitMoves(() => inForce.now.log.moveBytesPerSecondMax);
   return { logs, images, notes, seen, inForce, quotas: replicationQuotas(settings, clock, inForce) };
 }
 

@@ -55,6 +55,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #wishes: Map<string, DirectoryLogStore>;
   readonly #elsewhere: ReadonlyMap<string, string>;
   readonly #mover: LogMover;
+  #moveBytesPerSecondMax = () => Number.POSITIVE_INFINITY;
   readonly #logger: Logger;
   readonly #logsMax: number;
   #saidTooMany = false;
@@ -66,7 +67,7 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   readonly #epochWrites: ReadonlyMap<DirectoryLogStore, SharedWrite>;
 
   constructor(
-    { random, log: logger }: Pick<LogStoreParts, "random" | "log">,
+    { clock, random, log: logger }: Pick<LogStoreParts, "clock" | "random" | "log">,
     stores: readonly DirectoryLogStore[],
     lost: readonly OfflineDirectory[],
     { wishes, elsewhere }: SettledMoves,
@@ -81,9 +82,11 @@ export class LogDirectories implements LogStore, LogDirectoryService {
     this.#wishes = new Map(wishes);
     this.#elsewhere = elsewhere;
     this.#mover = new LogMover({
+      clock,
       random,
       logger,
       placeOf: (key) => this.#places.get(key),
+      bytesPerSecondMax: () => this.#moveBytesPerSecondMax(),
       moved: (key, to) => this.#places.set(key, to),
     });
     const epochWrite = (store: DirectoryLogStore) => async () => {
@@ -106,6 +109,11 @@ export class LogDirectories implements LogStore, LogDirectoryService {
   /** This broker is registered under this epoch. To be called for each registration before anything else is done under it. */
   registered(brokerEpoch: number): void {
     this.#doubt = doubtOnceRegistered(this.#doubt, brokerEpoch);
+  }
+
+  /** How fast a log is copied that moves from one directory to another; asked again and again. */
+  limitMoves(bytesPerSecondMax: () => number): void {
+    this.#moveBytesPerSecondMax = bytesPerSecondMax;
   }
 
   /** Directories that can be used. */

@@ -1,7 +1,9 @@
+import type { Clock } from "../../../protocol/base/clock.ts";
 import { InvariantViolation } from "../../../protocol/base/invariant.ts";
 import type { Logger } from "../../../protocol/base/logger.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
+import { Pace } from "../compaction/pace.ts";
 import { readIfThere } from "../files/checkpoint-file.ts";
 import { futureDirectoryName, moveNoteName } from "../files/file-names.ts";
 import { ignoreOffline } from "../files/log-health.ts";
@@ -10,10 +12,13 @@ import type { FolderCopy } from "../partition-log/relocation.ts";
 import type { DirectoryLogStore } from "./log-store.ts";
 
 export interface LogMoverParts {
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   /** The directory of a key's log now. */
   readonly placeOf: (key: string) => DirectoryLogStore | undefined;
+  /** `replica.alter.log.dirs.io.max.bytes.per.second` as it is now. */
+  readonly bytesPerSecondMax: () => number;
   /** The log is there from this turn on. */
   readonly moved: (key: string, to: DirectoryLogStore) => void;
 }
@@ -104,7 +109,7 @@ export class LogMover {
   }
 
   async #carryOut(move: Move): Promise<void> {
-    const { random, logger, placeOf, moved } = this.#parts;
+    const { clock, random, logger, placeOf, bytesPerSecondMax, moved } = this.#parts;
     const { key, to, stop } = move;
     const from = placeOf(key);
     const log = from?.openLog(key);
@@ -115,7 +120,7 @@ export class LogMover {
     let isMoved = false;
     try {
       await to.makeFolder(folder);
-      const copy = log.copyTo(to.logDirectory, folder);
+      const copy = log.copyTo(to.logDirectory, folder, new Pace(clock, bytesPerSecondMax, stop.signal));
       move.copy = copy;
       const note = `${from.directory}/${moveNoteName(key, id)}`;
       const takeBack = () => from.guarded(() => writeMoveNote(from.files, note, { state: "cancelled", to: to.directory }));

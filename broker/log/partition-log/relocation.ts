@@ -101,6 +101,11 @@ const chunkBytes = 1024 * 1024;
 /** What may be missing when the log is paused for the rest: appends wait for it. */
 const leftMaxBytes = 4 * 1024 * 1024;
 
+/** Waits as long as what was copied takes at the rate that is allowed. */
+export interface CopyPace {
+  transferred(bytes: number): Promise<void>;
+}
+
 /**
  * A copy of a log's files in another directory, made while the log stays in use: closed segments once, the active one as far as it is
  * written, again and again until little is missing. Appends never wait for it. A truncation of the log makes it start over.
@@ -114,9 +119,15 @@ export class FolderCopy {
   readonly #others = new Set<string>();
   #growing: { readonly segment: Segment; bytes: number } | null = null;
   #cuts: number;
+  /** Null: appends wait for the rest, which is little. */
+  #pace: CopyPace | null;
 
-  constructor(state: LogState, target: LogDirectory, folder: string) {
+  constructor(
+    state: LogState,
+    { target, folder, pace }: { readonly target: LogDirectory; readonly folder: string; readonly pace: CopyPace },
+  ) {
     this.#state = state;
+    this.#pace = pace;
     this.#cuts = state.cuts;
     this.target = target;
     this.folder = folder;
@@ -156,7 +167,10 @@ export class FolderCopy {
   async complete(signal: AbortSignal): Promise<(folderAfter: string) => Promise<Segment[]>> {
     const state = this.#state;
     const { segments, last } = state;
+    const pace = this.#pace;
+    this.#pace = null;
     await this.#pass(signal);
+    this.#pace = pace;
     const { offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = last.writable;
     await this.#source(async (files) => {
       await offsets.store(files, { sync: false });
@@ -278,6 +292,7 @@ export class FolderCopy {
         if (count === 0) throw this.#state.directory.health.failed(new Error(`${path} ends at ${at}, ${to} bytes were to be there`));
         await this.#target(() => copied.write([buffer.subarray(0, count)], at));
         at += count;
+        await this.#pace?.transferred(count);
       }
       return true;
     } finally {

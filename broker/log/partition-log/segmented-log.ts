@@ -30,7 +30,7 @@ import { LogReader } from "./log-reader.ts";
 import { LogRetention, type RetentionMoment } from "./log-retention.ts";
 import { type LogPlace, LogState, type OpenedLog } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
-import { FolderCopy, type RelocationSteps, relocate } from "./relocation.ts";
+import { type CopyPace, FolderCopy, type RelocationSteps, relocate } from "./relocation.ts";
 import { TimestampLookup } from "./timestamp-lookup.ts";
 import { restartLog, truncateLog } from "./truncation.ts";
 
@@ -232,8 +232,8 @@ export class SegmentedLog implements Log {
   }
 
   /** A copy of this log, to be made in another directory. */
-  copyTo(target: LogDirectory, folder: string): FolderCopy {
-    return new FolderCopy(this.#state, target, folder);
+  copyTo(target: LogDirectory, folder: string, pace: CopyPace): FolderCopy {
+    return new FolderCopy(this.#state, { target, folder, pace });
   }
 
   /** See `relocate`. */

@@ -1,4 +1,4 @@
-import { boolean, double, int, long } from "./definition.ts";
+import { boolean, double, int, long, longMax } from "./definition.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
 
 /** More at once would only keep more files open. */
@@ -76,6 +76,14 @@ export const logSettings = {
       "Idempotent producers that all logs together remember, each in each log that it writes to; at about 300 bytes. A log that wants more forgets those that wrote to it least recently. One log remembers 100000 at most: they are written down in one piece whenever it rolls a segment.",
       { min: 1 },
     ),
+  ),
+  moveBytesPerSecondMax: brokerSetting(
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+    long(longMax, "Bytes a second that a log is copied with when it moves to another directory of the broker. 0: it waits.", {
+      min: 0,
+      update: "per-broker",
+      unit: "bytes",
+    }),
   ),
   scrubBytesPerSecondMax: brokerSetting(
     "ottla.log.scrub.max.bytes.per.second",

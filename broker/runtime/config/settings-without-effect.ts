@@ -3,7 +3,7 @@ import { brokerSetting, type IdleSetting, withoutEffect } from "./setting.ts";
 
 /** Why a setting has no effect, as the reference page says it. */
 const why = {
-  quotas: "Quotas, which there are none of.",
+  quotas: "Quotas of clients and of requests, which there are none of.",
   oneWindow: "One window is looked at: `replication.quota.window.size.seconds`.",
   kraft: "A cluster without ZooKeeper.",
   shareGroups: "Share groups, which are not served.",
@@ -19,14 +19,13 @@ const why = {
 const atRunTime = { update: "per-broker" } as const;
 
 const definitions: Readonly<Record<string, Definition<unknown>>> = {
-  "alter.log.dirs.replication.quota.window.num": int(11, why.quotas, { min: 1 }),
-  "alter.log.dirs.replication.quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
+  "alter.log.dirs.replication.quota.window.num": int(11, why.fixed, { min: 1 }),
+  "alter.log.dirs.replication.quota.window.size.seconds": int(1, why.fixed, { min: 1 }),
   "controller.quota.window.num": int(11, why.quotas, { min: 1 }),
   "controller.quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
   "quota.window.num": int(11, why.quotas, { min: 1 }),
   "quota.window.size.seconds": int(1, why.quotas, { min: 1 }),
   "replication.quota.window.num": int(11, why.oneWindow, { min: 1 }),
-  "replica.alter.log.dirs.io.max.bytes.per.second": long(longMax, why.quotas, { min: 0, ...atRunTime }),
   "broker.heartbeat.interval.ms": int(2000, why.kraft),
   "broker.session.timeout.ms": int(9000, why.kraft),
   "controller.listener.names": string(null, why.kraft),

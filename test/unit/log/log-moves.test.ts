@@ -2,17 +2,23 @@ import { describe, expect, test } from "vitest";
 import type { LogDirectories } from "../../../broker/log/directories/log-directories.ts";
 import { openLogDirectories } from "../../../broker/log/directories/open-directories.ts";
 import { type Log, LogOffline } from "../../../broker/log/log-contract.ts";
+import type { Clock } from "../../../protocol/base/clock.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { type DiskOperationKind, MemoryDisk } from "../../support/memory-files.ts";
+import { ManualClock } from "../network/manual-clock.ts";
 import { append, readAll, StillClock, settingsWith, topicId } from "./log-fixture.ts";
 
 const [one, two] = ["/disk1", "/disk2"];
 const small = settingsWith({ segmentBytes: 400 });
 const newDisk = (seed = 1) => new MemoryDisk({ clock: new StillClock(), random: seededRandom(seed) });
 
-async function open(disk: MemoryDisk, directories: readonly string[] = [one, two]): Promise<LogDirectories> {
-  const parts = { files: disk.attach(), clock: new StillClock(), random: seededRandom(7), log: silentLogger };
+async function open(
+  disk: MemoryDisk,
+  directories: readonly string[] = [one, two],
+  clock: Clock = new StillClock(),
+): Promise<LogDirectories> {
+  const parts = { files: disk.attach(), clock, random: seededRandom(7), log: silentLogger };
   return openLogDirectories(parts, { directories, offline: [], tailCacheBytesMax: 1, openFilesMax: 4 });
 }
 
@@ -73,6 +79,32 @@ describe("moving a log to another directory", () => {
     const reopened = await opened(again, false);
     expect([await valuesOf(reopened), reopened.lastEpoch]).toStrictEqual([values, 0]);
     expect((await reopened.findByTimestamp(1045))?.offset).toBe(44);
+  });
+
+  test("it goes as fast as it may, as it is set at the time", async () => {
+    const clock = new ManualClock();
+    const logs = await open(newDisk(), [one, two], clock);
+    let bytesPerSecond = 0;
+    logs.limitMoves(() => bytesPerSecond);
+    const log = await opened(logs);
+    for (let i = 0; i < 40; i++) await append(log, ["x".repeat(300)], 0, 1000 + i);
+    expect(logs.move("t", 0, two)).toBe("NONE");
+    await clock.advance(60_000);
+    expect(await isMoved(logs), "nothing is allowed").toBe(false);
+    bytesPerSecond = 1000;
+    const seconds = async (limit: number) => {
+      for (let passed = 0; passed < limit; passed++) {
+        if (await isMoved(logs)) return passed;
+        await clock.advance(1000);
+      }
+      return limit;
+    };
+    const least = log.sizeInBytes / 1000;
+    expect(least).toBeGreaterThan(10);
+    const took = await seconds(60);
+    expect(took).toBeGreaterThan(0.8 * least);
+    expect(took).toBeLessThan(1.3 * least + 2);
+    await logs.close();
   });
 
   test("a cut, a new start and deleted records meanwhile are in the copy too", async () => {
