@@ -10,6 +10,7 @@ import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts"
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { type FoundOffset, listOffsets } from "../metadata/offset-lookup.ts";
+import { checkGroupId, checkList, checkNames, checkNewTopic } from "./admin-arguments.ts";
 import {
   alterGroupOffsets,
   deleteGroup,
@@ -90,6 +91,8 @@ export class Admin implements EventSource, AsyncDisposable {
   }
 
   async createTopics(topics: readonly NewTopic[], { validateOnly = false } = {}): Promise<readonly ItemResult<CreatedTopic>[]> {
+    checkList("createTopics", topics, '[{ name: "orders", partitions: 6 }]');
+    for (const topic of topics) checkNewTopic(topic);
     return this.#createTopics(topics, validateOnly, this.#requests.deadlineMs());
   }
 
@@ -99,6 +102,7 @@ export class Admin implements EventSource, AsyncDisposable {
    * being created, or the last failure after `operationTimeoutMs`.
    */
   async createTopicIfMissing(topic: NewTopic): Promise<PresentTopic> {
+    checkNewTopic(topic);
     const deadlineMs = this.#requests.deadlineMs();
     const create = async (wanted: NewTopic) => (await this.#createTopics([wanted], false, deadlineMs))[0] as ItemResult<CreatedTopic>;
     const describeConfigs: Admin["describeConfigs"] = (resources, options) => this.describeConfigs(resources, options);
@@ -133,6 +137,7 @@ export class Admin implements EventSource, AsyncDisposable {
 
   /** Those that have these names now: one of them that is created anew meanwhile stays. */
   async deleteTopics(names: readonly string[]): Promise<readonly ItemResult<{ readonly name: string }>[]> {
+    checkNames("deleteTopics", names);
     const deletion = new TopicsDeletion({
       metadata: (asked) => this.#requests.metadata(asked),
       ask: (api, build) => this.#requests.ask(api, build),
@@ -168,6 +173,7 @@ export class Admin implements EventSource, AsyncDisposable {
   }
 
   async describeTopics(names: readonly string[]): Promise<readonly ItemResult<TopicDescription>[]> {
+    checkNames("describeTopics", names);
     return this.#requests.perItem(
       names,
       "describing topic",
@@ -248,6 +254,7 @@ export class Admin implements EventSource, AsyncDisposable {
 
   /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */
   async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
+    checkList("listOffsets", requests, '[{ topic: "orders", partition: 0, spec: "latest" }]');
     const found = await listOffsets(this.#cluster, requests, this.#requests.deadlineMs());
     return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
   }
@@ -266,32 +273,38 @@ export class Admin implements EventSource, AsyncDisposable {
   }
 
   /** Groups of either protocol. A group that does not exist comes back as GROUP_ID_NOT_FOUND. */
-  describeGroups(groupIds: readonly string[]): Promise<readonly ItemResult<GroupDescription>[]> {
+  async describeGroups(groupIds: readonly string[]): Promise<readonly ItemResult<GroupDescription>[]> {
+    checkNames("describeGroups", groupIds);
     return Promise.all(groupIds.map((groupId) => describeGroup(this.#cluster, groupId, this.#requests.deadlineMs())));
   }
 
   /** With their positions. A group that has members comes back as NON_EMPTY_GROUP. */
-  deleteGroups(groupIds: readonly string[]): Promise<readonly ItemResult<{ readonly groupId: string }>[]> {
+  async deleteGroups(groupIds: readonly string[]): Promise<readonly ItemResult<{ readonly groupId: string }>[]> {
+    checkNames("deleteGroups", groupIds);
     return Promise.all(groupIds.map((groupId) => deleteGroup(this.#cluster, groupId, this.#requests.deadlineMs())));
   }
 
   /** What a group has committed: for these partitions in order (offset -1: nothing), or everything. */
-  listGroupOffsets(groupId: string, partitions: readonly TopicPartition[] | null = null): Promise<readonly CommittedOffset[]> {
+  async listGroupOffsets(groupId: string, partitions: readonly TopicPartition[] | null = null): Promise<readonly CommittedOffset[]> {
+    checkGroupId("listGroupOffsets", groupId);
     return listGroupOffsets(this.#cluster, groupId, partitions, this.#requests.deadlineMs());
   }
 
   /** How far behind a group is, in records and in time, wherever it has a position, and in `also`. */
-  groupLag(groupId: string, also: readonly TopicPartition[] = []): Promise<readonly GroupLag[]> {
+  async groupLag(groupId: string, also: readonly TopicPartition[] = []): Promise<readonly GroupLag[]> {
+    checkGroupId("groupLag", groupId);
     return groupLag(this.#cluster, groupId, also, this.#requests.deadlineMs());
   }
 
   /** Sets a group's positions. While it has members, they come back as NON_EMPTY_GROUP. */
-  alterGroupOffsets(groupId: string, offsets: readonly OffsetToCommit[]): Promise<readonly ItemResult<TopicPartition>[]> {
+  async alterGroupOffsets(groupId: string, offsets: readonly OffsetToCommit[]): Promise<readonly ItemResult<TopicPartition>[]> {
+    checkGroupId("alterGroupOffsets", groupId);
     return alterGroupOffsets(this.#cluster, groupId, offsets, this.#requests.deadlineMs());
   }
 
   /** Deletes positions. Those in topics that members subscribe to come back as GROUP_SUBSCRIBED_TO_TOPIC. */
-  deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
+  async deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
+    checkGroupId("deleteGroupOffsets", groupId);
     return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#requests.deadlineMs());
   }
 

@@ -5,3 +5,8 @@ export function kindOf(value: unknown): string {
   const kind = name === "Object" || name === "Array" ? name.toLowerCase() : name;
   return `${/^[aeio]/i.test(kind) ? "an" : "a"} ${kind}`;
 }
+
+/** A number as it is; of anything else, what it is. */
+export function shownValue(value: unknown): string {
+  return typeof value === "number" ? String(value) : kindOf(value);
+}

@@ -43,6 +43,9 @@ const otherwiseNamed: Readonly<Record<string, string>> = {
   maxWaitTimeInMs: "fetchWaitMaxMs",
   createPartitioner: "partitioner",
   logCreator: "logger",
+  logLevel: "logger",
+  partitionAssigners: "assignors",
+  rebalanceTimeout: "maxPollIntervalMs",
 };
 
 const notThereYet: ReadonlySet<string> = new Set(["transactionalId", "ssl", "tls", "sasl"]);

@@ -2,7 +2,7 @@ import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
 import { type ClientOptions, positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
-import { kindOf } from "../base/kind-of.ts";
+import { kindOf, shownValue } from "../base/kind-of.ts";
 import { checkOptions, clientOptionNames, type OptionNames } from "../base/known-options.ts";
 import type { ResetPolicy, StartPosition } from "../fetch/assigned-partition.ts";
 import type { FetchSettings } from "../fetch/consumer-fetcher.ts";
@@ -129,6 +129,11 @@ export interface Assignment {
   readonly partition?: number;
   /** Default "end". */
   readonly from?: StartPosition;
+  /**
+   * The iteration leaves the partition here (the record there is not read any more), or where the partition ended when it was assigned,
+   * whichever comes first. It ends when it has left every partition. Default: it goes on, unless `stopAtEnd` says otherwise.
+   */
+  readonly until?: StartPosition;
 }
 
 /** The present state of an assigned partition. */
@@ -142,6 +147,8 @@ export interface AssignmentState extends TopicPartition {
   /** Records from the position on that are in the log; -1 while position or end is unknown. */
   readonly lag: number;
   readonly isPaused: boolean;
+  /** Where the iteration leaves it, exclusive: by `until` or `stopAtEnd`; null: it goes on. */
+  readonly until: number | null;
 }
 
 const places = '"beginning", "end", {offset: 42} or {timestampMs: 1767225600000}';
@@ -159,6 +166,9 @@ export function checkAssignments(assignments: readonly Assignment[]): void {
   if (!Array.isArray(assignments)) throw new InvalidArgument(`${kindOf(assignments)} names no partitions: ${form}`);
   for (const each of assignments) {
     if (typeof each?.topic !== "string" || each.topic === "") throw new InvalidArgument(`an assignment needs a topic: ${form}`);
+    if (each.partition !== undefined && !Number.isInteger(each.partition))
+      throw new InvalidArgument(`${shownValue(each.partition)} is no partition: ${form}`);
     if (each.from !== undefined) checkStart(each.from);
+    if (each.until !== undefined) checkStart(each.until);
   }
 }

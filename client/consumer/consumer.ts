@@ -12,7 +12,6 @@ import { GroupSession } from "../group/group-session.ts";
 import { GroupCounters } from "../group/group-tally.ts";
 import type { TopicPattern } from "../group/topic-watch.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/offset-lookup.ts";
 import { bytesSerde, type Serde } from "../serialization/serde.ts";
 import {
   type Assignment,
@@ -26,6 +25,7 @@ import {
   consumerCluster,
   consumerSettings,
 } from "./consumer-options.ts";
+import { stateOf, stopAtEnds } from "./ends.ts";
 import { iterate } from "./iteration.ts";
 import { partitionMetrics } from "./partition-metrics.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
@@ -52,8 +52,8 @@ import { Runs } from "./runs.ts";
  * next one is asked for. So a record whose handler throws, or breaks out of the loop, is handed out again to the next reader of its
  * partition, unless `commit` was called.
  *
- * An iteration continues until `close`, the abort of `signal`, or with `stopAtEnd` the end; after leaving the loop, another loop continues
- * from the same position.
+ * An iteration continues until `close`, the abort of `signal`, or the end that `stopAtEnd` or `until` names; after leaving the loop,
+ * another loop continues from the same position.
  * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again. `run` and `runBatches` are
  * iterations that handle several records at the same time, with retries and dead letters.
  */
@@ -65,6 +65,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   readonly #partitions = new Map<string, AssignedPartition>();
   readonly #taker: RecordTaker<K, V>;
   #isIterating = false;
+  /** `assign` or `subscribe` was called; it may still be under way. */
+  #isGiven = false;
   readonly #group: GroupSession | null;
   readonly #processed = new Processed();
   readonly #runs: Runs<K, V>;
@@ -126,23 +128,27 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   /**
-   * Replaces what is read. Resolves once the topics are known (and with `stopAtEnd` their ends); rejects with KafkaProtocolError for a
+   * Replaces what is read. Resolves once the topics are known (and where to stop, if anywhere); rejects with KafkaProtocolError for a
    * topic or partition that does not exist, or with the last failure after `requestTimeoutMs`.
    */
   async assign(assignments: readonly Assignment[]): Promise<void> {
     if (this.#group?.isSubscribed) throw new InvalidArgument("the group assigns the partitions: assign with another consumer");
     checkAssignments(assignments);
+    this.#isGiven = true;
     const deadlineMs = this.#cluster.runtime.clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
     await this.#cluster.reach(deadlineMs);
     const assigned = new Map<string, AssignedPartition>();
-    for (const { topic, partition, from = "end" } of assignments) {
+    const ends = new Map<string, StartPosition | null>();
+    for (const { topic, partition, from = "end", until = this.#settings.stopAtEnd ? "end" : null } of assignments) {
       const { partitions, topicId } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
       if (partition !== undefined && partitions[partition] === undefined)
         throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
-      for (const index of partition === undefined ? partitions.keys() : [partition])
+      for (const index of partition === undefined ? partitions.keys() : [partition]) {
         assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from, topicId));
+        ends.set(partitionKey(topic, index), until);
+      }
     }
-    if (this.#settings.stopAtEnd) await this.#findEnds([...assigned.values()], deadlineMs);
+    await stopAtEnds(this.#cluster, assigned, ends, deadlineMs);
     if (this.#cluster.isClosed) throw new ClientClosed("the consumer is closed");
     for (const partition of this.#partitions.values()) {
       partition.dropBuffered();
@@ -183,6 +189,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     const group = this.#inGroup();
     if (!group.isSubscribed && this.#partitions.size > 0)
       throw new InvalidArgument("partitions are assigned by hand: subscribe with another consumer");
+    this.#isGiven = true;
     await group.subscribe(topics);
   }
 
@@ -206,18 +213,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     return this.#inGroup().committed(partitions);
   }
 
-  async #findEnds(partitions: readonly AssignedPartition[], deadlineMs: number): Promise<void> {
-    const queries = partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const }));
-    const ends = await listOffsets(this.#cluster, queries, deadlineMs);
-    for (const [index, partition] of partitions.entries()) partition.stopAt(ends[index]?.offset ?? 0);
-  }
-
   /** The assigned partitions and their positions. */
   assignment(): readonly AssignmentState[] {
-    return [...this.#partitions.values()].map(({ topic, partition, position, highWatermark, logStartOffset, isPaused }) => {
-      const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - Math.max(position, logStartOffset), 0);
-      return { topic, partition, position, highWatermark, logStartOffset, lag, isPaused };
-    });
+    return [...this.#partitions.values()].map(stateOf);
   }
 
   /** Offset of the next record that will be handed out; -1 while it is being looked up. */
@@ -342,7 +340,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
 
   #assigned({ topic, partition }: TopicPartition): AssignedPartition {
     const assigned = this.#partitions.get(partitionKey(topic, partition));
-    if (assigned === undefined) throw new InvalidArgument(`${topic}-${partition} is not assigned`);
+    if (assigned === undefined) throw new InvalidArgument(`${topic}-${partition} is not assigned; a partition is {topic, partition}`);
     return assigned;
   }
 
@@ -366,6 +364,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #beginReading(): void {
+    if (!this.#isGiven && !this.#cluster.isClosed && this.#closing === null)
+      throw new InvalidArgument("there is nothing to read: call assign, or with a group subscribe, before");
     if (this.#isIterating) throw new InvalidArgument("the consumer is being iterated already");
     this.#isIterating = true;
     this.#tryFailedAgain();
@@ -390,7 +390,7 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   }
 
   #isAtEnd(): boolean {
-    if (!this.#settings.stopAtEnd || this.#group?.isSettled === false) return false;
+    if (this.#group?.isSettled === false || (this.#partitions.size === 0 && !this.#settings.stopAtEnd)) return false;
     return [...this.#partitions.values()].every(({ isStopped }) => isStopped);
   }
 

@@ -1,6 +1,7 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import { positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
 import type { OptionNames } from "../base/known-options.ts";
 import { type AssignorName, assignorNames } from "./assignors.ts";
 
@@ -89,6 +90,7 @@ const timerMaxMs = 2 ** 31 - 1;
 export function groupSettings(options: GroupOptions): GroupSettings | null {
   const { group, assignors = ["cooperative-sticky"], groupProtocol = "classic" } = options;
   if (group === undefined) return null;
+  if (typeof group !== "string") throw new InvalidArgument(`group is ${kindOf(group)}: it is the group's name`);
   if (group === "") throw new InvalidArgument("the group's name is empty");
   const unknown = assignors.find((name) => !assignorNames.includes(name));
   if (unknown !== undefined) throw new InvalidArgument(`no assignor is called ${unknown}: ${assignorNames.join(", ")} are possible`);

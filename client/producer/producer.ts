@@ -4,6 +4,7 @@ import type { ClientEventName } from "../base/client-event-map.ts";
 import type { ClientListener, EventSource } from "../base/client-events.ts";
 import type { ProducerMetrics } from "../base/client-metrics.ts";
 import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
+import { shownValue } from "../base/kind-of.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
 import { mayBecomeKnown } from "../metadata/metadata-cache.ts";
@@ -227,9 +228,11 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   #prepare(given: ProducerRecord<K, V>, send: PendingSend): PreparedRecord {
     checkRecord(given);
     const { topic, key, value, headers, partition, timestampMs } = given;
-    if (partition !== undefined && (!Number.isInteger(partition) || partition < 0)) throw new InvalidArgument(`no partition ${partition}`);
+    if (partition !== undefined && (!Number.isInteger(partition) || partition < 0))
+      throw new InvalidArgument(`${shownValue(partition)} is no partition: it is a number from 0`);
     const time = timestampMs ?? Math.floor(this.#cluster.runtime.clock.nowMs());
-    if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs) throw new InvalidArgument(`no timestamp ${time}`);
+    if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs)
+      throw new InvalidArgument(`${shownValue(time)} is no timestampMs: it is a number, milliseconds since 1970`);
     const record = {
       key: serializeWith(this.#keySerde, key, "key"),
       value: serializeWith(this.#valueSerde, value, "value"),

@@ -44,6 +44,42 @@ describe("positions that are not in the log", () => {
     }
   });
 
+  test("reading leaves each partition where it was told to, or at its end as it was, and then ends", async () => {
+    const cluster = new FakeCluster();
+    const logs = cluster.topic("t", [1, 1, 1, 1, 1]);
+    for (const log of logs) fill(log, 0, 10, 4);
+    const consumer = consumerFor(cluster, { offsetReset: "none" });
+    const untils = [{ offset: 5 }, { timestampMs: 1_007 }, "end", { offset: 99 }, { timestampMs: 5_000 }] as const;
+    const from = { offset: 3 };
+    await cluster.clock.until(consumer.assign(untils.map((until, partition) => ({ topic: "t", partition, from, until }))));
+    expect(consumer.assignment().map(({ until }) => until)).toEqual([5, 7, 10, 10, 10]);
+    for (const log of logs) fill(log, 10, 20);
+    const records: ConsumerRecord<string, string>[] = [];
+    await cluster.clock.until(
+      (async () => {
+        for await (const record of consumer) records.push(record);
+      })(),
+    );
+    for (const [index, end] of [5, 7, 10, 10, 10].entries())
+      expect(valuesOf(records.filter(({ partition }) => partition === index))).toEqual(values(3, end));
+  });
+
+  test("a partition that is to be left before where reading begins has no records, and one without such an end goes on", async () => {
+    const cluster = new FakeCluster();
+    const logs = cluster.topic("t", [1, 1]);
+    for (const log of logs) fill(log, 0, 10);
+    const consumer = consumerFor(cluster);
+    const both = [
+      { topic: "t", partition: 0, from: { offset: 6 }, until: { offset: 2 } },
+      { topic: "t", partition: 1, from: { offset: 8 } },
+    ];
+    await cluster.clock.until(consumer.assign(both));
+    expect(consumer.assignment().map(({ until }) => until)).toEqual([2, null]);
+    const reading = take(cluster, consumer, 4);
+    for (const log of logs) fill(log, 10, 12);
+    expect(valuesOf(await reading)).toEqual(["v8", "v9", "v10", "v11"]);
+  });
+
   test("a position that the log has by now, behind the end as it was, is where reading stops", async () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]) as [FakePartition];

@@ -33,7 +33,7 @@ describe("where reading begins", () => {
       leaderEpoch: 0,
     });
     expect(consumer.assignment()).toEqual([
-      { topic: "t", partition: 0, position: 20, highWatermark: 20, logStartOffset: 0, lag: 0, isPaused: false },
+      { topic: "t", partition: 0, position: 20, highWatermark: 20, logStartOffset: 0, lag: 0, isPaused: false, until: null },
     ]);
   });
 

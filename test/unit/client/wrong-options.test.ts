@@ -67,8 +67,89 @@ describe("a consumer's arguments", () => {
     [[{ topic: "t", from: 0 }], "0 is no place in a log"],
     [[{ topic: "t", from: null }], "null is no place in a log"],
     [[{ topic: "t", from: {} }], "{} is no place in a log"],
+    [[{ topic: "t", partition: "0" }], "a string is no partition: assign takes a list"],
+    [[{ topic: "t", until: "5" }], '"5" is no place in a log'],
   ])("assign(%j)", async (assignments, text) => {
     const refused = consumer().assign(assignments as never);
+    await expect(refused).rejects.toThrow(InvalidArgument);
+    await expect(refused).rejects.toThrow(text);
+  });
+});
+
+test.each<[string, unknown, string]>([
+  ["a number", 5, "group is a number: it is the group's name"],
+  ["nothing", "", "the group's name is empty"],
+])("a group whose name is %s", (_name, group, text) => {
+  expect(refusal(() => new Consumer({ bootstrap, group } as never))).toBe(text);
+});
+
+test("a consumer that was given nothing to read says so, instead of waiting for ever", async () => {
+  const cluster = new FakeCluster();
+  cluster.topic("t", [1]);
+  const text = "there is nothing to read: call assign, or with a group subscribe, before";
+  const consumer = new Consumer({ ...cluster.options, stopAtEnd: true });
+  expect(refusal(() => consumer.batches())).toBe(text);
+  await expect(consumer.run({}, async () => {})).rejects.toThrow(text);
+  // that the call is not awaited is no mistake
+  const assigned = consumer.assign([{ topic: "t", from: "beginning" }]);
+  await cluster.clock.until(Promise.all([assigned, consumer.run({}, async () => {})]));
+  await consumer.close();
+  const closed = new Consumer(cluster.options);
+  await closed.close();
+  expect((await closed.batches().next()).done).toBe(true);
+});
+
+describe("an admin's arguments", () => {
+  const admin = new Admin({ bootstrap });
+  const topic = { name: "t" };
+
+  test.each<[string, (wrong: Record<string, (...args: unknown[]) => Promise<unknown>>) => Promise<unknown> | undefined, string]>([
+    [
+      "createTopics as in kafkajs",
+      (a) => a.createTopics?.({ topics: [{ topic: "t" }] }),
+      "an object is no list: it is createTopics([{ name:",
+    ],
+    ["a topic of text", (a) => a.createTopicIfMissing?.("t"), "a string is no topic to create: it is { name:"],
+    [
+      "numPartitions",
+      (a) => a.createTopicIfMissing?.({ ...topic, numPartitions: 3 }),
+      "has no numPartitions: it is called partitions here",
+    ],
+    ["topic", (a) => a.createTopics?.([{ topic: "t" }]), "has no topic: it is called name here"],
+    [
+      "configEntries",
+      (a) => a.createTopicIfMissing?.({ ...topic, configEntries: [] }),
+      "it is called configs, an object of names and values here",
+    ],
+    ["a field nearly right", (a) => a.createTopicIfMissing?.({ ...topic, replicationFactors: 3 }), "did you mean replicationFactor?"],
+    ["a name of its own", (a) => a.createTopicIfMissing?.({ ...topic, colour: 3 }), "a topic to create has no colour: it is { name:"],
+    [
+      "a number of text",
+      (a) => a.createTopicIfMissing?.({ ...topic, partitions: "3" }),
+      "partitions of topic t is a string, no whole number",
+    ],
+    [
+      "a setting that is a number",
+      (a) => a.createTopicIfMissing?.({ ...topic, configs: { x: 5 } }),
+      "x of topic t is a number: values of settings are text",
+    ],
+    ["settings in a list", (a) => a.createTopicIfMissing?.({ ...topic, configs: [] }), "configs of topic t is an array"],
+    [
+      "deleteTopics as in kafkajs",
+      (a) => a.deleteTopics?.({ topics: ["t"] }),
+      'an object is no list: it is deleteTopics(["one", "another"])',
+    ],
+    ["deleteTopics of one", (a) => a.deleteTopics?.("t"), "a string is no list: it is deleteTopics("],
+    ["describeTopics of objects", (a) => a.describeTopics?.([{ name: "t" }]), "an object is no name: describeTopics takes a list of names"],
+    ["describeGroups of one", (a) => a.describeGroups?.("g"), "a string is no list: it is describeGroups("],
+    [
+      "listGroupOffsets as fetchOffsets",
+      (a) => a.listGroupOffsets?.({ groupId: "g" }),
+      'an object is no group\'s name: it is listGroupOffsets("billing")',
+    ],
+    ["listOffsets of one", (a) => a.listOffsets?.("t"), "a string is no list: it is listOffsets([{ topic:"],
+  ])("%s", async (_name, call, text) => {
+    const refused = call(admin as never);
     await expect(refused).rejects.toThrow(InvalidArgument);
     await expect(refused).rejects.toThrow(text);
   });

@@ -37,6 +37,9 @@ describe("a record that only JavaScript can write is refused, and nothing is sto
     ["headers of text", { topic: "t", value: "x", headers: "abc" }, "headers is a string: headers are an object {name: text, bytes, null"],
     ["headers in a Map", { topic: "t", value: "x", headers: new Map([["a", "b"]]) }, "headers is a Map"],
     ["a number in a header", { topic: "t", value: "x", headers: { a: 1 } }, "header a is a number"],
+    ["a partition of text", { topic: "t", value: "x", partition: "0" }, "a string is no partition: it is a number from 0"],
+    ["a time of text", { topic: "t", value: "x", timestampMs: "5" }, "a string is no timestampMs: it is a number, milliseconds since 1970"],
+    ["a Date", { topic: "t", value: "x", timestampMs: new Date(5) }, "a Date is no timestampMs"],
     ["an object in a header", { topic: "t", value: "x", headers: { a: { length: 3 } } }, "header a is an object"],
   ])("%s", async (_name, record, text) => {
     const { failures, stored } = await sent(record);

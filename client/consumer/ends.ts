@@ -1,0 +1,64 @@
+import type { AssignedPartition, StartPosition } from "../fetch/assigned-partition.ts";
+import type { Cluster } from "../metadata/cluster.ts";
+import { listOffsets, type OffsetQuery, type OffsetSpec } from "../metadata/offset-lookup.ts";
+import type { AssignmentState } from "./consumer-options.ts";
+
+/**
+ * Looks up where partitions are to be left (null: nowhere), by their keys, and tells them: at the place that is wanted, or at their present
+ * end if that is before it. What is beyond the end now may never come, so nothing waits for it.
+ */
+export async function stopAtEnds(
+  cluster: Cluster,
+  assigned: ReadonlyMap<string, AssignedPartition>,
+  wanted: ReadonlyMap<string, StartPosition | null>,
+  deadlineMs: number,
+): Promise<void> {
+  const partitions = [...wanted].flatMap(([key, until]) => (until === null ? [] : (assigned.get(key) ?? [])));
+  if (partitions.length === 0) return;
+  const timed = partitions.filter(({ key }) => timeOf(wanted.get(key)) !== null);
+  const [ends, times] = await Promise.all([
+    listOffsets(
+      cluster,
+      partitions.map((each) => queryFor(each, "latest")),
+      deadlineMs,
+    ),
+    listOffsets(
+      cluster,
+      timed.map((each) => queryFor(each, { timestampMs: timeOf(wanted.get(each.key)) ?? 0 })),
+      deadlineMs,
+    ),
+  ]);
+  const atTime = new Map(timed.map(({ key }, index) => [key, times[index]?.offset ?? -1]));
+  for (const [index, partition] of partitions.entries()) {
+    const end = ends[index]?.offset ?? 0;
+    partition.stopAt(Math.min(end, placeOf(wanted.get(partition.key), atTime.get(partition.key) ?? -1, end)));
+  }
+}
+
+function placeOf(until: StartPosition | null | undefined, atTime: number, end: number): number {
+  if (until === "beginning") return 0;
+  if (typeof until === "object" && until !== null && "offset" in until) return until.offset;
+  return atTime < 0 ? end : atTime; // no record is as late
+}
+
+function timeOf(until: StartPosition | null | undefined): number | null {
+  return typeof until === "object" && until !== null && "timestampMs" in until ? until.timestampMs : null;
+}
+
+function queryFor({ topic, partition }: AssignedPartition, spec: OffsetSpec): OffsetQuery {
+  return { topic, partition, spec };
+}
+
+/** As the application sees it. */
+export function stateOf({
+  topic,
+  partition,
+  position,
+  highWatermark,
+  logStartOffset,
+  isPaused,
+  stopOffset,
+}: AssignedPartition): AssignmentState {
+  const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - Math.max(position, logStartOffset), 0);
+  return { topic, partition, position, highWatermark, logStartOffset, lag, isPaused, until: stopOffset };
+}
