@@ -253,6 +253,16 @@ export class Run<K, V> {
     const sent = await Promise.allSettled(
       failed.map(async (task) => {
         await deadLetters.send(task.taken, error, task.failures, handling.signal);
+        this.#parts.runtime.log.warn(
+          {
+            topic: handling.partition.topic,
+            partition: handling.partition.partition,
+            offset: task.taken.record.offset,
+            attempts: task.failures,
+            err: error,
+          },
+          "sent to the dead letter topic",
+        );
         if (!handling.isVoid) task.processed();
       }),
     );

@@ -21,11 +21,24 @@ test("a record whose handler failed for the last time is kept as it was, with wh
   const { cluster, logs } = world({ records: 3 });
   const [dead] = cluster.topic("dead", [2]) as [FakePartition];
   logs[0]?.appendRecords([{ key: Buffer.from([0, 255]), value: null, timestampMs: 77, headers: [{ key: "own", value: null }] }]);
-  const consumer = await readingAll(cluster, { stopAtEnd: true });
+  const warned: object[] = [];
+  const none = () => {};
+  const logger = {
+    debug: none,
+    info: none,
+    warn: (fields: object, message: string) => void warned.push({ ...fields, message }),
+    error: none,
+  };
+  const consumer = await readingAll(cluster, { stopAtEnd: true, logger });
   const work = new Conducted(cluster);
   work.fails = (value) => (value === "0:1" || value === null ? new TypeError("no such customer") : null);
   await cluster.clock.until(consumer.run({ retries: 2, deadLetter: { topic: "dead" } }, work.handle));
   expect(work.finished).toEqual(["0:0", "0:2"]);
+  const told = { topic: "t", partition: 0, attempts: 3, err: expect.any(TypeError), message: "sent to the dead letter topic" };
+  expect(warned.filter((line) => "message" in line && line.message === told.message)).toEqual([
+    { ...told, client: expect.any(String), offset: 1 },
+    { ...told, client: expect.any(String), offset: 3 },
+  ]);
   const [first, second] = lettersIn(dead);
   expect(first).toEqual({
     key: null,
