@@ -1,3 +1,6 @@
+const expression = "a regular expression is written '/…/'";
+const expressions = { "-r": expression, "--regex": expression, "--include": expression, "--whitelist": expression };
+
 /**
  * What Kafka's scripts, rpk and kcat call what has another name here. By the command's path ("" of `ottla` itself, "*" of every command)
  * and the word that was typed.
@@ -18,6 +21,8 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     "describe-storage": "ottla cluster log-dirs --topic NAME",
     "trim-prefix": "ottla topic delete-records NAME --offset PARTITION:OFFSET",
     produce: "ottla produce TOPIC",
+    "list-offsets": "ottla topic describe NAME --offsets",
+    remove: "ottla topic delete NAME",
     consume: "ottla consume TOPIC",
     info: "ottla topic describe NAME",
   },
@@ -26,17 +31,25 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     metadata: "ottla cluster describe",
     health: "ottla cluster describe --check",
     config: "ottla cluster describe --configs, and ottla cluster alter --config NAME=VALUE",
+    brokers: "ottla cluster describe",
+    maintenance: "ottla cluster drain BROKER takes everything from a broker; one that is stopped hands its leaderships over",
     logdirs: "ottla cluster log-dirs",
-    partitions: "ottla topic describe",
+    partitions: "ottla topic describe, ottla topic elect-leaders, and ottla cluster rebalance",
   },
   group: {
     seek: "ottla group reset-offsets GROUP",
+    reset: "ottla group reset-offsets GROUP",
+    "offset-delete": "ottla group delete-offsets GROUP --topic NAME",
     info: "ottla group describe GROUP",
   },
   profile: {
     create: "ottla profile add NAME --bootstrap HOST:PORT",
     current: "ottla profile list (the one with *)",
     delete: "ottla profile remove NAME",
+    print: "ottla profile list",
+    select: "ottla profile use NAME",
+    set: "ottla profile add NAME --bootstrap HOST:PORT",
+    edit: "ottla profile add NAME --bootstrap HOST:PORT",
   },
   "*": {
     "--brokers": "--bootstrap HOST:PORT,...",
@@ -55,15 +68,29 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     "--topic": "the topic's name is an argument",
   },
   "topic alter": { "--topic": "the topic's name is an argument" },
-  "topic delete": { "--topic": "the topics' names are arguments" },
-  "topic describe": { "--topic": "the topics' names are arguments", "--under-replicated-partitions": "--under-replicated" },
+  "topic list": { ...expressions, "-i": "--internal" },
+  "topic delete": { ...expressions, "--topic": "the topics' names are arguments" },
+  "topic describe": {
+    ...expressions,
+    "--topic": "the topics' names are arguments",
+    "-p": "--offsets (partitions are always shown)",
+    "--print-partitions": "--offsets (partitions are always shown)",
+    "-c": "--configs",
+    "--print-configs": "--configs",
+    "-a": "--configs --offsets",
+    "--print-all": "--configs --offsets",
+    "-s": "its first line",
+    "--print-summary": "its first line",
+    "--under-replicated-partitions": "--under-replicated",
+  },
   consume: {
+    ...expressions,
     "--from-beginning": "--from beginning",
     "--max-messages": "--max COUNT",
     "--topic": "the topics are arguments",
-    "--offset": "--from beginning, end, OFFSET or TIME",
+    "--offset": "--from beginning, end, OFFSET or TIME, and --until",
     "-n": "--max COUNT",
-    "-o": "--from beginning, end, OFFSET or TIME",
+    "-o": "--from beginning, end, OFFSET or TIME, and --until",
     "-f": "--format FORMAT",
     "-g": "--group NAME",
     "-p": "--partition NUMBER",
@@ -71,6 +98,8 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     "-e": "--until-end",
     "-t": "the topics are arguments",
     "--num": "--max COUNT",
+    "--partitions": "--partition NUMBER",
+    "--meta-only": "--format '%t %p %o %T %k %h'",
   },
   produce: {
     "-k": "--key TEXT",
@@ -78,6 +107,10 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     "-p": "--partition NUMBER",
     "-H": "--header NAME=VALUE",
     "-z": "--codec NAME",
+    "-Z": "--null-value TEXT",
+    "--tombstone": "--null-value TEXT",
+    "-r": "--key-separator TEXT, or --input json",
+    "--timestamp": "timestampMs of a record, with --input json",
     "-f": "--key-separator TEXT, or --input json",
     "-t": "the topic is an argument",
     "--topic": "the topic is an argument",
@@ -85,8 +118,16 @@ export const namesOfOthers: Readonly<Record<string, Readonly<Record<string, stri
     "--compression-codec": "--codec NAME",
     "--request-required-acks": "--acks WHO",
   },
-  "group reset-offsets": { "--execute": "it is done unless --dry-run is given", "--group": "the group is an argument" },
-  "group describe": { "--group": "the groups are arguments" },
+  "group reset-offsets": {
+    "--execute": "it is done unless --dry-run is given",
+    "--group": "the group is an argument",
+    "--to": "--to-earliest, --to-latest, --to-offset OFFSET, or --to-datetime TIME",
+    "--topics": "--topic NAME",
+    "--to-file": "--from-file FILE",
+    "--to-group": "--from-file FILE, and `ottla group describe` for the positions of the other",
+  },
+  "group delete-offsets": { "-t": "--topic NAME[:0,1]", "--group": "the group is an argument" },
+  "group describe": { "--group": "the groups are arguments", "-s": "its first line", "--print-summary": "its first line" },
 };
 
 /** Of a word that a command does not know. Null: nobody else's name for something, as far as we know. */

@@ -1,5 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { type AssignorName, assignorNames } from "../../client/group/assignors.ts";
 import type { TopicPattern } from "../../client/group/topic-watch.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
@@ -7,8 +6,8 @@ import { consume } from "../consume/consume-command.ts";
 import { consumeInGroup } from "../consume/consume-group.ts";
 import { RecordPrinter } from "../consume/record-printer.ts";
 import { RecordSelection } from "../consume/record-selection.ts";
-import { parseStartPosition } from "../consume/start-position.ts";
-import { parseExpression, parseTopicPattern, topicsNow } from "../consume/topic-patterns.ts";
+import { type Places, parsePlaces, partitionsOf } from "../consume/start-position.ts";
+import { collectPattern, parseExpression, topicsNow } from "../consume/topic-patterns.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
@@ -17,7 +16,8 @@ import { StoppedEarly, withCluster } from "../session/client-session.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
 
 interface Options extends CommonOptions {
-  readonly from?: StartPosition;
+  readonly from?: Places;
+  readonly until?: Places;
   readonly tail?: number;
   readonly partition: readonly number[];
   readonly max?: number;
@@ -47,8 +47,13 @@ export function register(program: Command): void {
     .argument("<topics...>", "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'", collectPattern)
     .option(
       "--from <where>",
-      "beginning, end (default), an offset, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones); with --group, where it begins when it has no position",
-      parseStartPosition,
+      "beginning (default with --until), end (default), an offset, offsets of some partitions: 0:100,3:250, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones), -15m for so long ago; with --group, where it begins when it has no position",
+      parsePlace,
+    )
+    .option(
+      "--until <where>",
+      "end before the record there, or where the partitions ended at the start: end, an offset, offsets of some partitions, or a time, as for --from",
+      parsePlace,
     )
     .option("--tail <count>", "begin with the latest so many records, by timestamp over all partitions", wholeNumber(1, tailMax))
     .option("--partition <number>", "only this partition of each topic; may be repeated", collectPartition, [])
@@ -120,13 +125,36 @@ function surroundings() {
 /** `present`: the topics that the patterns mean now. */
 type Run = (present: readonly string[], printer: RecordPrinter, stop: AbortSignal) => Promise<void>;
 
-function plainRun(_topics: readonly TopicPattern[], { bootstrap, from, tail, partition, untilEnd, sorted, rack }: Options): Run {
-  if (tail !== undefined && from !== undefined) throw new UsageError("--tail says where to begin: leave --from out");
-  const isUnasked = from === undefined && tail === undefined && !untilEnd && process.stderr.isTTY === true;
+function plainRun(_topics: readonly TopicPattern[], options: Options): Run {
+  const { bootstrap, from, until = null, tail, partition, untilEnd, sorted, rack = null } = options;
+  checkPlaces(options);
+  const isUnasked = from === undefined && tail === undefined && until === null && !untilEnd && process.stderr.isTTY === true;
   const onWaiting = isUnasked ? () => complain("waiting for new records; --from beginning shows those there are") : null;
-  const partitions = [...new Set(partition)];
-  const wanted = { bootstrap, from: from ?? "end", tail: tail ?? null, partitions, untilEnd, isSorted: sorted, rack: rack ?? null };
+  const wanted = {
+    bootstrap,
+    from: from ?? (until === null ? "end" : "beginning"),
+    until,
+    tail: tail ?? null,
+    partitions: [...new Set(partition)],
+    untilEnd,
+    isSorted: sorted,
+    rack,
+  };
   return (topics, printer, stop) => consume({ ...wanted, onWaiting, topics }, printer, stop);
+}
+
+/** Throws UsageError for what contradicts itself. */
+function checkPlaces({ from, until, tail, partition }: Options): void {
+  if (tail !== undefined && from !== undefined) throw new UsageError("--tail says where to begin: leave --from out");
+  if (tail !== undefined && until !== undefined) throw new UsageError("--tail is what comes last: leave --until out");
+  if (until === "beginning") throw new UsageError("--until beginning leaves nothing to print");
+  if (typeof until === "object" && "timestampMs" in until && until.timestampMs > Date.now())
+    throw new UsageError("--until says which records, not how long to wait: that time is still to come");
+  const [begun, ended] = [partitionsOf(from ?? null), partitionsOf(until ?? null)];
+  if (begun.length + ended.length > 0 && partition.length > 0)
+    throw new UsageError("offsets of partitions say which partitions: leave --partition out");
+  if (begun.length > 0 && ended.length > 0 && begun.join() !== ended.join())
+    throw new UsageError("--from and --until name different partitions");
 }
 
 /** Throws UsageError before waiting for anything. */
@@ -144,6 +172,7 @@ function groupRun(topics: readonly TopicPattern[], group: string, options: Optio
   } = options;
   if (group === "") throw new UsageError("--group needs a name");
   if (partition.length > 0) throw new UsageError("the group gives out the partitions: leave --partition out");
+  if (options.until !== undefined) throw new UsageError("a group shares what there is: --until-end is there, leave --until out");
   if (options.tail !== undefined || options.sorted)
     throw new UsageError("a group begins where it was, in any order: leave --tail and --sorted out");
   if (typeof from === "object")
@@ -155,8 +184,8 @@ function groupRun(topics: readonly TopicPattern[], group: string, options: Optio
   return (_present, printer, stop) => consumeInGroup(wanted, printer, stop);
 }
 
-function collectPattern(text: string, previous: readonly TopicPattern[] = []): TopicPattern[] {
-  return [...previous, parseTopicPattern(text)];
+function parsePlace(text: string): Places {
+  return parsePlaces(text, Date.now());
 }
 
 const partitionNumber = wholeNumber(0, 2 ** 31 - 1);

@@ -28,7 +28,12 @@ export function register(program: Command): void {
     .argument("<from>", "topic to read")
     .argument("<to>", "topic to write; created with as many partitions where it does not exist")
     .option("--to-bootstrap <host:port,...>", "brokers of the cluster to write to; that of --bootstrap unless given", parseBootstrap)
-    .option("--from <where>", "beginning, end, or a time, as for consume", parseStartPosition, "beginning" as StartPosition)
+    .option(
+      "--from <where>",
+      "beginning, end, or a time, as for consume",
+      (text: string) => parseStartPosition(text, Date.now()),
+      "beginning" as StartPosition,
+    )
     .option("--keep-partitions", "each record to the partition of the same number; otherwise its key decides", false)
     .option("--follow", "go on with what comes, until Ctrl-C, instead of ending where the topic ended at the start", false)
     .option("--position-file <path>", "remember how far it is, and go on there the next time, without copying twice (docs/records.md)")

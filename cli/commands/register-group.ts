@@ -1,18 +1,16 @@
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
 import type { Command } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
+import { deleteOffsets } from "../group/delete-offsets.ts";
 import { deleteGroups, describeGroups } from "../group/group-commands.ts";
 import { listGroups } from "../group/list-groups.ts";
-import { resetOffsets } from "../group/reset-offsets.ts";
-import {
-  collectSelection,
-  parseDatetime,
-  parseDuration,
-  type ResetOptions,
-  resetTarget,
-  type TopicSelection,
-} from "../group/reset-target.ts";
-import { UsageError } from "../output/command-failed.ts";
+import { readPositions } from "../group/position-lines.ts";
+import { type ResetOrder, resetOffsets } from "../group/reset-offsets.ts";
+import { collectSelection, hasTarget, parseDatetime, type ResetOptions, resetTarget, type TopicSelection } from "../group/reset-target.ts";
+import { CommandFailed, UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
+import { parseDuration } from "../output/durations.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
 import type { Shown } from "../topic/topic-commands.ts";
@@ -34,6 +32,15 @@ export function register(program: Command): void {
   );
   registerReset(group);
   withCommonOptions(
+    group
+      .command("delete-offsets")
+      .description("forget a group's positions in topics that no member subscribes to")
+      .argument("<group>")
+      .requiredOption("--topic <topic[:0,1]>", "a topic, or some of its partitions; may be repeated", collectTopic),
+  ).action((name: string, options: CommonOptions & { readonly topic: readonly TopicSelection[] }) =>
+    withAdmin(options, (admin, shown) => deleteOffsets(admin, name, options.topic, shown)),
+  );
+  withCommonOptions(
     group.command("delete").description("forget groups and their positions; they must have no members").argument("<group...>"),
   ).action((names: string[], options: CommonOptions) =>
     withAdmin(options, (admin, shown) => deleteGroups(admin, [...new Set(names)], shown)),
@@ -51,7 +58,12 @@ function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => 
 interface Options extends CommonOptions, ResetOptions {
   readonly topic: readonly TopicSelection[];
   readonly allTopics: boolean;
+  readonly fromFile?: string;
   readonly dryRun: boolean;
+}
+
+function collectTopic(topic: string, previous: readonly TopicSelection[] = []): TopicSelection[] {
+  return collectSelection(topic, previous);
 }
 
 function registerReset(group: Command): void {
@@ -71,11 +83,28 @@ function registerReset(group: Command): void {
       "so many records on, or back with a number below zero",
       wholeNumber(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
     )
+    .option("--from-file <path>", "to those in a file (- is standard input), a line each: TOPIC,PARTITION,OFFSET, also with tabs or blanks")
     .option("--dry-run", "only show what would be done", false);
   withCommonOptions(reset).action(async (name: string, options: Options) => {
+    const { fromFile, topic: selections, allTopics, dryRun } = options;
+    const move = (order: Pick<ResetOrder, "selections" | "target">) =>
+      withAdmin(options, (admin, shown) => resetOffsets(admin, { group: name, ...order, dryRun, nowMs: Date.now() }, shown));
+    if (fromFile !== undefined) {
+      if (allTopics || selections.length > 0 || hasTarget(options))
+        throw new UsageError("--from-file says which partitions and where to: leave the other options out");
+      const { offsets, selections: inFile } = await positionsIn(fromFile);
+      return move({ selections: inFile, target: { kind: "each", offsets } });
+    }
     const target = resetTarget(options);
-    const { topic: selections, allTopics, dryRun } = options;
     if (allTopics === selections.length > 0) throw new UsageError("name topics with --topic, or take them all with --all-topics");
-    await withAdmin(options, (admin, shown) => resetOffsets(admin, { group: name, selections, target, dryRun, nowMs: Date.now() }, shown));
+    return move({ selections, target });
   });
+}
+
+async function positionsIn(path: string) {
+  if (path === "-") return readPositions(await text(process.stdin), "standard input");
+  const content = await readFile(path, "utf8").catch((error: Error) => {
+    throw new CommandFailed(`${path} cannot be read: ${error.message}`, { cause: error });
+  });
+  return readPositions(content, path);
 }

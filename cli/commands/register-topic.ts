@@ -1,5 +1,7 @@
 import { type Command, Option } from "commander";
 import { Admin } from "../../client/admin/admin.ts";
+import type { TopicPattern } from "../../client/group/topic-watch.ts";
+import { collectPattern, namedTopics } from "../consume/topic-patterns.ts";
 import { UsageError } from "../output/command-failed.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
@@ -7,6 +9,7 @@ import { parseRate } from "../rebalance/rate.ts";
 import { changeCopies } from "../rebalance/rebalance.ts";
 import { withCluster } from "../session/client-session.ts";
 import { withOwnHints } from "../session/own-hints.ts";
+import { confirmDeletion } from "../topic/confirm-deletion.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
 import { type ListOptions, listTopics } from "../topic/list-topics.ts";
@@ -18,6 +21,7 @@ import { withMoves } from "./register-rebalance.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const partitionsMax = 100_000;
+const patternsText = "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'";
 /** That no cluster is running should be reported soon; a cluster that elects a controller needs some seconds. */
 const operationTimeoutMs = 30_000;
 
@@ -32,11 +36,11 @@ export function register(program: Command): void {
   registerElectLeaders(topic);
 }
 
-function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
+function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
   const { bootstrap } = options;
   return withCluster(bootstrap, async (signal) => {
     await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime }));
-    await onceOrWatched(options, signal, (shown) => work(admin, shown));
+    await onceOrWatched(options, signal, (shown) => work(admin, shown, signal));
   });
 }
 
@@ -44,10 +48,14 @@ function registerList(topic: Command): void {
   const list = topic
     .command("list")
     .description("all topics with their records, size and rate (of the last minute); where a program reads, their names, one a line")
+    .argument("[topics...]", `only these: ${patternsText}`, collectPattern)
     .option("--internal", "those that the cluster keeps for itself, too", false)
     .option("--long", "the table where a program reads, too", false);
-  withCommonOptions(withWatch(list)).action((options: WatchOptions & ListOptions) =>
-    withAdmin(options, (admin, shown) => listTopics(admin, options, shown)),
+  withCommonOptions(withWatch(list)).action((patterns: readonly TopicPattern[] = [], options: WatchOptions & ListOptions) =>
+    withAdmin(options, async (admin, shown) => {
+      const only = patterns.length === 0 ? null : await namedTopics(admin, patterns);
+      await listTopics(admin, { ...options, only }, shown);
+    }),
   );
 }
 
@@ -91,13 +99,13 @@ function registerDescribe(topic: Command): void {
   const describe = topic
     .command("describe")
     .description("partitions, leaders, copies and sizes of topics, all of them unless named")
-    .argument("[name...]")
+    .argument("[topics...]", patternsText, collectPattern)
     .option("--configs", "their settings too", false)
     .option("--offsets", "where each partition begins and ends too", false)
     .option("--under-replicated", "only partitions that lack copies or a leader", false)
     .option("--internal", "topics that the cluster keeps for itself, too", false);
-  withCommonOptions(withWatch(describe)).action((names: string[], options: DescribeOptions) =>
-    withAdmin(options, (admin, shown) => describeTopics(admin, [...new Set(names)], options, shown)),
+  withCommonOptions(withWatch(describe)).action((patterns: readonly TopicPattern[] = [], options: DescribeOptions) =>
+    withAdmin(options, async (admin, shown) => describeTopics(admin, await namedTopics(admin, patterns), options, shown)),
   );
 }
 
@@ -136,12 +144,23 @@ function registerDelete(topic: Command): void {
   const remove = topic
     .command("delete")
     .description("delete topics with all their records")
-    .argument("<name...>")
-    .option("--if-exists", "fine when there is none", false);
+    .argument("<topics...>", patternsText, collectPattern)
+    .option("--if-exists", "fine when there is none", false)
+    .option("--yes", "delete what patterns match without asking", false);
   const hints = { UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or add --if-exists" };
-  withCommonOptions(remove).action((names: string[], options: CommonOptions & { readonly ifExists: boolean }) =>
-    withAdmin(options, (admin, shown) => withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints)),
+  withCommonOptions(remove).action((patterns: readonly TopicPattern[], options: DeleteOptions) =>
+    withAdmin(options, async (admin, shown, stop) => {
+      const names = await namedTopics(admin, patterns);
+      const isSure = options.yes || patterns.every((pattern) => typeof pattern === "string");
+      if (!isSure) await confirmDeletion(names, { input: process.stdin, output: process.stderr, stop });
+      await withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints);
+    }),
   );
+}
+
+interface DeleteOptions extends CommonOptions {
+  readonly ifExists: boolean;
+  readonly yes: boolean;
 }
 
 interface DeleteRecordsOptions extends CommonOptions {

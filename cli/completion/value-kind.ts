@@ -9,6 +9,7 @@ export type ValueKind =
 /** By the placeholders that the definitions have: `--file <path>`, `<topic>`. */
 const kindsByPlaceholder: Readonly<Record<string, ValueKind["kind"]>> = {
   topic: "topic",
+  topics: "topic",
   "topic[:0,1]": "topic",
   group: "group",
   path: "file",

@@ -2,7 +2,6 @@ import { Admin } from "../../client/admin/admin.ts";
 import { OffsetOutOfRange } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
 import type { Assignment } from "../../client/consumer/consumer-options.ts";
-import type { StartPosition } from "../../client/fetch/assigned-partition.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { type LogRange, logRanges } from "../session/log-ranges.ts";
@@ -10,13 +9,16 @@ import { printingConsumer } from "./print-records.ts";
 import type { RecordPrinter } from "./record-printer.ts";
 import { requireInRange } from "./require-in-range.ts";
 import { sortedBatches } from "./sorted-batches.ts";
+import { type Places, partitionsOf, placeIn } from "./start-position.ts";
 import { TailWindow } from "./tail-window.ts";
 
 export interface ConsumeOptions {
   readonly topics: readonly string[];
   readonly bootstrap: readonly string[];
-  readonly from: StartPosition;
-  /** Of each topic. Empty: all. */
+  readonly from: Places;
+  /** Null: it goes on, unless `untilEnd`. */
+  readonly until: Places | null;
+  /** Of each topic. Empty: all, or those that `from` and `until` name. */
   readonly partitions: readonly number[];
   /** End where the partitions ended at the start. */
   readonly untilEnd: boolean;
@@ -32,18 +34,17 @@ export interface ConsumeOptions {
 
 /** Prints records as they arrive until one of the ends is reached, `stop` aborts or the output is closed. */
 export async function consume(options: ConsumeOptions, printer: RecordPrinter, stop: AbortSignal): Promise<void> {
-  const { bootstrap, topics, partitions, from, tail } = options;
+  const { bootstrap, topics, from, tail } = options;
+  const partitions = partitionsRead(options);
   const ended = AbortSignal.any([stop, printer.output.closed]);
   await using admin = tellWaits(new Admin({ bootstrap, clientId: printingConsumer.clientId, runtime: tellingRuntime, signal: ended }));
-  const offset = typeof from === "object" && "offset" in from ? from.offset : null;
-  const knowsRanges = tail !== null || offset !== null || options.isSorted;
   try {
-    const ranges = knowsRanges ? await logRanges(admin, topics, partitions) : null;
-    if (offset !== null) requireInRange(offset, ranges ?? []);
+    const ranges = tail !== null || isLiteral(from) ? await logRanges(admin, topics, partitions) : [];
+    for (const [offset, some] of Map.groupBy(ranges, ({ partition }) => offsetIn(from, partition)))
+      if (offset !== null) requireInRange(offset, some);
     if (printer.isDone) return;
-    const start = assignments(options);
-    if (tail === null) await printFrom(start, ranges, options, printer, ended);
-    else await printTail(tail, ranges ?? [], options, printer, ended);
+    if (tail === null) await printFrom(assignments(options), options, printer, ended);
+    else await printTail(tail, ranges, options, printer, ended);
   } catch (error) {
     if (ended.aborted) return;
     // records were deleted since
@@ -52,18 +53,36 @@ export async function consume(options: ConsumeOptions, printer: RecordPrinter, s
   }
 }
 
-function assignments({ topics, partitions, from }: ConsumeOptions): Assignment[] {
-  return topics.flatMap((topic) =>
-    partitions.length === 0 ? [{ topic, from }] : partitions.map((partition) => ({ topic, partition, from })),
-  );
+function partitionsRead({ partitions, from, until }: ConsumeOptions): readonly number[] {
+  return [partitions, partitionsOf(from), partitionsOf(until)].find((some) => some.length > 0) ?? [];
+}
+
+function assignments(options: ConsumeOptions): Assignment[] {
+  const { topics, from, until } = options;
+  const partitions = partitionsRead(options);
+  const placed = (partition: number) => {
+    const [begin, end] = [placeIn(from, partition), until === null ? undefined : placeIn(until, partition)];
+    return { ...(begin === undefined ? {} : { from: begin }), ...(end === undefined ? {} : { until: end }) };
+  };
+  if (partitions.length === 0) return topics.map((topic) => ({ topic, ...placed(0) }));
+  return topics.flatMap((topic) => partitions.map((partition) => ({ topic, partition, ...placed(partition) })));
+}
+
+/** An explicit offset is meant literally; everything else means the nearest existing record. */
+function isLiteral(from: Places): boolean {
+  return typeof from === "object" && ("offset" in from || "offsets" in from);
+}
+
+function offsetIn(from: Places, partition: number): number | null {
+  const place = placeIn(from, partition);
+  return typeof place === "object" && "offset" in place ? place.offset : null;
 }
 
 function consumerFor({ bootstrap, from, untilEnd, rack }: ConsumeOptions, signal: AbortSignal): Consumer {
   const consumer = new Consumer({
     ...printingConsumer,
     bootstrap,
-    // an explicit offset is meant literally; everything else means the nearest existing record
-    offsetReset: typeof from === "object" && "offset" in from ? "none" : "earliest",
+    offsetReset: isLiteral(from) ? "none" : "earliest",
     stopAtEnd: untilEnd,
     ...(rack === null ? {} : { rack }),
     signal,
@@ -71,18 +90,11 @@ function consumerFor({ bootstrap, from, untilEnd, rack }: ConsumeOptions, signal
   return tellWaits(consumer);
 }
 
-/** `ranges` of the partitions, where they are needed. */
-async function printFrom(
-  start: readonly Assignment[],
-  ranges: readonly LogRange[] | null,
-  options: ConsumeOptions,
-  printer: RecordPrinter,
-  ended: AbortSignal,
-): Promise<void> {
+async function printFrom(start: readonly Assignment[], options: ConsumeOptions, printer: RecordPrinter, ended: AbortSignal): Promise<void> {
   await using consumer = consumerFor(options, ended);
   await consumer.assign(start);
   options.onWaiting?.();
-  const batches = options.isSorted ? sortedBatches(consumer, options.untilEnd ? ranges : null) : batchesOf(consumer);
+  const batches = options.isSorted ? sortedBatches(consumer) : batchesOf(consumer);
   for await (const records of batches) {
     await printer.print(records);
     if (printer.isDone || ended.aborted) return;
@@ -116,5 +128,5 @@ async function printTail(
   }
   await printer.print(window.records());
   if (printer.isDone || options.untilEnd || ended.aborted) return;
-  await printFrom(goOn, null, { ...options, onWaiting: null }, printer, ended);
+  await printFrom(goOn, { ...options, onWaiting: null }, printer, ended);
 }

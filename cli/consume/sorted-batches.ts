@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Consumer } from "../../client/consumer/consumer.ts";
 import type { AssignmentState, ConsumerRecord } from "../../client/consumer/consumer-options.ts";
-import type { LogRange } from "../session/log-ranges.ts";
 import { TimeMerge } from "./time-merge.ts";
 
 /** All partitions together. */
@@ -12,13 +11,12 @@ const lookMs = 100;
 
 /**
  * A consumer's records by timestamp over its partitions. A partition is waited for while it is known to have more; one that holds many
- * records back is paused. `ends`: where each partition is left; null: it goes on, and one whose end is reached is not waited for.
+ * records back is paused. One that goes on, and whose end is reached, is not waited for.
  */
-export async function* sortedBatches(consumer: Consumer, ends: readonly LogRange[] | null): AsyncGenerator<readonly ConsumerRecord[]> {
+export async function* sortedBatches(consumer: Consumer): AsyncGenerator<readonly ConsumerRecord[]> {
   const merge = new TimeMerge<ConsumerRecord>();
   const count = Math.max(1, consumer.assignment().length);
   const heldMax = Math.max(heldOfOne.minBytes, Math.min(heldOfOne.maxBytes, heldMaxBytes / count));
-  const endOf = ends === null ? null : new Map(ends.map(({ topic, partition, end }) => [nameOf({ topic, partition }), end]));
   const batches = consumer.batches();
   let next = batches.next();
   try {
@@ -36,7 +34,7 @@ export async function* sortedBatches(consumer: Consumer, ends: readonly LogRange
         // it may take the next batch at once, and its partition then seems to have no more: so only now, with the states looked at
         next = batches.next();
       }
-      const ready = merge.take(new Set(states.filter((state) => hasMore(state, endOf)).map(nameOf)));
+      const ready = merge.take(new Set(states.filter(hasMore).map(nameOf)));
       if (ready.length > 0) yield ready;
       consumer.resume(consumer.assignment().filter((state) => state.isPaused && merge.bytesOf(nameOf(state)) < heldMax / 2));
     }
@@ -46,9 +44,8 @@ export async function* sortedBatches(consumer: Consumer, ends: readonly LogRange
   }
 }
 
-function hasMore(state: AssignmentState, endOf: ReadonlyMap<string, number> | null): boolean {
-  if (endOf === null) return state.lag !== 0;
-  return state.position < (endOf.get(nameOf(state)) ?? 0);
+function hasMore({ until, position, lag }: AssignmentState): boolean {
+  return until === null ? lag !== 0 : position < until;
 }
 
 function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {

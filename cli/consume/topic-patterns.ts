@@ -28,9 +28,29 @@ function compiled(source: string, flags = ""): RegExp {
   }
 }
 
+/** Collects a variadic argument. */
+export function collectPattern(text: string, previous: readonly TopicPattern[] = []): TopicPattern[] {
+  return [...previous, parseTopicPattern(text)];
+}
+
+/** Those that the expression matches. Topics of the brokers' own are matched only by what begins with their underscores. */
+function matching(names: readonly string[], expression: RegExp): string[] {
+  const isForInternal = /^\^?__/.test(expression.source);
+  const found = names.filter((name) => expression.test(name) && (isForInternal || !name.startsWith("__")));
+  if (found.length === 0) throw new CommandFailed(`no topic matches ${expression}; see \`ottla topic list\``);
+  return found;
+}
+
+/** Names as they were given, and in the place of patterns the topics that these match now. Rejects for patterns that match none. */
+export async function namedTopics(admin: Admin, patterns: readonly TopicPattern[]): Promise<string[]> {
+  if (patterns.every((pattern) => typeof pattern === "string")) return [...new Set(patterns)];
+  const names = (await admin.listTopics()).map(({ name }) => name);
+  return [...new Set(patterns.flatMap((pattern) => (typeof pattern === "string" ? pattern : matching(names, pattern))))];
+}
+
 /**
  * The topics that these mean now, sorted by name where a pattern found them. Rejects for a name that is no topic's, and for patterns that
- * match none. Topics of the brokers' own are matched only by what begins with their underscores.
+ * match none.
  */
 export async function topicsNow(bootstrap: readonly string[], patterns: readonly TopicPattern[], stop: AbortSignal): Promise<string[]> {
   const found = new Set<string>();
@@ -42,12 +62,6 @@ export async function topicsNow(bootstrap: readonly string[], patterns: readonly
   const expressions = patterns.filter((pattern) => typeof pattern !== "string");
   if (expressions.length === 0) return [...found];
   await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-consume", signal: stop }));
-  const topics = await admin.listTopics();
-  for (const expression of expressions) {
-    const isForInternal = /^\^?__/.test(expression.source);
-    const matching = topics.filter(({ name }) => expression.test(name) && (isForInternal || !name.startsWith("__")));
-    if (matching.length === 0) throw new CommandFailed(`no topic matches ${expression}; see \`ottla topic list\``);
-    for (const { name } of matching) found.add(name);
-  }
+  for (const name of await namedTopics(admin, expressions)) found.add(name);
   return [...found];
 }

@@ -7,7 +7,7 @@ import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { isOffline } from "../topic/topic-health.ts";
-import { newPosition, type ResetTarget, type TopicSelection } from "./reset-target.ts";
+import { newPosition, type ResetTarget, type TopicSelection, targetIn } from "./reset-target.ts";
 
 export interface ResetOrder {
   readonly group: string;
@@ -80,7 +80,7 @@ async function plan(admin: Admin, { group, selections, target, nowMs }: ResetOrd
   return partitions.flatMap(({ topic, topicId, partition }, i): Move[] => {
     const from = positions.get(partitionKey(topic, partition)) ?? -1;
     const range = { position: from, startOffset: starts[i] as number, endOffset: ends[i] as number, atTime: times?.[i] ?? null };
-    const to = newPosition(target, range);
+    const to = newPosition(targetIn(target, partitionKey(topic, partition)), range);
     if (to === null)
       throw new CommandFailed(
         `group ${group} has no position in ${topic}-${partition} that could be shifted; choose another target for it`,

@@ -6,6 +6,8 @@ export type ResetTarget =
   | { readonly kind: "earliest" }
   | { readonly kind: "latest" }
   | { readonly kind: "offset"; readonly offset: number }
+  /** One for each partition, by its key. */
+  | { readonly kind: "each"; readonly offsets: ReadonlyMap<string, number> }
   /** The first record from then on. */
   | { readonly kind: "time"; readonly timestampMs: number }
   /** The first record from this long ago on. */
@@ -22,9 +24,8 @@ export interface ResetOptions {
   readonly shiftBy?: number;
 }
 
-/** The one target that was given. */
-export function resetTarget({ toEarliest, toLatest, toOffset, toDatetime, byDuration, shiftBy }: ResetOptions): ResetTarget {
-  const named: ResetTarget[] = [
+function namedTargets({ toEarliest, toLatest, toOffset, toDatetime, byDuration, shiftBy }: ResetOptions): ResetTarget[] {
+  return [
     ...(toEarliest ? [{ kind: "earliest" } as const] : []),
     ...(toLatest ? [{ kind: "latest" } as const] : []),
     ...(toOffset === undefined ? [] : [{ kind: "offset", offset: toOffset } as const]),
@@ -32,10 +33,28 @@ export function resetTarget({ toEarliest, toLatest, toOffset, toDatetime, byDura
     ...(byDuration === undefined ? [] : [{ kind: "back", durationMs: byDuration } as const]),
     ...(shiftBy === undefined ? [] : [{ kind: "shift", records: shiftBy } as const]),
   ];
+}
+
+export function hasTarget(options: ResetOptions): boolean {
+  return namedTargets(options).length > 0;
+}
+
+/** The one target that was given. */
+export function resetTarget(options: ResetOptions): ResetTarget {
+  const named = namedTargets(options);
   const [target] = named;
   if (target === undefined || named.length > 1)
-    throw new UsageError("say where to, once: --to-earliest, --to-latest, --to-offset, --to-datetime, --by-duration or --shift-by");
+    throw new UsageError(
+      "say where to, once: --to-earliest, --to-latest, --to-offset, --to-datetime, --by-duration, --shift-by or --from-file",
+    );
   return target;
+}
+
+/** That of one partition. */
+export type PartitionTarget = Exclude<ResetTarget, { readonly kind: "each" }>;
+
+export function targetIn(target: ResetTarget, key: string): PartitionTarget {
+  return target.kind === "each" ? { kind: "offset", offset: target.offsets.get(key) ?? 0 } : target;
 }
 
 export interface PartitionRange {
@@ -48,7 +67,7 @@ export interface PartitionRange {
 }
 
 /** The new position, always within the log. Null: not known, as the group has no position to shift. */
-export function newPosition(target: ResetTarget, { position, startOffset, endOffset, atTime }: PartitionRange): number | null {
+export function newPosition(target: PartitionTarget, { position, startOffset, endOffset, atTime }: PartitionRange): number | null {
   const within = (offset: number) => Math.min(Math.max(offset, startOffset), endOffset);
   switch (target.kind) {
     case "earliest":
@@ -73,18 +92,6 @@ export function parseDatetime(text: string): number {
   if (!Number.isSafeInteger(timestampMs))
     throw new InvalidArgumentError("it is a time as in 2026-07-01T12:00:00Z, or milliseconds since 1970.");
   return timestampMs;
-}
-
-const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };
-
-/** ISO 8601 as in Kafka's tool (`P1DT2H30M`), or short: `90s`, `15m`, `2h`, `7d`. Milliseconds. */
-export function parseDuration(text: string): number {
-  const short = /^(\d{1,9})([smhdw])$/.exec(text);
-  if (short !== null) return Number(short[1]) * (unitsMs[short[2] as string] as number);
-  const iso = /^P(?=.)(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?=.)(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9}(?:\.\d{1,3})?)S)?)?$/.exec(text);
-  if (iso === null) throw new InvalidArgumentError("it is a duration as in 90s, 15m, 2h, 7d, or P1DT2H30M.");
-  const [weeks, days, hours, minutes, seconds] = iso.slice(1).map((part) => Number(part ?? 0)) as [number, number, number, number, number];
-  return Math.round(weeks * 604_800_000 + days * 86_400_000 + hours * 3_600_000 + minutes * 60_000 + seconds * 1_000);
 }
 
 /** A topic, or some of its partitions: `orders`, `orders:0,3`. */

@@ -1,3 +1,4 @@
+import { KafkaProtocolError } from "../../client/base/errors.ts";
 import type { Admin, TopicDescription } from "../../client/index.ts";
 import type { Look } from "../output/look.ts";
 import { type Cell, quantity, type ShownCell, table } from "../output/table.ts";
@@ -10,6 +11,8 @@ import { copiesIn, type Health, healthOf } from "./topic-health.ts";
 export interface ListOptions {
   /** Those that the cluster keeps for itself, too. */
   readonly internal: boolean;
+  /** Null: all. */
+  readonly only: readonly string[] | null;
   /** The table also where a program reads. */
   readonly long: boolean;
 }
@@ -28,16 +31,18 @@ interface ListedTopic {
 }
 
 /** A table for people; for programs the names, one a line, or everything as JSON. */
-export async function listTopics(admin: Admin, { internal, long }: ListOptions, { output, json }: Shown): Promise<void> {
+export async function listTopics(admin: Admin, { internal, only, long }: ListOptions, { output, json }: Shown): Promise<void> {
   const all = await admin.listTopics();
-  const topics = all.filter(({ isInternal }) => internal || !isInternal);
+  const missing = only?.find((name) => !all.some((topic) => topic.name === name));
+  if (missing !== undefined) throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `topic ${missing}`);
+  const topics = all.filter(({ name, isInternal }) => only?.includes(name) ?? (internal || !isInternal));
   const { look } = output;
   if (!json && !long && !look.isTerminal) return output.write(topics.map(({ name }) => `${printable(name)}\n`).join(""));
   const figures = await figuresOf(admin, topics, new Set(["positions", "sizes", "recent"]), Date.now());
   const listed = topics.map((topic) => listedTopic(topic, figures));
   if (json) return output.json(listed.map(asJson));
   await output.write(topicsAsText(listed, look));
-  if (look.isTerminal) await output.write(remark(topics.length, all.length - topics.length));
+  if (look.isTerminal && only === null) await output.write(remark(topics.length, all.length - topics.length));
 }
 
 function listedTopic(topic: TopicDescription, figures: Figures): ListedTopic {

@@ -72,7 +72,7 @@ async function partitionsToChange(admin: Admin, topic: string, { partitions }: T
 }
 
 export async function deleteTopics(admin: Admin, names: readonly string[], ifExists: boolean, { output, json }: Shown): Promise<void> {
-  const results = await admin.deleteTopics([...new Set(names)]);
+  const results = await admin.deleteTopics(names);
   const deleted = results.flatMap((result) => (result.error === null ? [result.name] : []));
   if (json) await output.json({ deleted });
   else for (const name of deleted) await output.line(`deleted ${name}`);

@@ -145,6 +145,24 @@ test("hints lead on, not back to the command that failed", async () => {
   expect(await told("topic delete nothing")).toMatch(/; see `ottla topic list`, or add --if-exists\n$/);
 });
 
+test("topics are named by patterns, and deleted by them only when that was said twice", async () => {
+  for (const name of ["many-1", "many-2", "many-x"]) await text(`topic create ${name} --partitions 1 --replication-factor 1`);
+  expect(await text("topic list many-*")).toBe("many-1\nmany-2\nmany-x\n");
+  expect(await text("topic list /^MANY-\\d$/i many-2")).toBe("many-1\nmany-2\n");
+  expect((await json("topic describe many-?")).map(({ name }: { name: string }) => name)).toEqual(["many-1", "many-2", "many-x"]);
+  expect(await run("topic list nothing-*")).toMatchObject({ code: 1, stderr: expect.stringContaining("no topic matches") });
+  expect(await run("topic list nothing")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("topic nothing: the topic or partition"),
+  });
+  const asked = "ottla: that matches 2 topics: many-1, many-2; add --yes to delete them\n";
+  expect(await run("topic delete /^many-[12]$/")).toMatchObject({ code: 2, stdout: "", stderr: asked });
+  expect(await text("topic list many-*")).toBe("many-1\nmany-2\nmany-x\n");
+  expect(await text("topic delete /^many-[12]$/ --yes")).toBe("deleted many-1\ndeleted many-2\n");
+  expect(await text("topic delete many-x")).toBe("deleted many-x\n");
+  expect((await run("topic delete * --json")).stderr).not.toContain("__consumer_offsets");
+});
+
 test("what does not exist is told of, where nothing would be shown, and where it is made", async () => {
   expect(await run("cluster log-dirs --topic nothing")).toMatchObject({
     code: 1,

@@ -95,6 +95,51 @@ test.each([["classic"], ["consumer"]])(
   400_000,
 ); // some thirty processes, on a machine that may be busy
 
+test("positions come from a file, one for each partition, and are deleted where no member subscribes to their topic", async () => {
+  const topic = await on.newTopic(3);
+  const group = `cli-${topic}`;
+  await Promise.all(numbers(30).map((n) => on.producer.send({ topic, partition: n % 3, value: String(n) })));
+  const reset = (args: string, file: string) =>
+    new OttlaCommand(`group reset-offsets ${group} --from-file - --bootstrap ${on.bootstrap.join(",")} ${args}`.trim().split(" "), file)
+      .result;
+  const file = `${topic},0,4\n${topic}\t2\t99\n`;
+  expect(await reset("--dry-run", file)).toMatchObject({ code: 0, stdout: expect.stringContaining("nothing was changed") });
+  expect(JSON.parse((await reset("--json", file)).stdout).partitions).toEqual([
+    { topic, partition: 0, from: -1, to: 4 },
+    { topic, partition: 2, from: -1, to: 10 },
+  ]);
+  expect(await reset("", `${topic},0`)).toMatchObject({ code: 1, stderr: expect.stringMatching(/^ottla: line 1 of standard input is no/) });
+  expect(await reset("", `${topic},7,0`)).toMatchObject({ code: 2, stderr: expect.stringContaining("none is 7") });
+  expect(await reset("--to-latest", file)).toMatchObject({ code: 2, stderr: expect.stringContaining("leave the other options out") });
+  const positions = async () =>
+    (await json(`group describe ${group}`))[0].partitions.map((each: { partition: number; position: number }) => [
+      each.partition,
+      each.position,
+    ]);
+  expect(await positions()).toEqual([
+    [0, 4],
+    [2, 10],
+  ]);
+  expect(await lines(`group delete-offsets ${group} --topic ${topic}:2`)).toEqual([
+    expect.stringMatching(/^topic +partition {2}deleted$/),
+    expect.stringMatching(new RegExp(`^${topic} +2 {2}10 *$`)),
+  ]);
+  expect(await positions()).toEqual([[0, 4]]);
+  const gone = await run(`group delete-offsets ${group} --topic ${topic}:2`);
+  expect(gone).toMatchObject({ code: 1, stderr: expect.stringContaining(`group ${group} has no position in ${topic}-2`) });
+  await using member = new Consumer({ bootstrap: on.bootstrap, group });
+  await member.subscribe([topic]);
+  const reading = member.run({}, async () => {});
+  await waitUntil("a member", async () => (await json(`group describe ${group}`))[0].members.length === 1);
+  const subscribed = await run(`group delete-offsets ${group} --topic ${topic}`);
+  expect(subscribed).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("GROUP_SUBSCRIBED_TO_TOPIC") });
+  await member.close();
+  await reading;
+  const deleted = await json(`group delete-offsets ${group} --topic ${topic}`);
+  expect(deleted.group).toBe(group);
+  expect(await run(`group delete-offsets ${group} --topic ${topic}`)).toMatchObject({ code: 1 });
+});
+
 test("a lag that nobody knows is not shown as none, and a rebalance says whom it waits for", async () => {
   const topic = await on.newTopic(2);
   const group = `cli-${topic}`;

@@ -42,8 +42,13 @@ function run(args: readonly string[]) {
 }
 
 /** What `consume` prints of the values' numbers, up to the present ends. */
-async function numbers(...args: string[]): Promise<number[]> {
-  const { code, stdout, stderr } = await run(["consume", ...args, "--until-end"]);
+function numbers(...args: string[]): Promise<number[]> {
+  return until(...args, "--until-end");
+}
+
+/** The same, up to where the arguments say. */
+async function until(...args: string[]): Promise<number[]> {
+  const { code, stdout, stderr } = await run(["consume", ...args]);
   expect({ args, code, stderr: code === 0 ? "" : stderr }).toEqual({ args, code: 0, stderr: "" });
   return stdout === ""
     ? []
@@ -120,6 +125,30 @@ test("a value that is decoded is JSON, and goes back as it was", async () => {
   expect(printed.stdout).toContain('"value":{"n":1,"list":[true,null,"x"],"big":12345678901234567890},"valueFormat":"msgpack"');
   const plain = await run(["consume", "packed", "--from", "beginning", "--until-end", "--decode", "msgpack"]);
   expect(plain.stdout).toBe('{"n":1,"list":[true,null,"x"],"big":12345678901234567890}\n');
+});
+
+test("partitions are left where --until says, by offset, by time, or one by one, and begin where each is told to", async () => {
+  const all = ["--from", "beginning", "--sorted"];
+  const start = (await run(["consume", "first", "--from", "beginning", "--until", "1", "--partition", "0", "--json"])).stdout;
+  const startMs: number = JSON.parse(start).timestampMs;
+  expect(await until("first", "second", "--sorted", "--until", `${startMs + 40}`)).toEqual(upTo100.slice(0, 40));
+  expect(await until("first", "--until", "2", "--sorted")).toEqual([0, 2, 4, 6, 8, 10]);
+  expect(await until("second", ...all, "--until", "9999")).toEqual(upTo100.filter((n) => n % 2 === 1));
+  expect(await until("second", ...all, "--until", "end")).toEqual(upTo100.filter((n) => n % 2 === 1));
+  expect(await until("second", "--from", "0:3,1:23", "--until", "0:5,1:99", "--sorted")).toEqual([13, 17, 95, 99]);
+  expect(await numbers("second", "--from", "1:24")).toEqual([99]);
+  expect(await until("second", "--from", "-1h", "--until", "-30m")).toEqual([]);
+  expect(await until("second", "--from", "20", "--until", "10")).toEqual([]);
+  for (const [wrong, reason] of [
+    [["--until", "2999-01-01"], /that time is still to come/],
+    [["--until", "5", "--tail", "3"], /leave --until out/],
+    [["--until", "5", "--group", "g"], /leave --until out/],
+    [["--from", "0:1", "--until", "1:1"], /different partitions/],
+    [["--from", "0:1", "--partition", "1"], /leave --partition out/],
+  ] as const)
+    expect(await run(["consume", "second", ...wrong])).toMatchObject({ code: 2, stderr: expect.stringMatching(reason) });
+  const beyond = await run(["consume", "second", "--from", "0:3,1:77"]);
+  expect(beyond).toMatchObject({ code: 1, stderr: expect.stringMatching(/^ottla: offset 77 is out of range: second-1 has 0 to 24/) });
 });
 
 test("an offset out of range is refused with the range that there is", async () => {

@@ -155,6 +155,28 @@ describe.skipIf(missing !== null)(`on a terminal${missing === null ? "" : ` (${m
     await ottla("topic delete typed");
   });
 
+  test("what a pattern would delete is shown, and asked about", async () => {
+    for (const name of ["gone-1", "gone-2"]) await ottla(`topic create ${name} --partitions 1`);
+    const terminal = await open(100);
+    const asking = async (answer: (terminal: Terminal) => Promise<void>) => {
+      await terminal.type(`clear; ${at("topic delete gone-*")}; echo "<ended $?>"`);
+      await waitUntil("the question", async () => /^ {2}gone-1\n.*\n.*their records\? \[y\/N\]\s*$/.test(await terminal.screen()));
+      expect((await terminal.screen()).split("\n").slice(0, 3)).toEqual([
+        "  gone-1",
+        "  gone-2",
+        expect.stringMatching(/^delete 2 topics with all their records\? \[y\/N\] *$/),
+      ]);
+      await answer(terminal);
+      await waitUntil("the end", async () => (await terminal.screen()).includes("<ended "));
+      return terminal.screen();
+    };
+    expect(await asking((each) => each.type("n"))).toMatch(/ottla: nothing was deleted\n<ended 1>/);
+    expect(await asking((each) => each.press("C-d"))).toMatch(/ottla: nothing was deleted\n<ended 1>/);
+    expect(await asking((each) => each.press("C-c"))).toMatch(/ottla: stopped before it was done\n<ended 1>/);
+    expect(await ottla("topic list gone-*")).toBe("gone-1\ngone-2\n");
+    expect(await asking((each) => each.type("y"))).toMatch(/deleted gone-1\ndeleted gone-2\n<ended 0>/);
+  });
+
   test("a broker's log is for people on a terminal, and JSON in a pipe", async () => {
     const [port] = await freePorts(1);
     const folder = await makeTestFolder("terminal");

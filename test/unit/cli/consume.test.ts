@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseStartPosition } from "../../../cli/consume/start-position.ts";
+import { parseStartPosition as parseAt, parsePlaces, partitionsOf, placeIn } from "../../../cli/consume/start-position.ts";
 import { parseRecordFormat, type RecordToFormat } from "../../../cli/output/record-format.ts";
 
 const record: RecordToFormat = {
@@ -62,6 +62,9 @@ test("a template that means nothing is refused", () => {
   expect(() => parseRecordFormat("values")).toThrow("key-value");
 });
 
+const nowMs = 1_700_000_000_000;
+const parseStartPosition = (text: string) => parseAt(text, nowMs);
+
 test("a start is a word, an offset or a time", () => {
   expect(parseStartPosition("beginning")).toBe("beginning");
   expect(parseStartPosition("end")).toBe("end");
@@ -71,6 +74,24 @@ test("a start is a word, an offset or a time", () => {
   expect(parseStartPosition("@1000")).toEqual({ timestampMs: 1000 });
   expect(parseStartPosition("2023-11-14T22:13:20.123Z")).toEqual({ timestampMs: 1_700_000_000_123 });
   expect(parseStartPosition("2023-11-14T23:13:20+01:00")).toEqual({ timestampMs: 1_700_000_000_000 });
+});
+
+test("a start is so long ago", () => {
+  expect(parseStartPosition("-15m")).toEqual({ timestampMs: nowMs - 900_000 });
+  expect(parseStartPosition("-2d")).toEqual({ timestampMs: nowMs - 172_800_000 });
+  expect(parseStartPosition("-9999w")).toEqual({ timestampMs: 0 });
+});
+
+test("a place of some partitions is an offset for each", () => {
+  const some = parsePlaces("3:250,0:100", nowMs);
+  expect(partitionsOf(some)).toEqual([0, 3]);
+  expect([0, 1, 3].map((partition) => placeIn(some, partition))).toEqual([{ offset: 100 }, undefined, { offset: 250 }]);
+  const all = parsePlaces("-1h", nowMs);
+  expect(partitionsOf(all)).toEqual([]);
+  expect(placeIn(all, 7)).toEqual({ timestampMs: nowMs - 3_600_000 });
+  expect(partitionsOf(null)).toEqual([]);
+  for (const wrong of ["0:1,0:2", "9999999999:1", "0:9999999999999999", "0:1,", "0:", "12:00:00", "0:-1"])
+    expect(() => parsePlaces(wrong, nowMs), wrong).toThrow();
 });
 
 test.each(["-1", "start", "1.5", "2023-13-45", "9999999999999999", ""])("%j is no start", (text) => {

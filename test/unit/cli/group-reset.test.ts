@@ -1,17 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { readPositions } from "../../../cli/group/position-lines.ts";
 import {
   collectSelection,
   newPosition,
+  type PartitionTarget,
   parseDatetime,
-  parseDuration,
-  type ResetTarget,
   resetTarget,
+  targetIn,
 } from "../../../cli/group/reset-target.ts";
+import { parseDuration } from "../../../cli/output/durations.ts";
 
 const range = { position: 40, startOffset: 10, endOffset: 100, atTime: null };
 
-test.each<[string, ResetTarget, Partial<typeof range> | { atTime: number }, number | null]>([
+test.each<[string, PartitionTarget, Partial<typeof range> | { atTime: number }, number | null]>([
   ["earliest", { kind: "earliest" }, {}, 10],
   ["latest", { kind: "latest" }, {}, 100],
   ["an offset", { kind: "offset", offset: 77 }, {}, 77],
@@ -89,5 +91,32 @@ describe("what is typed", () => {
     expect(resetTarget({ toOffset: 0 })).toEqual({ kind: "offset", offset: 0 });
     expect(() => resetTarget({})).toThrow(/once/);
     expect(() => resetTarget({ toEarliest: true, toLatest: true })).toThrow(/once/);
+  });
+});
+
+describe("positions in a file", () => {
+  test("are a line each, as Kafka's tool, jq or a person writes them", () => {
+    const { selections, offsets } = readPositions('orders,0,100\n\n# from yesterday\norders\t3\t250\r\n"a.b-c",1,0\n orders 1 , 7 \n', "f");
+    expect(selections).toEqual([
+      { topic: "orders", partitions: [0, 3, 1] },
+      { topic: "a.b-c", partitions: [1] },
+    ]);
+    const target = { kind: "each", offsets } as const;
+    expect(["orders-0", "orders-1", "orders-3", "a.b-c-1"].map((key) => targetIn(target, key))).toEqual(
+      [100, 7, 250, 0].map((offset) => ({ kind: "offset", offset })),
+    );
+    expect(targetIn({ kind: "latest" }, "orders-0")).toEqual({ kind: "latest" });
+  });
+
+  test.each([
+    ["", "f has no positions"],
+    ["orders,0", "line 1 of f is no TOPIC,PARTITION,OFFSET: orders,0"],
+    ["orders,0,1\norders,x,1", "line 2 of f is no"],
+    ["orders,0,-1", "line 1 of f is no"],
+    ["orders,0,9999999999999999", "line 1 of f is no"],
+    ["orders,0,1\norders,0,2", "line 2 of f names orders-0 again"],
+    ["TOPIC PARTITION CURRENT-OFFSET", "line 1 of f is no"],
+  ])("%j is refused, with its line", (text, message) => {
+    expect(() => readPositions(text, "f")).toThrow(message);
   });
 });
