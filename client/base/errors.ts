@@ -233,7 +233,7 @@ const sentences: Partial<Record<KafkaError, string>> = {
   UNSUPPORTED_ASSIGNOR: "the brokers do not know that assignor",
   COORDINATOR_NOT_AVAILABLE: "the group's coordinator cannot be reached now",
   COORDINATOR_LOAD_IN_PROGRESS: "the group's coordinator is loading the group",
-  NOT_COORDINATOR: "the broker does not coordinate the group any more",
+  NOT_COORDINATOR: "the broker does not coordinate the group now",
 };
 
 function explain(code: KafkaError): string {

@@ -46,6 +46,7 @@ const otherwiseNamed: Readonly<Record<string, string>> = {
   logLevel: "logger",
   partitionAssigners: "assignors",
   rebalanceTimeout: "maxPollIntervalMs",
+  partitionsConsumedConcurrently: "concurrency",
 };
 
 const notThereYet: ReadonlySet<string> = new Set(["transactionalId", "ssl", "tls", "sasl"]);
@@ -56,13 +57,17 @@ export function checkOptions(client: string, options: unknown, known: Readonly<R
     throw new InvalidArgument(
       `the options of ${client} are ${kindOf(options)}: it needs bootstrap at least, as in new ${client}({ bootstrap: "127.0.0.1:9092" })`,
     );
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || Object.hasOwn(known, name)) continue;
-    throw new InvalidArgument(`${client} has no option ${name.slice(0, 100)}${instead(client, name, known)}`);
-  }
+  const unknown = unknownOption(options, known);
+  if (unknown !== null) throw new InvalidArgument(`${client} has no option ${unknown.slice(0, 100)}${instead(client, unknown, known)}`);
 }
 
-function instead(client: string, name: string, known: Readonly<Record<string, true>>): string {
+/** What is undefined is not given. */
+export function unknownOption(options: object, known: Readonly<Record<string, true>>): string | null {
+  return Object.entries(options).find(([name, value]) => value !== undefined && !Object.hasOwn(known, name))?.[0] ?? null;
+}
+
+/** `client`: whose options are declared as `ClientOptions`. */
+export function instead(client: string, name: string, known: Readonly<Record<string, true>>): string {
   if (notThereYet.has(name)) return ": not there yet";
   const ours = Object.hasOwn(otherwiseNamed, name) ? otherwiseNamed[name] : undefined;
   if (ours !== undefined && Object.hasOwn(known, ours.split(":")[0] as string)) return `: it is called ${ours} here`;

@@ -1,5 +1,8 @@
 import { positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
+import { instead, type OptionNames, unknownOption } from "../base/known-options.ts";
+import { groupOptionNames } from "../group/group-options.ts";
 import type { ConsumerBatch, ConsumerRecord } from "./consumer-options.ts";
 import type { DeadLetterOptions } from "./dead-letters.ts";
 
@@ -76,6 +79,35 @@ export interface RunSettings {
   readonly retryDelayMaxMs: number;
   readonly drainTimeoutMs: number;
   readonly signal: AbortSignal | null;
+}
+
+const handlingOptionNames: OptionNames<HandlingOptions> = {
+  concurrency: true,
+  pendingRecordsMax: true,
+  pendingBytesMax: true,
+  retries: true,
+  retryDelayMs: true,
+  retryDelayMaxMs: true,
+  deadLetter: true,
+  drainTimeoutMs: true,
+  signal: true,
+};
+const runOptionNames: OptionNames<RunOptions> = { ...handlingOptionNames, orderBy: true };
+const runBatchesOptionNames: OptionNames<RunBatchesOptions> = { ...handlingOptionNames, batchRecordsMax: true };
+
+/** Throws InvalidArgument for options that would have no effect, without a word, and for what is no handler. */
+export function checkRun(call: "run" | "runBatches", options: unknown, handler: unknown): void {
+  const [known, client] = call === "run" ? [runOptionNames, "Run"] : [runBatchesOptionNames, "RunBatches"];
+  const form = `${call}({ concurrency: 4 }, async (${call === "run" ? "record" : "batch"}) => { … })`;
+  if (typeof options !== "object" || options === null)
+    throw new InvalidArgument(`the options of ${call} are ${kindOf(options)}: it is ${form}`);
+  const unknown = unknownOption(options, known);
+  if (unknown === "eachMessage" || unknown === "eachBatch")
+    throw new InvalidArgument(`${call} has no option ${unknown}: the handler comes after the options, ${form}`);
+  if (unknown !== null && Object.hasOwn(groupOptionNames, unknown))
+    throw new InvalidArgument(`${call} has no option ${unknown}: that is an option of the Consumer`);
+  if (unknown !== null) throw new InvalidArgument(`${call} has no option ${unknown.slice(0, 100)}${instead(client, unknown, known)}`);
+  if (typeof handler !== "function") throw new InvalidArgument(`the handler of ${call} is ${kindOf(handler)}: it is ${form}`);
 }
 
 /** With `batchRecordsMax` 1: for a handler of single records. */

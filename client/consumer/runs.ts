@@ -3,7 +3,7 @@ import type { ConsumerOptions, ConsumerRecord } from "./consumer-options.ts";
 import { deadLettersOf } from "./dead-letters.ts";
 import { BatchHandlingContext, RecordContext } from "./handling.ts";
 import { Run } from "./run.ts";
-import { type BatchHandler, type RecordHandler, type RunBatchesOptions, type RunOptions, runSettings } from "./run-options.ts";
+import { type BatchHandler, checkRun, type RecordHandler, type RunBatchesOptions, type RunOptions, runSettings } from "./run-options.ts";
 import type { RunHandler, RunSource } from "./run-parts.ts";
 
 export interface RunsParts<K, V> {
@@ -33,13 +33,15 @@ export class Runs<K, V> {
     return this.#current;
   }
 
-  records(options: RunOptions, handler: RecordHandler<K, V>): Promise<void> {
+  async records(options: RunOptions, handler: RecordHandler<K, V>): Promise<void> {
+    checkRun("run", options, handler);
     return this.#run(options, 1, ([record], tasks, handling) =>
       handler(record as ConsumerRecord<K, V>, new RecordContext(handling, tasks)),
     );
   }
 
-  batches(options: RunBatchesOptions, handler: BatchHandler<K, V>): Promise<void> {
+  async batches(options: RunBatchesOptions, handler: BatchHandler<K, V>): Promise<void> {
+    checkRun("runBatches", options, handler);
     return this.#run(options, options.batchRecordsMax ?? batchRecordsMaxDefault, (records, tasks, handling) => {
       const { topic, partition, highWatermark } = handling.partition;
       return handler({ topic, partition, records, highWatermark }, new BatchHandlingContext(handling, tasks));

@@ -99,6 +99,36 @@ test("a consumer that was given nothing to read says so, instead of waiting for 
   expect((await closed.batches().next()).done).toBe(true);
 });
 
+describe("a run's arguments", () => {
+  type Run = (...args: unknown[]) => Promise<unknown>;
+  const handler = () => undefined;
+
+  test.each<[string, (run: Run, runBatches: Run) => Promise<unknown>, string]>([
+    [
+      "eachMessage as in kafkajs",
+      (run) => run({ eachMessage: handler }),
+      "run has no option eachMessage: the handler comes after the options",
+    ],
+    ["eachMessage beside a handler", (run) => run({ eachMessage: handler }, handler), "the handler comes after the options, run({"],
+    ["eachBatch", (_, runBatches) => runBatches({ eachBatch: handler }), "runBatches has no option eachBatch: the handler comes after"],
+    ["a handler alone", (run) => run(handler), "the options of run are a function: it is run({ concurrency: 4 }, async (record) => { … })"],
+    ["no handler", (run) => run({}), "the handler of run is undefined: it is run({"],
+    ["partitionsConsumedConcurrently", (run) => run({ partitionsConsumedConcurrently: 3 }, handler), "it is called concurrency here"],
+    ["autoCommit", (run) => run({ autoCommit: false }, handler), "run has no option autoCommit: that is an option of the Consumer"],
+    ["a name nearly right", (run) => run({ concurency: 3 }, handler), "run has no option concurency; did you mean concurrency?"],
+    ["a name of its own", (run) => run({ colour: 3 }, handler), "run has no option colour: RunOptions lists those that there are"],
+    ["an order of batches", (_, runBatches) => runBatches({ orderBy: "key" }, handler), "runBatches has no option orderBy"],
+  ])("%s", async (_name, call, text) => {
+    const consumer = new Consumer({ ...new FakeCluster().options, group: "g" });
+    const refused = call(
+      (...args) => consumer.run(...(args as [never, never])),
+      (...args) => consumer.runBatches(...(args as [never, never])),
+    );
+    await expect(refused).rejects.toThrow(InvalidArgument);
+    await expect(refused).rejects.toThrow(text);
+  });
+});
+
 describe("an admin's arguments", () => {
   const admin = new Admin({ bootstrap });
   const topic = { name: "t" };
