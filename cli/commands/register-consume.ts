@@ -87,18 +87,20 @@ export function register(program: Command): void {
     )
     .option("--instance-id <name>", "a name that stays over restarts: who is back within the session keeps its partitions")
     .option("--session-timeout <ms>", "silence after which a classic group goes on without us", wholeNumber(1, 2 ** 31 - 1));
-  withCommonOptions(command).action(async (topics: readonly TopicPattern[], options: Options) => {
-    const run = options.group === undefined ? plainRun(topics, options) : groupRun(topics, options.group, options);
-    using selection = await selectionFor(options);
-    using printer = printerFor(options, selection);
-    await withCluster(options.bootstrap, async (stop) => {
-      const present = await topicsNow(options.bootstrap, topics, stop);
-      await run(present, printer, stop);
-      printer.end();
-    }).catch((error) => {
-      // being stopped is how it ends
-      if (!(error instanceof StoppedEarly)) throw error;
-    });
+  withCommonOptions(command).action(printRecords);
+}
+
+async function printRecords(topics: readonly TopicPattern[], options: Options): Promise<void> {
+  const run = options.group === undefined ? plainRun(topics, options) : groupRun(topics, options.group, options);
+  using selection = await selectionFor(options);
+  using printer = printerFor(options, selection);
+  await withCluster(options.bootstrap, async (stop) => {
+    const present = await topicsNow(options.bootstrap, topics, stop);
+    await run(present, printer, stop);
+    printer.end();
+  }).catch((error) => {
+    // being stopped is how it ends
+    if (!(error instanceof StoppedEarly)) throw error;
   });
 }
 

@@ -1,7 +1,7 @@
-import { boolean, int, intMax, list, long, longMax, oneOf, restricted, string } from "./definition.ts";
+import { boolean, int, intMax, list, long, oneOf, restricted, string } from "./definition.ts";
 import { parseHttpAddress } from "./http-address.ts";
 import { brokerSetting, withoutEffect } from "./setting.ts";
-import { throttledByMoves } from "./topic-settings.ts";
+import { replicationThrottles } from "./throttle-settings.ts";
 
 /** A required setting is missing; the message says which and what it is. */
 export class MissingSetting extends Error {
@@ -163,9 +163,6 @@ export const topicCreation = {
   topicDeletionEnabled: brokerSetting("delete.topic.enable", boolean(true, "Whether topics may be deleted.")),
 };
 
-/** Null: no limit. */
-const limited = (bytesPerSecond: number): number | null => (bytesPerSecond === Number.MAX_SAFE_INTEGER ? null : bytesPerSecond);
-
 export const replication = {
   replicaLagTimeMaxMs: brokerSetting(
     "replica.lag.time.max.ms",
@@ -228,31 +225,7 @@ export const replication = {
       { min: 1 },
     ),
   ),
-  leaderThrottledRate: brokerSetting(
-    "leader.replication.throttled.rate",
-    long(
-      longMax,
-      "Bytes a second that the broker sends, as a leader, to replicas that are not in sync, of those that a topic's `leader.replication.throttled.replicas` names. 0: none.",
-      { min: 0, update: "per-broker", unit: "bytes" },
-    ),
-    limited,
-  ),
-  followerThrottledRate: brokerSetting(
-    "follower.replication.throttled.rate",
-    long(
-      longMax,
-      "Bytes a second that the broker fetches for its replicas that are not in sync, of those that a topic's `follower.replication.throttled.replicas` names. 0: none.",
-      { min: 0, update: "per-broker", unit: "bytes" },
-    ),
-    limited,
-  ),
-  quotaWindowSeconds: brokerSetting(
-    "replication.quota.window.size.seconds",
-    int(1, "What the throttled rates do not use may be used later, but no more than they allow in this time.", { min: 1, unit: "seconds" }),
-  ),
-  throttledByMoves: withoutEffect(
-    brokerSetting("ottla.throttled.by.moves", list("", throttledByMoves, { emptyAllowed: true, update: "per-broker" })),
-  ),
+  ...replicationThrottles,
   fetchersPerLeader: withoutEffect(
     brokerSetting(
       "num.replica.fetchers",

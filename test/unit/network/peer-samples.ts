@@ -12,7 +12,6 @@ export const peerSamples: PeerMessages = {
       maxWaitMs: 500,
       minBytes: 1,
       maxBytes: 10_485_760,
-      throttledBytesMax: 2_000_000,
       forgotten: [{ topicId, partition: 4 }],
       partitions: [{ topicId, partition: 3, leaderEpoch: 7, fetchOffset: 2 ** 53 - 1, lastFetchedEpoch: -1, logStartOffset: 0 }],
     },

@@ -65,6 +65,9 @@ test("the table of what is refused, and how it is said", () => {
   const update = peerSamples["metadata-update"].request;
   const refusals: readonly [unknown, string][] = [
     [{ ...fetch.request, brokerId: -1 }, "replica-fetch request: brokerId must be a whole number from 0 to 2147483647"],
+    // what may be left out is not in the samples
+    [{ ...fetch.request, hasReaders: 1 }, "replica-fetch request: hasReaders must be true or false"],
+    [{ ...fetch.request, throttledBytesMax: -1 }, "replica-fetch request: throttledBytesMax must be a whole number from 0"],
     [{ ...fetch.request, partitions: {} }, "replica-fetch request: partitions must be an array"],
     [{ ...fetch.request, partitions: [fetch.request.partitions[0], null] }, "replica-fetch request: partitions[1] must be an object"],
     [
