@@ -1,5 +1,5 @@
 import type { BrokerId } from "../protocol/base/ids.ts";
-import type { PlanInput, PlannedPartition } from "./plan-contract.ts";
+import type { KeptLoad, PlanInput, PlannedPartition } from "./plan-contract.ts";
 import { brokersByRack, copiesPerRackMax, rackNumbers } from "./rack-limit.ts";
 import type { Seated, Seating } from "./seats.ts";
 import { wholeWeights } from "./weights.ts";
@@ -17,6 +17,8 @@ export interface Ground {
   readonly staying: readonly PlannedPartition[];
   /** Those that were to move, and have no leader. */
   readonly leaderless: readonly PlannedPartition[];
+  /** By number: what each broker has besides all of these. */
+  readonly kept: readonly KeptLoad[];
 }
 
 export interface MovablePartition {
@@ -32,7 +34,7 @@ export interface MovablePartition {
   readonly only: readonly number[] | null;
 }
 
-export function groundOf({ brokers, partitions, goal }: PlanInput): Ground {
+export function groundOf({ brokers, partitions, goal, kept }: PlanInput): Ground {
   const holding = brokers.filter(({ mayHold }) => mayHold).toSorted((a, b) => a.id - b.id);
   const numbers = new Map(holding.map(({ id }, number) => [id, number]));
   const present = new Set(brokers.map(({ id }) => id));
@@ -55,6 +57,7 @@ export function groundOf({ brokers, partitions, goal }: PlanInput): Ground {
     movable,
     staying: [...staying, ...leaderless],
     leaderless,
+    kept: holding.map(({ id }) => kept?.get(id) ?? { replicas: 0, leaders: 0 }),
   };
 }
 
@@ -114,7 +117,7 @@ export function copiesToSeat(ground: Ground, measured: (partition: PlannedPartit
     // an empty partition counts as a byte: it is not moved for nothing
     return { fixed, homes, seats, only, perRackMax, cost: Math.max(1, partition.bytes), weight: weightOf(partition) };
   });
-  const others = ground.ids.map(() => ({ count: 0, weight: 0 }));
+  const others = ground.kept.map(({ replicas }) => ({ count: replicas, weight: 0 }));
   for (const partition of ground.staying)
     for (const id of partition.replicas) {
       const other = others[ground.numbers.get(id) ?? -1];

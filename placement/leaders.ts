@@ -9,7 +9,7 @@ import type { Seated } from "./seats.ts";
  * copies allow, with as few changes as that takes; for other goals only where the preferred leader goes.
  */
 export function chosenLeaders(ground: Ground, seated: readonly (readonly number[])[], goal: PlanGoal): readonly BrokerId[] {
-  const counts = ground.ids.map(() => 0);
+  const counts = ground.kept.map(({ leaders }) => leaders);
   for (const { replicas } of ground.staying) count(counts, ground.numbers.get(replicas[0] ?? -1));
   const all = ground.movable.map((movable, index) => {
     const leadership = leadershipOf(movable, seated[index]!, ground, goal);

@@ -37,6 +37,13 @@ export interface PlanInput {
   readonly partitions: readonly PlannedPartition[];
   readonly goal: PlanGoal;
   readonly by: Measure;
+  /** What brokers have besides these partitions, and keep: it counts where numbers are to be even. */
+  readonly kept?: ReadonlyMap<BrokerId, KeptLoad>;
+}
+
+export interface KeptLoad {
+  readonly replicas: number;
+  readonly leaders: number;
 }
 
 export interface PlannedMove extends TopicPartition {

@@ -126,7 +126,7 @@ function assembleController(
       resolveSettings,
       seen,
       watch,
-      settings: controllerSettings(settings),
+      settings: { ...controllerSettings(settings), autoRebalance: () => inForce.now.autoRebalance },
     },
     () => membership.epoch >= 0,
   );
@@ -136,7 +136,7 @@ function assembleController(
 /** Far more than one topic can use well, far less than what one request could make the controller write. */
 const partitionsPerTopicMax = 10_000;
 
-function controllerSettings({ topics, controller }: BrokerSettings): ControllerSettings {
+function controllerSettings({ topics, controller }: BrokerSettings): Omit<ControllerSettings, "autoRebalance"> {
   const { numPartitions, defaultReplicationFactor, topicDeletionEnabled } = topics;
   const { autoLeaderRebalanceEnabled, leaderImbalanceCheckIntervalMs, leaderImbalancePerBrokerPercent, requestTimeoutMs } = controller;
   return {

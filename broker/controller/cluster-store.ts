@@ -1,6 +1,12 @@
 import type { Coordinator, Node, WriteOperation } from "../../coordinator-client/coordinator.ts";
 import { pathPrefixes } from "../../coordinator-client/path-rules.ts";
 import { type FoundPartitionState, readPartitionState } from "../../coordinator-client/read-partition-state.ts";
+import {
+  type AutoRebalanceNote,
+  decodeAutoRebalanceNote,
+  emptyAutoRebalanceNote,
+  encodeAutoRebalanceNote,
+} from "../../coordinator-client/znodes/auto-rebalance.ts";
 import { decodeBrokerRegistration } from "../../coordinator-client/znodes/broker-registration.ts";
 import {
   type ConfigEntity,
@@ -165,6 +171,19 @@ export class ClusterStore {
     return new Map(found.flat());
   }
 
+  /** Version null: there is none. One that cannot be read says nothing. */
+  async readAutoRebalanceNote(): Promise<{ readonly note: AutoRebalanceNote; readonly version: number | null }> {
+    const path = paths.autoRebalancePath;
+    const node = await this.#coordinator.read(path);
+    if (node === null) return { note: emptyAutoRebalanceNote, version: null };
+    try {
+      return { note: decodeAutoRebalanceNote(path, node.data), version: node.version };
+    } catch (error) {
+      if (error instanceof MalformedZnode) return { note: emptyAutoRebalanceNote, version: node.version };
+      throw error;
+    }
+  }
+
   /**
    * Everything of a topic that has to go, leaves first; `last` is one transaction: the topic's node, its settings, the marker, and the
    * record of the deletion in their place. So a topic's id is on record if, and only if, the topic is gone. `record` null: no broker can
@@ -273,6 +292,13 @@ export class ClusterStore {
 
   deleteConfigChange(name: string): WriteOperation {
     return remove(configChangePath(name));
+  }
+
+  /** `version` null: there is none yet. */
+  writeAutoRebalanceNote(note: AutoRebalanceNote, version: number | null): WriteOperation {
+    const path = paths.autoRebalancePath;
+    const data = encodeAutoRebalanceNote(note);
+    return version === null ? create(path, data) : { kind: "set", path, data, version };
   }
 
   /** `version` null: there are no settings yet. */

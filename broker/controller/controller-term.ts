@@ -14,13 +14,15 @@ import type {
 } from "../../protocol/peer/messages.ts";
 import type { PeerWatch } from "../cluster/peer-watch.ts";
 import type { ResolveSettings } from "../cluster/resolve-settings.ts";
+import type { AutoRebalanceSettings } from "../runtime/config/auto-rebalance-settings.ts";
 import type { PeerRequester } from "../runtime/peer-port.ts";
 import { AdminOperations, type AdminSettings } from "./admin-operations.ts";
 import { AssignmentWriter } from "./assignment-writer.ts";
+import { AutoRebalancer } from "./auto-rebalancer.ts";
 import { ClusterLoader } from "./cluster-loader.ts";
 import { ClusterStore } from "./cluster-store.ts";
 import { ConfigWriter, type ResourceRules } from "./config-writer.ts";
-import type { ConfigChange, Verdict } from "./controller-service.ts";
+import type { ConfigChange, PartitionNamed, ReplicasWanted, Verdict } from "./controller-service.ts";
 import type { ControllerState } from "./controller-state.ts";
 import { nothingDirty, type Sender } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -57,6 +59,8 @@ export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
   readonly leaderImbalancePerBrokerPercent: number;
   /** How long a controlled shutdown waits until every broker knows the new leaders. */
   readonly requestTimeoutMs: number;
+  /** Those in force: they may change at run time. */
+  autoRebalance(): AutoRebalanceSettings;
 }
 
 /** A cluster that stops as a whole stops its brokers within about this time. */
@@ -86,6 +90,7 @@ export class ControllerTerm {
   readonly #leaders: LeaderKeeper;
   readonly #deletions: TopicDeletions;
   readonly #configs: ConfigWriter;
+  readonly #auto: AutoRebalancer;
   readonly #unwatch: (() => void)[] = [];
   /** Brokers that asked to stop a moment ago, and the epochs under which they did. */
   readonly #stopping = new Map<BrokerId, number>();
@@ -135,6 +140,7 @@ export class ControllerTerm {
     this.#configs = new ConfigWriter(context, rules);
     const assignments = new AssignmentWriter(context, states, () => this.#queue.letUrgentPass());
     this.reassigner = new Reassigner(context, assignments, states);
+    this.#auto = new AutoRebalancer(context, this.reassigner, this.#queue, () => settings.autoRebalance());
     this.admin = new AdminOperations(context, { creator, deletions: this.#deletions, states }, { ...settings, topicRules: rules.topic });
   }
 
@@ -176,6 +182,7 @@ export class ControllerTerm {
     this.#balanceTimer?.cancel();
     this.#reassignmentTimer?.cancel();
     this.#calmTimer?.cancel();
+    this.#auto.stop();
     for (const unwatch of this.#unwatch.splice(0)) unwatch();
   }
 
@@ -210,6 +217,15 @@ export class ControllerTerm {
   async #known(changeNumber: number, deadlineMs: number): Promise<boolean> {
     const leftMs = deadlineMs - this.#context.clock.monotonicMs();
     return leftMs > 0 && this.#sender.acknowledged(changeNumber, leftMs);
+  }
+
+  /** As one event: to be called within `request`. */
+  async alterReassignments(
+    wanted: readonly ReplicasWanted[],
+    mayChangeReplicationFactor: boolean,
+  ): Promise<readonly (Verdict & PartitionNamed)[]> {
+    await this.#auto.cancelling(wanted);
+    return this.reassigner.alter(wanted, mayChangeReplicationFactor);
   }
 
   /** Changes of settings, one after the other. */
@@ -269,6 +285,7 @@ export class ControllerTerm {
     this.reassigner.load();
     this.#lookAtReassignments();
     this.#scheduleBalance();
+    this.#auto.start();
   }
 
   /** The watch tells of every breath that a broker misses. */

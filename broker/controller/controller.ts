@@ -126,7 +126,7 @@ export class Controller implements ControllerService {
   alterPartitionReassignments: ControllerService["alterPartitionReassignments"] = (wanted, { timeoutMs, mayChangeReplicationFactor }) =>
     this.#serve(
       timeoutMs,
-      (term) => term.reassigner.alter(wanted, mayChangeReplicationFactor),
+      (term) => term.alterReassignments(wanted, mayChangeReplicationFactor),
       (verdict) => wanted.map(({ topic, partition }) => ({ topic, partition, ...verdict })),
     );
 

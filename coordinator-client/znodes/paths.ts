@@ -14,6 +14,8 @@ export const configChangesPath = "/config/changes";
 export const deletionsPath = "/admin/delete_topics";
 /** Ours, not Kafka's: by topic id, the deletions that not all brokers with replicas have carried out yet. */
 export const deletionRecordsPath = "/admin/ottla_deletions";
+/** Ours, not Kafka's. */
+export const autoRebalancePath = "/admin/ottla_auto_rebalance";
 export const clusterIdPath = "/cluster/id";
 export const producerIdBlockPath = "/latest_producer_id_block";
 export const isrChangesPath = "/isr_change_notification";

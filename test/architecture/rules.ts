@@ -20,7 +20,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "broker/state-machine": ["broker/partition", "protocol"],
   "broker/group": ["broker/state-machine", "broker/runtime", "protocol"],
   "broker/cluster": ["broker/partition", "broker/runtime", "protocol", "coordinator-client"],
-  "broker/controller": ["broker/cluster", "broker/runtime", "protocol", "coordinator-client"],
+  "broker/controller": ["broker/cluster", "broker/runtime", "placement", "protocol", "coordinator-client"],
   "broker/api": [
     "broker/controller",
     "broker/cluster",
@@ -328,6 +328,7 @@ export const pureModules: readonly string[] = [
   "broker/cluster/image-updates.ts",
   "broker/cluster/resolve-settings.ts",
   "broker/controller/controller-state.ts",
+  "broker/controller/auto-balance.ts",
   "broker/controller/elections.ts",
   "broker/controller/dirty-set.ts",
   "broker/controller/config-changes.ts",

@@ -15,6 +15,7 @@ const titles: Readonly<Record<SettingGroupName, string | null>> = {
   replication: "Replication",
   threads: "Threads",
   controller: "Controller",
+  autoRebalance: "Automatic rebalancing",
   fetching: "Fetching",
   groups: "Groups",
   consumerGroups: "Consumer groups",

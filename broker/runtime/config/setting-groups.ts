@@ -1,4 +1,5 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
+import { autoRebalance } from "./auto-rebalance-settings.ts";
 import {
   controller,
   coordinator,
@@ -33,6 +34,7 @@ export const settingGroups = {
   replication,
   threads,
   controller,
+  autoRebalance,
   fetching,
   groups: groupSettings,
   consumerGroups: consumerGroupSettings,

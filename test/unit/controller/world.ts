@@ -26,6 +26,7 @@ import type { Address } from "../../../protocol/base/transport.ts";
 import type { PartitionRecord, PeerKind, PeerRequest, PeerStatus } from "../../../protocol/peer/messages.ts";
 import { SimClock } from "../../sim/sim-clock.ts";
 import { foundCluster } from "../../support/memory-cluster.ts";
+import { controllerDefaults } from "./controller-settings.ts";
 import { RecordedRoles } from "./recorded-roles.ts";
 import { ScriptedWatch } from "./scripted-watch.ts";
 
@@ -38,15 +39,6 @@ export interface WorldOptions {
   /** The controllers'. */
   readonly log?: Logger;
 }
-
-const defaultSettings: ControllerSettings = {
-  limits: { numPartitions: 1, defaultReplicationFactor: 1, partitionsPerTopicMax: 10_000 },
-  topicDeletionEnabled: true,
-  autoLeaderRebalanceEnabled: false,
-  leaderImbalanceCheckIntervalMs: 10_000,
-  leaderImbalancePerBrokerPercent: 10,
-  requestTimeoutMs: 10_000,
-};
 
 /** What this world's brokers do not ask each other. */
 const neverAsked = (): never => {
@@ -128,7 +120,7 @@ export class Node {
         clock,
         random,
         log: world.options.log ?? log,
-        settings: { ...defaultSettings, ...world.options.settings },
+        settings: { ...controllerDefaults, ...world.options.settings },
         rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
