@@ -8,6 +8,7 @@ import { formatBytes, formatCount } from "../output/units.ts";
 import { warnOfInsyncReplicas } from "../topic/replica-warning.ts";
 import { copiesIn } from "../topic/topic-health.ts";
 import { type Carrying, carryOut, goOnWithMoves } from "./carry-out.ts";
+import { changeExcluded, excludedBrokers } from "./excluded-brokers.ts";
 import { type ClusterCopies, readCopies } from "./read-copies.ts";
 import { type PlanShown, planAsText, planFields } from "./show-plan.ts";
 
@@ -27,20 +28,47 @@ export async function rebalance(carrying: Carrying, only: readonly number[] | nu
   failForAway(copies);
   const chosen = brokers.map((each) => ({ ...each, mayHold: only === null || only.includes(each.id) }));
   const plan = planOf({ brokers: chosen, partitions, goal: { kind: "balance" }, by: how.by });
+  const [living] = brokers;
+  if (!how.dryRun && living !== undefined) {
+    const idsOf = (mayHold: boolean) => chosen.filter((each) => each.mayHold === mayHold).map(({ id }) => id);
+    await changeExcluded(carrying.admin, living.id, { emptied: idsOf(false), filled: idsOf(true) });
+  }
   await showOrCarryOut(carrying, plan, how, { nothing: "everything is balanced: nothing is to be moved", leadersFirst: false });
 }
 
-/** Takes all copies from a broker, which may be gone already: its leaderships first, then the copies. */
+/**
+ * Takes all copies from a broker, which may be gone already: its leaderships first, then the copies. Before anything is planned it is left
+ * out of what the controller moves by itself.
+ */
 export async function drain(carrying: Carrying, broker: number, how: HowToPlan): Promise<void> {
+  const living = (await carrying.admin.describeCluster()).brokers.map(({ id }) => id);
+  if (!how.dryRun && living.includes(broker)) await changeExcluded(carrying.admin, living[0]!, { emptied: [broker], filled: [] });
   const { brokers, partitions } = await copiesToPlan(carrying, how);
   const isThere = brokers.some(({ id }) => id === broker);
   if (!isThere && !partitions.some(({ replicas }) => replicas.includes(broker)))
     throw new CommandFailed(`there is no broker ${broker}, nor copies on one: see \`ottla cluster describe\``);
   const gone: PlannedBroker = { id: broker, rack: null, mayHold: false, roomBytes: null };
-  const chosen = isThere ? brokers.map((each) => ({ ...each, mayHold: each.id !== broker })) : [...brokers, gone];
+  const left = await withoutDrained(carrying, brokers, broker);
+  const chosen = isThere ? left.map((each) => ({ ...each, mayHold: each.mayHold && each.id !== broker })) : [...left, gone];
   const plan = planOf({ brokers: chosen, partitions, goal: { kind: "drain" }, by: how.by });
   await showOrCarryOut(carrying, plan, how, { nothing: `broker ${broker} has no copies that could be moved`, leadersFirst: true });
   if (!how.dryRun) await tellWhatIsLeft(carrying, broker);
+}
+
+/** Those that were drained before `now` get nothing, and what has come to them since goes, too. */
+async function withoutDrained(
+  { admin }: Carrying,
+  brokers: readonly PlannedBroker[],
+  now: number | null = null,
+): Promise<readonly PlannedBroker[]> {
+  const [living] = brokers;
+  const drained = living === undefined ? null : await excludedBrokers(admin, living.id);
+  const others = brokers.filter(({ id }) => id !== now && drained?.has(id));
+  if (others.length > 0)
+    complain(
+      `drained before, and given nothing: ${others.map(({ id }) => id).join(", ")} (\`ottla cluster rebalance\` gives them copies again)`,
+    );
+  return brokers.map((each) => (others.includes(each) ? { ...each, mayHold: false } : each));
 }
 
 /** Topics that were made meanwhile may be on it. That a move is over, brokers learn a moment after the controller. */
@@ -66,7 +94,8 @@ export async function changeCopies(carrying: Carrying, topic: string, copies: nu
   if (described === undefined || described.error !== null) throw described?.error ?? new CommandFailed(`no answer about topic ${topic}`);
   const was = copiesIn(described);
   const { brokers, partitions } = await copiesToPlan(carrying, { dryRun: false, by: "bytes", bytesPerSecond: throttle });
-  const plan = planOf({ brokers, partitions, goal: { kind: "copies", topic, copies }, by: "bytes" });
+  const chosen = await withoutDrained(carrying, brokers);
+  const plan = planOf({ brokers: chosen, partitions, goal: { kind: "copies", topic, copies }, by: "bytes" });
   tellOfTrouble(plan);
   await carryOut(carrying, plan, { leadersFirst: false, throttle });
   if (shown.json) await shown.output.json({ name: topic, replicationFactor: copies, was, bytes: plan.bytes });
