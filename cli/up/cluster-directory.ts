@@ -1,13 +1,19 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { nodeFileSystem } from "../../broker/disk-format.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { brokerProperties, type UpBroker } from "./broker-properties.ts";
+import { type ClusterSize, parsedSize, usualSize } from "./cluster-size.ts";
 import { lockName } from "./find-cluster.ts";
 import { checkWritableDirectory } from "./preflight.ts";
 import { RunningNote, readRunningCluster } from "./running-cluster.ts";
 
-/** Where `up` keeps a cluster: `zookeeper/`, and for each broker `broker-N/` with its settings, its log and its data. */
+const sizeName = "cluster.json";
+
+/**
+ * Where `up` keeps a cluster: `cluster.json` with its size, `zookeeper/`, and for each broker `broker-N/` with its settings, its log and
+ * its data.
+ */
 export class ClusterDirectory {
   readonly path: string;
   /** Tells others what runs in it. */
@@ -40,6 +46,25 @@ export class ClusterDirectory {
 
   brokerLog(id: number): string {
     return join(this.path, `broker-${id}`, "broker.log");
+  }
+
+  /** Of all that there ever were. */
+  async brokerIds(): Promise<readonly number[]> {
+    const ids = (await readdir(this.path)).flatMap((name) => /^broker-([1-9]\d{0,3})$/.exec(name)?.[1] ?? []);
+    return ids.map(Number).sort((a, b) => a - b);
+  }
+
+  /** As it was last; null: there was none yet. A folder of an earlier version says no more than which brokers there are. */
+  async size(): Promise<ClusterSize | null> {
+    const noted = await readFile(join(this.path, sizeName), "utf8").catch(() => "");
+    const largest = (await this.brokerIds()).at(-1);
+    return parsedSize(noted) ?? (largest === undefined ? null : { ...usualSize, brokers: largest });
+  }
+
+  async writeSize({ brokers, port, racks }: ClusterSize): Promise<void> {
+    const file = join(this.path, sizeName);
+    await writeFile(`${file}.new`, `${JSON.stringify({ brokers, port, racks })}\n`);
+    await rename(`${file}.new`, file);
   }
 
   /** Returns the file's path. */

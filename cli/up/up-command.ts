@@ -7,6 +7,7 @@ import { ZookeeperProcess } from "../zookeeper/zookeeper-process.ts";
 import { BrokerProcess } from "./broker-process.ts";
 import { copiesIn, type UpBroker } from "./broker-properties.ts";
 import { ClusterDirectory } from "./cluster-directory.ts";
+import { addedBrokers, type ClusterSize, failForHeld, hintsAfterGrowth, wantedSize } from "./cluster-size.ts";
 import { type Answers, HungBrokers } from "./hung-brokers.ts";
 import { KeptBroker } from "./kept-broker.ts";
 import { LiveBrokers } from "./live-brokers.ts";
@@ -14,10 +15,12 @@ import { checkPortsFree, freePort, freePortNear } from "./preflight.ts";
 import type { RestartPolicy } from "./restart-policy.ts";
 
 export interface UpOptions {
-  readonly brokers: number;
-  /** The brokers stand in these in turn. Empty: in none. */
-  readonly racks: readonly string[];
-  readonly port: number;
+  /** Null: as many as there were. */
+  readonly brokers: number | null;
+  /** The brokers stand in these in turn, empty: in none; null: as they did. */
+  readonly racks: readonly string[] | null;
+  /** Of the first; null: as it was. */
+  readonly port: number | null;
   readonly data: string;
   /** `HOST:PORT,…` with an optional chroot; null: a private ZooKeeper of our own. */
   readonly zookeeper: string | null;
@@ -25,6 +28,8 @@ export interface UpOptions {
   readonly restarts: RestartPolicy | null;
   readonly json: boolean;
   readonly answers: Answers;
+  /** How many partitions each of these brokers has a copy of, by what that ZooKeeper says. */
+  readonly copiesOn: (zookeeper: string, brokers: readonly number[]) => Promise<ReadonlyMap<number, number>>;
   /** Commands without --bootstrap go to another cluster than the default port's. */
   readonly othersGoElsewhere: boolean;
 }
@@ -40,29 +45,40 @@ const zookeeperStopGraceMs = 1000;
 
 /** Runs a whole cluster until it is told to stop. Resolves with the exit code. */
 export async function up(options: UpOptions, output: Output, stopRequested: Promise<void>): Promise<number> {
-  const ports = Array.from({ length: options.brokers }, (_, index) => options.port + index);
-  if ((ports.at(-1) ?? 0) > 65_535) throw new UsageError(`${options.brokers} brokers from port ${options.port} on need ports beyond 65535`);
   const directory = await ClusterDirectory.open(resolve(options.data));
   try {
+    const before = await directory.size();
+    const size = wantedSize(options, before);
+    const { brokers, port } = size;
+    if (port + brokers - 1 > 65_535) throw new UsageError(`${brokers} brokers from port ${port} on need ports beyond 65535`);
+    const ports = Array.from({ length: brokers }, (_, index) => port + index);
     await checkPortsFree(host, ports);
-    return await runCluster(options, ports, directory, output, stopRequested);
+    return await runCluster(options, { size, before, ports }, directory, output, stopRequested);
   } finally {
     directory.note.remove();
   }
 }
 
+interface Shape {
+  readonly size: ClusterSize;
+  /** Null: there was no cluster. */
+  readonly before: ClusterSize | null;
+  readonly ports: readonly number[];
+}
+
 async function runCluster(
   options: UpOptions,
-  ports: readonly number[],
+  shape: Shape,
   directory: ClusterDirectory,
   output: Output,
   stopRequested: Promise<void>,
 ): Promise<number> {
+  const { size, ports } = shape;
   const zookeeper = options.zookeeper === null ? await startZookeeper(directory) : null;
   const brokers: KeptBroker[] = [];
   const metricsPorts: number[] = [];
   const tell = (line: string) => void process.stderr.write(`${printable(line)}\n`);
-  const living = new LiveBrokers({ clock: nodeClock, tell, size: options.brokers, copies: copiesIn(options.brokers) });
+  const living = new LiveBrokers({ clock: nodeClock, tell, size: size.brokers, copies: copiesIn(size.brokers) });
   const hung = new HungBrokers({ clock: nodeClock, tell, answers: options.answers });
   let someoneWaits = false;
   const waits = (message: string) => {
@@ -78,12 +94,14 @@ async function runCluster(
   try {
     const connect = options.zookeeper ?? zookeeper?.connect ?? "";
     directory.note.zookeeper(connect, zookeeper?.process.pid ?? null);
+    const unwanted = (await directory.brokerIds()).filter((id) => id > size.brokers);
+    if (unwanted.length > 0) failForHeld(await options.copiesOn(connect, unwanted), size);
     for (const [index, port] of ports.entries()) {
       const id = index + 1;
       const metricsPort = await freePortNear(host, port + metricsPortDistance);
       metricsPorts.push(metricsPort);
-      const cluster = { zookeeperConnect: connect, clusterSize: options.brokers };
-      const rack = options.racks[index % options.racks.length] ?? null;
+      const cluster = { zookeeperConnect: connect, clusterSize: size.brokers };
+      const rack = size.racks[index % size.racks.length] ?? null;
       const settings = { id, host, port, metricsPort, dataDirectory: directory.brokerData(id), rack, ...cluster };
       brokers.push(await keptBroker(settings, directory, { policy: options.restarts, tell, waits, living, hung }));
     }
@@ -92,7 +110,8 @@ async function runCluster(
       stopRequested.then(() => true),
     ]);
     if (!stoppedEarly) {
-      await announce(options, { ports, metricsPorts }, brokers, output);
+      await directory.writeSize(size);
+      await announce(options, { ...shape, metricsPorts }, brokers, output);
       for (const broker of brokers) broker.keep();
       await Promise.race([stopRequested, zookeeperGone(zookeeper?.process)]);
     }
@@ -174,7 +193,7 @@ async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirect
 /** The reader may go away after that; a cluster that could not be announced is of no use. */
 async function announce(
   { json, data, othersGoElsewhere }: UpOptions,
-  { ports, metricsPorts }: { readonly ports: readonly number[]; readonly metricsPorts: readonly number[] },
+  { size, before, ports, metricsPorts }: Shape & { readonly metricsPorts: readonly number[] },
   brokers: readonly KeptBroker[],
   output: Output,
 ): Promise<void> {
@@ -182,12 +201,13 @@ async function announce(
   const metrics = metricsPorts.map((port) => `http://${host}:${port}/metrics`);
   if (json) {
     const list = brokers.map(({ id, pid }, index) => ({ id, address: `${host}:${ports[index]}`, pid, metrics: metrics[index] }));
-    await output.json({ brokers: list, bootstrap, data: resolve(data) });
+    await output.json({ brokers: list, added: addedBrokers(size, before), bootstrap, data: resolve(data) });
   } else {
     const lines = brokers.map(({ id, pid }, index) => `broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
     const flag = ports[0] === 9092 && !othersGoElsewhere ? "" : ` --bootstrap ${host}:${ports[0]}`;
+    const hints = hintsAfterGrowth(size, before, flag).map((hint) => `\n${hint}\n`);
     await output.write(
-      `${lines.join("")}bootstrap ${bootstrap}\nmetrics ${metrics.join(",")}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n`,
+      `${lines.join("")}bootstrap ${bootstrap}\nmetrics ${metrics.join(",")}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n${hints.join("")}`,
     );
   }
   await output.flushed();
