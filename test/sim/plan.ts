@@ -34,6 +34,8 @@ export interface Plan {
   readonly isReadCloseBy: boolean;
   /** Replication is throttled, to this and that. */
   readonly isThrottled: boolean;
+  /** The controller moves partitions by itself. */
+  readonly isBalanced: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -58,6 +60,7 @@ export const plain: Plan = {
   arePartitionsMoved: false,
   isReadCloseBy: false,
   isThrottled: false,
+  isBalanced: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -72,6 +75,7 @@ export function planFor(seed: number): Plan {
   // where records are deleted early, nobody can tell what a group has skipped
   const hasGroup = retention === null && random.next() < 0.4;
   const hasFleetingTopic = random.next() < 0.35;
+  const troubles = troublesFor(seed);
   return {
     topicConfigs: {
       ...(isFlushed ? { "flush.messages": "1" } : {}),
@@ -84,6 +88,7 @@ export function planFor(seed: number): Plan {
       "replica.lag.time.max.ms": `${[600, 1200, 2000][randomInt(random, 3)]}`,
       "broker.suspect.timeout.ms": `${suspectTimeoutFor(seed)}`,
       "log.dir.stall.timeout.ms": "1000",
+      ...(troubles.isBalanced ? autoRebalance : {}),
       // what is in memory would hide what rots on the disk
       ...(mayRot
         ? {
@@ -102,10 +107,19 @@ export function planFor(seed: number): Plan {
     isSchemed,
     hasGroup,
     hasFleetingTopic,
-    ...troublesFor(seed),
+    ...troubles,
     isReadCloseBy: seed % 2 === 0,
   };
 }
+
+/** As calm as it ever is here, something is to be moved now and then. */
+const autoRebalance = {
+  "ottla.auto.rebalance": "full",
+  "ottla.auto.rebalance.interval.ms": "200",
+  "ottla.auto.rebalance.calm.ms": "500",
+  "ottla.auto.rebalance.partitions.at.once": "2",
+  "ottla.auto.rebalance.cancelled.pause.ms": "1500",
+} as const;
 
 /** As it comes, or so little that a slow network raises suspicion against brokers that are well. */
 function suspectTimeoutFor(seed: number): number {
@@ -125,6 +139,7 @@ function troublesFor(
   | "doDisksHang"
   | "arePartitionsMoved"
   | "isThrottled"
+  | "isBalanced"
 > {
   const random = seededRandom(seed * 104_729 + 41);
   return {
@@ -136,6 +151,7 @@ function troublesFor(
     doDisksHang: random.next() < 0.3,
     arePartitionsMoved: random.next() < 0.4,
     isThrottled: random.next() < 0.4,
+    isBalanced: random.next() < 0.3,
   };
 }
 

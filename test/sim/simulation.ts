@@ -68,7 +68,7 @@ export async function simulate({ seed, sink, scheme, minutes }: SimulationOption
     sent: workload.sends.length,
     acknowledged: workload.sends.filter(({ state }) => state === "acknowledged").length,
     compactions: trace.compactions,
-    faults: faults.counts,
+    faults: { ...faults.counts, ...(world.balance === null ? {} : { movedByItself: world.balance.moves }) },
     latest: trace.latest,
   };
 }
@@ -126,6 +126,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   failure = await step("every partition is led and whole again", () => world.isConverged, convergeLimitMs);
   failure ??= await step("every send is settled", () => workload.isSettled, convergeLimitMs);
   failure ??= await step("the fleeting topic is gone", () => world.fleeting?.hasEnded !== false, convergeLimitMs);
+  failure ??= await step("the brokers have equal shares", () => world.balance?.areEven() !== false, convergeLimitMs);
   if (failure !== null) return failure;
   let lastOnes: readonly string[] | null = null;
   void Promise.all(Array.from({ length: partitions }, (_, partition) => workload.send(`last${partition}:`, partition))).then((sends) => {

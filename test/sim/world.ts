@@ -2,6 +2,7 @@ import type { ServerDelayMs } from "../../coordinator-client/memory/server.ts";
 import { type MemoryCoordinator, MemoryEnsemble } from "../../coordinator-client/memory-coordinator.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { AcknowledgementObserver } from "./acknowledgement-observer.ts";
+import { BalanceObserver } from "./balance-observer.ts";
 import { Checker } from "./checker.ts";
 import { FleetingTopic, fleetingTopic } from "./fleeting-topic.ts";
 import { GroupWorkload } from "./group-workload.ts";
@@ -35,6 +36,8 @@ export class World {
   readonly observer: TreeObserver;
   readonly acknowledgements: AcknowledgementObserver;
   readonly checker: Checker;
+  /** Null: the controller moves nothing by itself. */
+  readonly balance: BalanceObserver | null;
   readonly #tap: WireTap;
   readonly workload: Workload;
   readonly group: GroupWorkload | null;
@@ -59,6 +62,8 @@ export class World {
   isExpectedError: (what: string) => boolean = () => false;
   /** By partition: the replicas that it is to have in the end, where partitions were moved. */
   readonly intended = new Map<number, readonly number[]>();
+  /** `partition:replicas` that were asked for. */
+  readonly asked = new Set<string>();
   /** What broke, in order; the simulation ends at the first. */
   readonly violations: string[] = [];
   readonly #trust: Trust;
@@ -119,6 +124,7 @@ export class World {
       mayLackRecords: (broker, partition) => this.mayLackRecords(broker, partition),
       onViolation: this.violated,
     });
+    this.balance = plan.isBalanced ? this.#balanceObserver() : null;
     const isCompacted = (name: string) => name === offsetsTopic || (name === topic && this.checker.isCompacted);
     const highWatermarks = new HighWatermarkObserver({
       brokers: this.brokers,
@@ -244,6 +250,8 @@ export class World {
       if (this.clock.nowMs >= endMs) return false;
       if (!(await this.clock.step())) return false;
       this.observer.look();
+      if (this.isCoordinatorWrong) this.balance?.forget();
+      else this.balance?.look();
       this.acknowledgements.lookAtRegistrations();
       this.#trust.look();
       if (this.clock.nowMs < lookMs) continue;
@@ -263,15 +271,27 @@ export class World {
     if (isLed && this.mayLackRecords(state.leader, partition, name)) this.group?.commitsMayBeGone();
   }
 
+  #balanceObserver(): BalanceObserver {
+    return new BalanceObserver({
+      tree: () => this.ensemble.tree,
+      observer: this.observer,
+      brokers: brokerIds,
+      nowMs: () => this.clock.nowMs,
+      onViolation: this.violated,
+      wasAsked: (name, partition, replicas) => name === topic && this.asked.has(`${partition}:${replicas}`),
+    });
+  }
+
   #laggingServers(seed: number): ServerDelayMs {
     const random = seededRandom(seed * 32_452_843 + 7);
     return (server, way) => random.next() ** 2 * (this.serverLags[server]?.[way] ?? 0);
   }
 
-  /** These are its replicas, in this order, and no others are added or removed. */
+  /** These are its replicas, and no others are added or removed; in this order, unless the controller may change that by itself. */
   isAssigned(partition: number, replicas: readonly number[]): boolean {
     const assigned = this.observer.assignment(partition);
-    return assigned !== null && !assigned.isChanging && assigned.replicas.join() === replicas.join();
+    const shown = (ids: readonly number[]) => (this.plan.isBalanced ? ids.toSorted() : ids).join();
+    return assigned !== null && !assigned.isChanging && shown(assigned.replicas) === shown(replicas);
   }
 
   get isConverged(): boolean {

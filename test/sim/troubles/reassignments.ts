@@ -17,7 +17,9 @@ export class Reassignments implements Trouble {
   }
 
   start(): void {
-    this.#stop = again(this.#parts, 50, 1500, () => void this.#befall());
+    // the controller moves something by itself only when nobody has for a while
+    const { isBalanced } = this.#parts.world.plan;
+    this.#stop = again(this.#parts, isBalanced ? 500 : 50, isBalanced ? 5000 : 1500, () => void this.#befall());
   }
 
   heal(): void {
@@ -49,6 +51,7 @@ export class Reassignments implements Trouble {
     const bootstrap = "b1:9092,b2:9092,b3:9092";
     const runtime = workload.runtimeFor("reassigner");
     await using admin = new Admin({ bootstrap, operationTimeoutMs: 2000, requestTimeoutMs: 1000, runtime });
+    if (replicas !== null) world.asked.add(`${partition}:${replicas}`);
     const what = `${topic}-${partition} ${replicas === null ? "back" : `to ${replicas}`}`;
     try {
       orThrow(await admin.alterPartitionReassignments([{ topic, partition, replicas }]));
