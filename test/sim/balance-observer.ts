@@ -24,8 +24,8 @@ interface Assigned {
 const heardLaterMaxMs = 5_000;
 
 /**
- * What the controller moves by itself, seen from outside: it begins nothing while a partition lacks replicas, and in the end brokers have
- * equal shares.
+ * What the controller moves by itself, seen from outside: it begins nothing while a partition lacks replicas, or with one that is
+ * being moved, and in the end brokers have equal shares.
  */
 export class BalanceObserver {
   readonly #parts: BalanceObserverParts;
@@ -78,6 +78,7 @@ export class BalanceObserver {
     if (isCancelled || this.#parts.wasAsked(topic, partition, next.target)) return;
     this.moves++;
     const { nowMs, onViolation } = this.#parts;
+    if (before.isChanging) onViolation(`${key} is moved by itself to ${next.target} while somebody moves it to ${before.target}`);
     for (const [other, sinceMs] of this.#unwholeSinceMs)
       if (other !== key && nowMs() - sinceMs > heardLaterMaxMs)
         onViolation(
