@@ -21,16 +21,18 @@ interface Assigned {
 }
 
 /** A controller may hear so much later that a member left: its leader writes that, and then reports it. Milliseconds. */
-const heardLaterMaxMs = 5_000;
+const heardLaterMaxMs = 1_000;
 
 /**
- * What the controller moves by itself, seen from outside: it begins nothing while a partition lacks replicas, or with one that is
- * being moved, and in the end brokers have equal shares.
+ * What the controller moves by itself, seen from outside: it begins nothing while a partition lacks replicas, or somebody else moves
+ * any, and in the end brokers have equal shares.
  */
 export class BalanceObserver {
   readonly #parts: BalanceObserverParts;
   #assigned = new Map<string, Assigned>();
   readonly #versions = new Map<string, number>();
+  /** Moves under way that it began itself. */
+  readonly #own = new Set<string>();
   /** Partitions that lack a member, or their leader, and since when. */
   readonly #unwholeSinceMs = new Map<string, number>();
   /** How many partitions it began to move. */
@@ -44,6 +46,7 @@ export class BalanceObserver {
     this.#lookAtWholeness();
     const tree = this.#parts.tree();
     const names = tree.children("/brokers/topics")?.names ?? [];
+    for (const key of this.#assigned.keys()) if (!names.some((name) => key.startsWith(`${name}-`))) this.#assigned.delete(key);
     const changed = names.filter((name) => this.#versions.get(name) !== tree.read(`/brokers/topics/${name}`)?.modifiedZxid);
     for (const name of changed) {
       this.#versions.set(name, tree.read(`/brokers/topics/${name}`)!.modifiedZxid);
@@ -53,6 +56,7 @@ export class BalanceObserver {
 
   /** Nothing of what was seen counts any more: the coordinator has another state. */
   forget(): void {
+    this.#own.clear();
     this.#assigned.clear();
     this.#versions.clear();
     this.#unwholeSinceMs.clear();
@@ -73,12 +77,17 @@ export class BalanceObserver {
     const key = `${topic}-${partition}`;
     const before = this.#assigned.get(key);
     this.#assigned.set(key, next);
+    if (!next.isChanging || before?.createdZxid !== next.createdZxid || before.target.join() !== next.target.join()) this.#own.delete(key);
     if (before?.createdZxid !== next.createdZxid || before.target.join() === next.target.join()) return;
     const isCancelled = before.isChanging && isSameSet(before.origin, next.target);
     if (isCancelled || this.#parts.wasAsked(topic, partition, next.target)) return;
     this.moves++;
     const { nowMs, onViolation } = this.#parts;
-    if (before.isChanging) onViolation(`${key} is moved by itself to ${next.target} while somebody moves it to ${before.target}`);
+    if (next.isChanging) this.#own.add(key);
+    const moving = before.isChanging
+      ? key
+      : [...this.#assigned].find(([other, { isChanging }]) => isChanging && !this.#own.has(other))?.[0];
+    if (moving !== undefined) onViolation(`${key} is moved by itself to ${next.target} while somebody moves ${moving}`);
     for (const [other, sinceMs] of this.#unwholeSinceMs)
       if (other !== key && nowMs() - sinceMs > heardLaterMaxMs)
         onViolation(

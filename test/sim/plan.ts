@@ -142,7 +142,7 @@ function troublesFor(
   | "isBalanced"
 > {
   const random = seededRandom(seed * 104_729 + 41);
-  return {
+  const troubles = {
     areClocksSet: random.next() < 0.3,
     doStartsFail: random.next() < 0.3,
     hasLaggingServers: random.next() < 0.4,
@@ -153,6 +153,8 @@ function troublesFor(
     isThrottled: random.next() < 0.4,
     isBalanced: random.next() < 0.3,
   };
+  // there is something to move by itself where somebody heaps partitions up
+  return { ...troubles, arePartitionsMoved: troubles.arePartitionsMoved || troubles.isBalanced };
 }
 
 /**

@@ -63,9 +63,11 @@ export class Reassignments implements Trouble {
     }
   }
 
+  /** Where the controller moves partitions by itself it gets reason to: the same brokers as a rule, in the same order. */
   #someOf(count: number): readonly number[] {
     const { world, random } = this.#parts;
     const left = world.brokers.map(({ id }) => id);
+    if (world.plan.isBalanced && random.next() < 0.8) return left.slice(0, count);
     return Array.from({ length: count }, () => left.splice(randomInt(random, left.length), 1)[0]!);
   }
 }
