@@ -99,13 +99,15 @@ export class ClusterReader {
     return this.#metadata.latest?.value ?? { clusterId: null, controllerId: -1, brokers: [], topics: [] };
   }
 
-  /**
-   * Asks what the view shows and it is time for. `onAnswer` is called whenever something has come. Resolves when all has; rejects only
-   * where nothing is known of the cluster yet, and it does not answer.
-   */
-  async ask(view: View, onAnswer: () => void = () => {}): Promise<void> {
+  /** Asks which brokers and topics there are. Rejects only where that is not known yet, and the cluster does not answer. */
+  async reach(): Promise<void> {
     await this.#metadata.ask();
     if (this.#metadata.latest === null) throw this.#metadata.failure ?? new Error("the cluster does not answer");
+  }
+
+  /** Asks what the view shows and it is time for. `onAnswer` is called whenever something has come. Resolves when all has; rejects as above. */
+  async ask(view: View, onAnswer: () => void = () => {}): Promise<void> {
+    await this.reach();
     onAnswer();
     await Promise.all(this.#questionsOf(view).map((question) => question().then(onAnswer)));
   }

@@ -1,4 +1,4 @@
-import { type Look, paint, plainLook, type Tone } from "../output/look.ts";
+import { type Look, paint, type Tone } from "../output/look.ts";
 import { table } from "../output/table.ts";
 import { printable } from "../output/terminal-text.ts";
 import { cutTo, widthOf } from "../output/text-width.ts";
@@ -22,9 +22,9 @@ export function screenOf(known: ClusterKnown, state: TopState, look: Look, nowMs
   return `${lines.join("\n")}\n${tableOf(known, state, look, rowsMax)}${remarks.map((line) => `${line}\n`).join("")}`;
 }
 
-/** A view without anything around it, for programs and files. */
-export function plainTable(known: ClusterKnown, state: TopState): string {
-  return tableOf(known, state, plainLook, Number.POSITIVE_INFINITY);
+/** A view with all of its rows, and nothing around it. */
+export function wholeTable(known: ClusterKnown, state: TopState, look: Look): string {
+  return tableOf(known, state, look, Number.POSITIVE_INFINITY);
 }
 
 function tableOf(known: ClusterKnown, { view, sorting, filter }: TopState, look: Look, rowsMax: number): string {

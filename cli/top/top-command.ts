@@ -5,7 +5,7 @@ import type { Output } from "../output/output.ts";
 import { RedrawnScreen } from "../output/redrawn-screen.ts";
 import type { ClusterKnown, ClusterReader } from "./cluster-reader.ts";
 import { readKeys } from "./keys.ts";
-import { footerOf, plainTable, remarksOf, screenOf } from "./screen.ts";
+import { footerOf, remarksOf, screenOf, wholeTable } from "./screen.ts";
 import { pressed, type TopState } from "./top-state.ts";
 import { viewTables } from "./view-tables.ts";
 
@@ -52,7 +52,7 @@ async function live({ reader, first, everyMs, output, keyboard, clock, stop }: T
   const resized = () => wake.now();
   process.stdout.on("resize", resized);
   try {
-    await reader.ask(state.view);
+    await reader.reach();
     await withComplaintsTo(
       (text) => {
         complaint = text;
@@ -127,7 +127,7 @@ async function snapshots({ reader, first, everyMs, count, json, output, clock, s
     if (ended.aborted) return;
     const { known } = reader;
     if (json) await output.json(asJson(known, first, clock.nowMs()));
-    else await output.write(`${taken === 0 ? "" : "\n"}${plainTable(known, first)}`);
+    else await output.write(`${taken === 0 ? "" : "\n"}${wholeTable(known, first, output.look)}`);
     for (const remark of json ? [] : remarksOf(known, first.view)) {
       if (!told.has(remark)) complain(remark);
       told.add(remark);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { MetricsAnswer } from "../../../../cli/metrics/read-metrics.ts";
-import type { Look } from "../../../../cli/output/look.ts";
+import { type Look, plainLook } from "../../../../cli/output/look.ts";
 import { widthOf } from "../../../../cli/output/text-width.ts";
 import type { ClusterKnown } from "../../../../cli/top/cluster-reader.ts";
 import { Paced } from "../../../../cli/top/paced.ts";
 import { brokerRows, groupRows, topicRows } from "../../../../cli/top/rows.ts";
-import { footerOf, plainTable, remarksOf, screenOf } from "../../../../cli/top/screen.ts";
+import { footerOf, remarksOf, screenOf, wholeTable } from "../../../../cli/top/screen.ts";
 import { firstState, pressed, type TopState } from "../../../../cli/top/top-state.ts";
 import type { PartitionFigures } from "../../../../cli/topic/topic-figures.ts";
 import { aBroker, aDirectory, aSample, aTopic, metricsRead } from "../cluster-to-order.ts";
@@ -142,15 +142,15 @@ describe("the screen", () => {
 
   test("rows are sorted by the marked column, what is not known last, and filtered by name", () => {
     const byCpu = { ...state(), sorting: { ...state().sorting, brokers: { column: 1, isDescending: false } } };
-    expect(plainTable(known, byCpu).match(/^ +\d/gm)?.map(Number)).toEqual([1, 2, 3]);
+    expect(wholeTable(known, byCpu, plainLook).match(/^ +\d/gm)?.map(Number)).toEqual([1, 2, 3]);
     const byReplicas = { ...state(), sorting: { ...state().sorting, brokers: { column: 7, isDescending: false } } };
-    expect(plainTable(known, byReplicas).match(/^ +\d/gm)?.map(Number)).toEqual([3, 1, 2]);
-    expect(plainTable(known, { ...state("topics"), filter: "QUI" })).toMatch(/^topic.*\nquiet .* 1 offline\n$/);
+    expect(wholeTable(known, byReplicas, plainLook).match(/^ +\d/gm)?.map(Number)).toEqual([3, 1, 2]);
+    expect(wholeTable(known, { ...state("topics"), filter: "QUI" }, plainLook)).toMatch(/^topic.*\nquiet .* 1 offline\n$/);
     expect(screenOf(known, { ...state("topics"), filter: "nope" }, look(80), 0)).toContain("no topics whose name contains nope");
   });
 
   test("elsewhere numbers are numbers", () => {
-    expect(plainTable(known, state("groups"))).toBe(
+    expect(wholeTable(known, state("groups"), plainLook)).toBe(
       "group  state   members  lag  lag/s  catches up\ng      Stable        2  600    -10       60000\n",
     );
   });
