@@ -67,12 +67,13 @@ async function ask(args = "", at = bootstrap()) {
     readonly unchecked: readonly object[];
   };
   expect(code).toBe(told.healthy ? 0 : 1);
-  // the folders of tests are below /tmp on most machines
-  return { ...told, findings: told.findings.filter(({ what }) => !what.endsWith("with data below /tmp")) };
+  // the folders of tests are below /tmp on most machines; and what a busy machine does to brokers and ZooKeeper is not what is tested
+  const isOfMachine = ({ check, what }: Found) => check === "event-loop" || check === "zookeeper" || what.endsWith("with data below /tmp");
+  return { ...told, findings: told.findings.filter((one) => !isOfMachine(one)) };
 }
 
 async function untilWell(): Promise<void> {
-  await waitUntil("all to be well", async () => (await ask()).findings.every(({ severity }) => severity === "note"), { timeoutMs: 40_000 });
+  await waitUntil("all to be well", async () => (await ask()).findings.every(({ severity }) => severity === "note"), { timeoutMs: 60_000 });
 }
 
 const only = (findings: readonly Found[], check: string) => findings.filter((one) => one.check === check);
@@ -148,18 +149,21 @@ test("a group that nobody is in is a note", async () => {
 test("a reassignment that cannot get on, as nobody has what it is to copy, and what ends it", async () => {
   await succeeds("topic create parked --replica-assignment 3");
   await cluster.shutDown(3);
-  await using admin = new Admin({ bootstrap: cluster.bootstrap.slice(0, 2) });
-  await waitUntil("it to be without a leader", async () =>
-    only((await ask()).findings, "partitions").some(({ where }) => where.includes("parked-0")),
-  );
-  const [begun] = await admin.alterPartitionReassignments([{ topic: "parked", partition: 0, replicas: [1] }]);
-  expect(begun?.error).toBeNull();
-  const [stuck] = only((await ask()).findings, "reassignments");
-  expect(stuck).toMatchObject({ severity: "warning", where: [expect.stringMatching(/^parked-0/)] });
-  await does(stuck!.commands[1]!);
-  expect(only((await ask()).findings, "reassignments")).toEqual([]);
-  await cluster.startBroker(3);
-  await succeeds("topic delete parked");
+  try {
+    await using admin = new Admin({ bootstrap: cluster.bootstrap.slice(0, 2) });
+    await waitUntil("it to be without a leader", async () =>
+      only((await ask()).findings, "partitions").some(({ where }) => where.includes("parked-0")),
+    );
+    const [begun] = await admin.alterPartitionReassignments([{ topic: "parked", partition: 0, replicas: [1] }]);
+    expect(begun?.error).toBeNull();
+    const [stuck] = only((await ask()).findings, "reassignments");
+    expect(stuck).toMatchObject({ severity: "warning", where: [expect.stringMatching(/^parked-0/)] });
+    await does(stuck!.commands[1]!);
+    expect(only((await ask()).findings, "reassignments")).toEqual([]);
+  } finally {
+    await cluster.startBroker(3);
+    await succeeds("topic delete parked");
+  }
   await untilWell();
 });
 
