@@ -105,7 +105,7 @@ export class ClusterReader {
     if (this.#metadata.latest === null) throw this.#metadata.failure ?? new Error("the cluster does not answer");
   }
 
-  /** Asks what the view shows and it is time for. `onAnswer` is called whenever something has come. Resolves when all has; rejects as above. */
+  /** Asks what the view shows and it is time for. `onAnswer` is called whenever something has come. Resolves when all has. */
   async ask(view: View, onAnswer: () => void = () => {}): Promise<void> {
     await this.reach();
     onAnswer();
