@@ -1,9 +1,11 @@
+import { balanceMutants } from "./balance-mutants.ts";
 import { failoverMutants } from "./failover-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
   ...failoverMutants,
+  ...balanceMutants,
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",
@@ -391,27 +393,5 @@ export const mutants: readonly Mutant[] = [
     find: "this.fetchPosition = this.position;\n    this.fetchEpoch",
     replace: "this.fetchEpoch",
     breaks: "What was buffered and is given up is not fetched again.",
-  },
-  // ---- what is moved by itself
-  {
-    name: "moves-though-something-is-wrong",
-    file: "broker/controller/auto-rebalancer.ts",
-    find: "const trouble = troubleOf(book.current);",
-    replace: "const trouble = null as string | null;",
-    breaks: "The controller begins to move partitions while others lack replicas, which they need the network and the disks for.",
-  },
-  {
-    name: "overtakes-other-moves",
-    file: "broker/controller/auto-rebalancer.ts",
-    find: "const underWay = this.#reassigner.list(null);",
-    replace: "const underWay = this.#reassigner.list([]);",
-    breaks: "The controller sends a partition elsewhere while it is being moved by somebody else.",
-  },
-  {
-    name: "two-more-are-even-enough",
-    file: "broker/controller/auto-balance.ts",
-    find: "return Math.abs(load[what] - mean) >= Math.max(1, (mean * percent) / 100);",
-    replace: "return Math.abs(load[what] - mean) >= Math.max(2, (mean * percent) / 100);",
-    breaks: "Brokers that could have equal shares do not get them.",
   },
 ];
