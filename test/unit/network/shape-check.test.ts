@@ -21,6 +21,13 @@ test("every kind's messages pass as they are, and after a trip through msgpack",
     }
 });
 
+test("what a follower takes of what is throttled may be left out, and is a number of bytes otherwise", () => {
+  const { request } = peerSamples["replica-fetch"];
+  expect(() => checkedRequest("replica-fetch", { ...request, throttledBytesMax: 2_000_000 })).not.toThrow();
+  for (const wrong of [null, -1, 1.5, 2 ** 31])
+    expect(() => checkedRequest("replica-fetch", { ...request, throttledBytesMax: wrong })).toThrow("throttledBytesMax");
+});
+
 test("a name from Object's prototype is no kind", () => {
   expect(["constructor", "__proto__", "toString", "hello"].filter(isPeerKind)).toEqual([]);
 });
