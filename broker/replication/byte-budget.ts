@@ -7,8 +7,13 @@ export interface ByteBudget {
   readonly atMs: number;
 }
 
-/** One answer may have what a tenth of the window brings: so many small ones that nobody waits long for one, and not too many. */
-const portionsInWindow = 10;
+/**
+ * One answer may have what a fortieth of the window brings: many small ones, for what is in sync waits behind each of them. At low rates
+ * there are fewer, as each answer has its cost.
+ */
+const portionsMax = 40;
+const portionsMin = 10;
+const largeBytes = 256 * 1024;
 
 /** Nothing is saved up yet. */
 export function newBudget(bytesPerSecond: number, windowMs: number, nowMs: number): ByteBudget {
@@ -44,5 +49,6 @@ export function portionAtMs(budget: ByteBudget): number {
 }
 
 function portionOf({ bytesPerSecond, windowMs }: ByteBudget): number {
-  return (bytesPerSecond * windowMs) / 1000 / portionsInWindow;
+  const window = (bytesPerSecond * windowMs) / 1000;
+  return Math.max(window / portionsMax, Math.min(window / portionsMin, largeBytes));
 }

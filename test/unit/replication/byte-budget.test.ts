@@ -11,6 +11,12 @@ describe("a budget", () => {
     expect(allowance(refilled(empty, 1000, 900))).toBe(100);
   });
 
+  test("gives less of it at a time at high rates", () => {
+    expect(allowance(refilled(newBudget(2_000_000, 1000, 0), 2_000_000, 900))).toBe(200_000);
+    expect(allowance(refilled(newBudget(4_000_000, 1000, 0), 4_000_000, 900))).toBe(262_144);
+    expect(allowance(refilled(newBudget(40_000_000, 1000, 0), 40_000_000, 900))).toBe(1_000_000);
+  });
+
   test("pays its debts first, and saves up no more than one window", () => {
     const indebted = spent(newBudget(1000, 1000, 0), 500);
     expect(portionAtMs(indebted)).toBe(600);
