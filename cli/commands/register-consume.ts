@@ -41,20 +41,11 @@ interface Options extends CommonOptions {
 const tailMax = 100_000;
 
 export function register(program: Command): void {
-  const command = program
+  const consume = program
     .command("consume")
     .description("print records as they arrive, until Ctrl-C")
-    .argument("<topics...>", "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'", collectPattern)
-    .option(
-      "--from <where>",
-      "beginning (default with --until), end (default), an offset, offsets of some partitions: 0:100,3:250, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones), -15m for so long ago; with --group, where it begins when it has no position",
-      parsePlace,
-    )
-    .option(
-      "--until <where>",
-      "end before the record there, or where the partitions ended at the start: end, an offset, offsets of some partitions, or a time, as for --from",
-      parsePlace,
-    )
+    .argument("<topics...>", "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'", collectPattern);
+  const command = withPlaces(consume)
     .option("--tail <count>", "begin with the latest so many records, by timestamp over all partitions", wholeNumber(1, tailMax))
     .option("--partition <number>", "only this partition of each topic; may be repeated", collectPartition, [])
     .option("--max <count>", "end after so many records", wholeNumber(0, Number.MAX_SAFE_INTEGER))
@@ -102,6 +93,21 @@ async function printRecords(topics: readonly TopicPattern[], options: Options): 
     // being stopped is how it ends
     if (!(error instanceof StoppedEarly)) throw error;
   });
+}
+
+/** Where it begins and ends. */
+function withPlaces(command: Command): Command {
+  return command
+    .option(
+      "--from <where>",
+      "beginning (default with --until), end (default), an offset, offsets of some partitions: 0:100,3:250, or a time: 2026-07-01T12:00:00Z, milliseconds since 1970 (@1000 for early ones), -15m for so long ago; with --group, where it begins when it has no position",
+      parsePlace,
+    )
+    .option(
+      "--until <where>",
+      "end before the record there, or where the partitions ended at the start: end, an offset, offsets of some partitions, or a time, as for --from",
+      parsePlace,
+    );
 }
 
 function selectionFor(options: Options): Promise<RecordSelection> {
