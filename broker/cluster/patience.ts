@@ -2,7 +2,7 @@
 const timesMax = 8;
 /** A silence that ends within so many times of what was waited for was none of a dead process or link, but of a busy one. */
 const falseWithin = 3;
-/** After each such time without a false alarm, half as long is waited for again. */
+/** After each such time without a silence of more than the timeout, half as long is waited for again. */
 const calmMs = 10_000;
 
 /**
@@ -32,8 +32,7 @@ export class Patience {
   /** It is heard from again. */
   heardAfter(silentForMs: number, nowMs: number): void {
     const waitedMs = this.at(nowMs);
-    if (silentForMs <= waitedMs || silentForMs > waitedMs * falseWithin) return;
-    this.#times = Math.min(this.#times * 2, timesMax);
-    this.#calmSinceMs = nowMs;
+    if (silentForMs > this.#timeoutMs) this.#calmSinceMs = nowMs;
+    if (silentForMs > waitedMs && silentForMs <= waitedMs * falseWithin) this.#times = Math.min(this.#times * 2, timesMax);
   }
 }

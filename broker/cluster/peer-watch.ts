@@ -144,6 +144,11 @@ export class PeerWatch {
     return this.#peers.get(id)?.broker.epoch ?? null;
   }
 
+  /** When it was last silent for longer than the timeout, whether or not that counted (`Patience`). Monotonic; -Infinity: never. */
+  lateAtMs(id: BrokerId): number {
+    return this.#peers.get(id)?.lateAtMs(this.#parts.clock.monotonicMs()) ?? Number.NEGATIVE_INFINITY;
+  }
+
   /** Called when anything above has changed, and now and then while some broker is not reached. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);

@@ -34,6 +34,8 @@ export class WatchedPeer {
   #isUnregistered = false;
   #isStuck = false;
   readonly #patience: Patience;
+  /** When it was last heard from after a silence of more than the timeout, whether or not that counted. */
+  #lateAtMs = Number.NEGATIVE_INFINITY;
   /** As its watch has noted it. */
   noted: Standing = "reached";
 
@@ -94,6 +96,11 @@ export class WatchedPeer {
     return isSilent ? "silent" : "reached";
   }
 
+  /** When it was last silent for longer than the timeout, whether or not that counted; before that, it was calm. */
+  lateAtMs(nowMs: number): number {
+    return nowMs - this.#heardMs > this.#parts.suspectTimeoutMs ? nowMs : this.#lateAtMs;
+  }
+
   viewAt(nowMs: number): PeerView {
     return {
       reach: this.reachAt(nowMs),
@@ -140,7 +147,10 @@ export class WatchedPeer {
         return "another";
       }
       const nowMs = clock.monotonicMs();
-      if (this.#wasHeard) this.#patience.heardAfter(nowMs - this.#heardMs, nowMs);
+      if (this.#wasHeard) {
+        this.#lateAtMs = this.lateAtMs(nowMs);
+        this.#patience.heardAfter(nowMs - this.#heardMs, nowMs);
+      }
       this.#heardMs = nowMs;
       this.#wasHeard = true;
       this.#isRefused = false;

@@ -48,7 +48,7 @@ export interface ControllerParts {
   readonly settings: ControllerSettings;
   readonly rules: ResourceRules;
   readonly resolveSettings: ResolveSettings;
-  readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch" | "onChange">;
+  readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch" | "lateAtMs" | "onChange">;
 }
 
 export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {

@@ -19,7 +19,7 @@ export interface Suspicion {
 export function nextSuspicions(
   known: ReadonlyMap<BrokerId, Suspicion>,
   now: {
-    readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch">;
+    readonly watch: Pick<PeerWatch, "suspects" | "watchedEpoch" | "lateAtMs">;
     readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
     readonly nowMs: number;
   },
@@ -29,8 +29,12 @@ export function nextSuspicions(
   for (const { id, epoch } of brokers.values()) {
     const before = known.get(id);
     // the watch may not have heard of this registration yet, and mean the one before it
-    if (watch.suspects.has(id) && watch.watchedEpoch(id) === epoch) next.set(id, { brokerEpoch: epoch, atMs: nowMs });
-    else if (before?.brokerEpoch === epoch && nowMs - before.atMs < calmMs) next.set(id, before);
+    const isWatched = watch.watchedEpoch(id) === epoch;
+    if (isWatched && watch.suspects.has(id)) next.set(id, { brokerEpoch: epoch, atMs: nowMs });
+    if (next.has(id) || before?.brokerEpoch !== epoch) continue;
+    // what is too short by now to be suspected for is no calm
+    const atMs = isWatched ? Math.max(before.atMs, watch.lateAtMs(id)) : before.atMs;
+    if (nowMs - atMs < calmMs) next.set(id, { brokerEpoch: epoch, atMs });
   }
   return next;
 }

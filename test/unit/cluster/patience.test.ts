@@ -25,6 +25,11 @@ test("a silence that lasted was no false alarm: a dead link is noticed as soon t
   expect(patienceAfter([60_000, 60_000]).at(60_000)).toBe(timeoutMs);
 });
 
+test("silences of more than the timeout are no calm, though they are waited for", () => {
+  const patience = patienceAfter([1_200, 1_200], [1_500, 6_000], [1_500, 12_000]);
+  expect([12_000, 21_999, 22_000].map((nowMs) => patience.at(nowMs))).toEqual([2_000, 2_000, 1_000]);
+});
+
 test("it is half as long after each ten seconds of calm", () => {
   const patience = patienceAfter([1_200, 1_200], [2_100, 3_300]);
   expect([13_299, 13_300, 23_299, 23_300, 99_000].map((nowMs) => patience.at(nowMs))).toEqual([4_000, 2_000, 2_000, 1_000, 1_000]);

@@ -17,6 +17,10 @@ export class ScriptedWatch {
     return this.#images.current.brokers.get(id)?.epoch ?? null;
   }
 
+  lateAtMs(): number {
+    return Number.NEGATIVE_INFINITY;
+  }
+
   isCutOffFromUs(): boolean {
     return false;
   }

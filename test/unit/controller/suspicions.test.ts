@@ -25,16 +25,19 @@ describe("what a controller suspects", () => {
     ...looks: readonly {
       atMs: number;
       suspects?: readonly number[];
+      /** By broker, when it was last late. */
+      late?: Record<number, number>;
       registered?: Record<number, number>;
       /** As the watch knows them. */
       watched?: Record<number, number>;
     }[]
   ) {
     let known: ReadonlyMap<number, Suspicion> = new Map();
-    return looks.map(({ atMs, suspects = [], registered: now = registered, watched = now }) => {
+    return looks.map(({ atMs, suspects = [], late = {}, registered: now = registered, watched = now }) => {
       const seen = new Map(suspects.map((id): [number, Exclude<Reach, "reached">] => [id, "silent"]));
       const epochs: Readonly<Record<number, number>> = watched;
-      const watch = { suspects: seen, watchedEpoch: (id: number) => epochs[id] ?? null };
+      const lateAtMs = (id: number) => late[id] ?? Number.NEGATIVE_INFINITY;
+      const watch = { suspects: seen, watchedEpoch: (id: number) => epochs[id] ?? null, lateAtMs };
       known = nextSuspicions(known, { watch, brokers: brokersOf(now), nowMs: atMs });
       return [...known.keys()];
     });
@@ -57,6 +60,13 @@ describe("what a controller suspects", () => {
     const lastMs = (18 * calmMs) / 3;
     const found = suspectedAt(...looks, { atMs: lastMs + calmMs - 1 }, { atMs: lastMs + calmMs });
     expect(found.map(([id]) => id)).toEqual([...Array(21).fill(2), undefined]);
+  });
+
+  test("goes on while it is silent now and then for longer than the timeout, though nobody is suspected for that any more", () => {
+    const late = { 2: calmMs - 1, 3: calmMs - 1 };
+    expect(
+      suspectedAt({ atMs: 0, suspects: [2] }, { atMs: calmMs, late }, { atMs: 2 * calmMs - 2, late }, { atMs: 2 * calmMs - 1, late }),
+    ).toEqual([[2], [2], [2], []]);
   });
 
   test("ends with the registration: a later one begins with none, unless it cannot be reached either", () => {
