@@ -105,8 +105,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "suspicion-is-not-calm",
     file: "broker/controller/suspicions.ts",
-    find: "nowMs - before.atMs < calmMs",
-    replace: "nowMs - before.atMs < 0",
+    find: "if (nowMs - atMs < calmMs) next.set",
+    replace: "if (nowMs - atMs < 0) next.set",
     breaks: "A link that comes and goes moves leaderships each time.",
   },
   {
@@ -242,8 +242,8 @@ const all: readonly Omit<Mutant, "isOfFailover">[] = [
   {
     name: "later-life-is-suspected",
     file: "broker/controller/suspicions.ts",
-    find: "watch.suspects.has(id) && watch.watchedEpoch(id) === epoch",
-    replace: "watch.suspects.has(id)",
+    find: "if (isWatched && watch.suspects.has(id))",
+    replace: "if (watch.suspects.has(id))",
     breaks: "A broker that has registered anew is suspected for what its former life did.",
   },
 ];
