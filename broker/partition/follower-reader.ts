@@ -66,12 +66,13 @@ export class FollowerReader implements ReadingLeader {
     if (positionIn(log, fetchOffset, lastFetchedEpoch).kind !== "agrees") return unknown;
     if (fetchOffset === highWatermark) return { error: null, ...nothing };
     const read = await readCommitted(log, options, highWatermark);
-    if (read.error !== null) return read.error === "CORRUPT_MESSAGE" ? { error: "KAFKA_STORAGE_ERROR" } : read;
-    // Race: (1) it reads from the disk; (2) after an unclean election, the log is cut below what is being read; (3) the read ends.
+    // Race: (1) it reads from the disk; (2) after an unclean election, the log is cut below what is being read, or where it would be; (3)
+    // the read ends, or fails.
     if (standing().hasEnded || standing().cuts !== cuts) {
-      read.release?.();
+      if (read.error === null) read.release?.();
       return unknown;
     }
+    if (read.error !== null) return read.error === "CORRUPT_MESSAGE" ? { error: "KAFKA_STORAGE_ERROR" } : read;
     const { chunks, sizeInBytes, release, keptBytes } = read;
     return { error: null, ...nothing, chunks, sizeInBytes, release, keptBytes };
   }

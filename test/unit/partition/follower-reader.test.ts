@@ -104,6 +104,17 @@ describe("a follower serves", () => {
     await assign({ leaderEpoch: 6 });
   });
 
+  test("not that an offset is out of range, because the log was cut while it was read", async () => {
+    const { read, answered, log } = await follows({ leaderRecovering: true });
+    await answered({ highWatermark: 3 }, records(3));
+    const original = log.read.bind(log);
+    log.read = async (...args) => {
+      await answered({ diverging: { epoch: 5, endOffset: 1 } });
+      return original(...args);
+    };
+    expect(await read(2), "kafkajs would begin elsewhere").toEqual(unknown);
+  });
+
   test("nothing while it is out of sync, hears nothing of its leader, or cannot prove its session", async () => {
     const { read, answered, assign, silent, session, woken } = await follows();
     await answered({ highWatermark: 2 }, records(2));
