@@ -36,13 +36,8 @@ export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFir
   const results = await unlessStopped(carrying, async () => {
     if (leadersFirst) await moveLeaders(admin, moves);
     const copies = moves.map(({ topic, partition, from, adding }) => ({ topic, partition, from, to: adding }));
-    if (throttle !== null) await throttleTo(admin, copies, throttle);
     const wanted = moves.map(({ topic, partition, to }) => ({ topic, partition, replicas: to }));
-    const begun = await begin(admin, wanted).catch(async (error: unknown) => {
-      // what has not begun needs no throttle; should this fail as well, the next command does it
-      if (throttle !== null) await clearWhenOver(admin).catch(() => undefined);
-      throw error;
-    });
+    const begun = await throttledBegin(admin, wanted, copies, throttle);
     // Race: (1) the throttle is set; (2) another command, whose moves are over, sees none under way, and clears it; (3) the moves begin.
     if (throttle !== null) await setThrottle(admin, copies, throttle);
     await untilDone(carrying);
@@ -56,6 +51,23 @@ export interface HowToCarryOut {
   readonly leadersFirst: boolean;
   /** Bytes a second; null: as fast as may be. */
   readonly throttle: number | null;
+}
+
+async function throttledBegin(
+  admin: Admin,
+  wanted: Parameters<typeof begin>[1],
+  copies: readonly ThrottledMove[],
+  throttle: number | null,
+): ReturnType<typeof begin> {
+  if (throttle === null) return begin(admin, wanted);
+  try {
+    await throttleTo(admin, copies, throttle);
+    return await begin(admin, wanted);
+  } catch (error) {
+    // what has not begun needs no throttle, nor what of it is set; should this fail as well, the next command does it
+    await clearWhenOver(admin).catch(() => undefined);
+    throw error;
+  }
 }
 
 async function throttleTo(admin: Admin, copies: readonly ThrottledMove[], bytesPerSecond: number): Promise<void> {

@@ -40,6 +40,8 @@ export async function copiesUnderWay(admin: Pick<Admin, "listPartitionReassignme
  */
 export async function setThrottle(admin: Altering, moves: readonly ThrottledMove[], bytesPerSecond: number): Promise<void> {
   const copied = moves.filter(({ to }) => to.length > 0);
+  // before anything is set: what cannot be listed must not slow down what is listed already
+  const ofTopics = await listings(admin, copied);
   const living = (await admin.describeCluster()).brokers.map(({ id }) => id);
   const involved = involvedIn(copied).filter((id) => living.includes(id));
   const ofBrokers = await ownSettings(
@@ -51,22 +53,20 @@ export async function setThrottle(admin: Altering, moves: readonly ThrottledMove
     admin,
     ofBrokers.map(({ resource, own }) => ({ resource, changes: limiting(bytesPerSecond, own) })),
   );
+  await alter(admin, ofTopics);
+}
+
+async function listings(admin: Pick<Admin, "describeConfigs">, copied: readonly ThrottledMove[]): Promise<readonly ResourceChange[]> {
   const byTopic = Map.groupBy(copied, ({ topic }) => topic);
-  const ofTopics = await ownSettings(
-    admin,
-    [...byTopic.keys()].map((topic) => ({ topic })),
-    [...sides.map(replicasSetting), throttleMark],
-  );
-  await alter(
-    admin,
-    ofTopics.map(({ resource, own }) => {
-      const topic = "topic" in resource ? resource.topic : "";
-      const changes = listing(byTopic.get(topic) ?? [], own);
-      if (changes === null)
-        throw new CommandFailed(`topic ${topic} has throttled replicas of its own, and too many are moved to be added to them`);
-      return { resource, changes };
-    }),
-  );
+  const topics = [...byTopic.keys()].map((topic) => ({ topic }));
+  const ofTopics = await ownSettings(admin, topics, [...sides.map(replicasSetting), throttleMark]);
+  return ofTopics.map(({ resource, own }) => {
+    const topic = "topic" in resource ? resource.topic : "";
+    const changes = listing(byTopic.get(topic) ?? [], own);
+    if (changes === null)
+      throw new CommandFailed(`topic ${topic} has throttled replicas of its own, and too many are moved to be added to them`);
+    return { resource, changes };
+  });
 }
 
 /**
