@@ -90,8 +90,11 @@ export async function goOnWithMoves(carrying: Carrying, throttle: number | null)
 
 /** Whoever finds that no moves are under way takes away what throttled them. */
 async function clearWhenOver(admin: Admin): Promise<void> {
-  if ((await admin.listPartitionReassignments()).length > 0) return;
-  if (await clearThrottle(admin)) complain("the moves are over: the throttle is taken away");
+  const areUnderWay = async () => (await admin.listPartitionReassignments()).length > 0;
+  if (await areUnderWay()) return;
+  // Race: (1) no moves are under way; (2) while the settings are read, another command sets a throttle, and its moves begin; (3) we would
+  // take it for a former one.
+  if (await clearThrottle(admin, areUnderWay)) complain("the moves are over: the throttle is taken away");
 }
 
 async function unlessStopped<T>({ stop }: Carrying, work: () => Promise<T>): Promise<T> {
@@ -177,6 +180,6 @@ export async function cancelMoves(admin: Admin, { output, json }: Shown): Promis
   // one that has just ended
   const failed = results.filter(({ error }) => error !== null && error.code !== "NO_REASSIGNMENT_IN_PROGRESS");
   // what is cancelled copies nothing any more, though it may be listed for a moment
-  if (failed.length === 0 && (await clearThrottle(admin)) && !json) await output.line("the throttle is taken away");
+  if (failed.length === 0 && (await clearThrottle(admin, async () => false)) && !json) await output.line("the throttle is taken away");
   failForErrors(failed);
 }

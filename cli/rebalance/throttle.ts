@@ -70,10 +70,10 @@ async function listings(admin: Pick<Admin, "describeConfigs">, copied: readonly 
 }
 
 /**
- * What `setThrottle` has set, whoever called it. False: there was nothing. A broker that is away keeps its mark, and is asked the next
- * time.
+ * What `setThrottle` has set, whoever called it. False: there was nothing, or it is needed, as `isNeeded` says once all has been read,
+ * which takes a while where there are many topics. A broker that is away keeps its mark, and is asked the next time.
  */
-export async function clearThrottle(admin: Altering): Promise<boolean> {
+export async function clearThrottle(admin: Altering, isNeeded: () => Promise<boolean>): Promise<boolean> {
   const [{ brokers }, topics] = await Promise.all([admin.describeCluster(), admin.listTopics()]);
   const ofTopics = await ownSettings(
     admin,
@@ -89,6 +89,7 @@ export async function clearThrottle(admin: Altering): Promise<boolean> {
     ...ofTopics.map(({ resource, own }) => ({ resource, changes: unlisting(own) })),
     ...ofBrokers.map(({ resource, own }) => ({ resource, changes: unlimiting(own) })),
   ];
+  if (changes.every((change) => change.changes.length === 0) || (await isNeeded())) return false;
   return alter(admin, changes);
 }
 
