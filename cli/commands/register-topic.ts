@@ -150,8 +150,8 @@ function registerDelete(topic: Command): void {
   const hints = { UNKNOWN_TOPIC_OR_PARTITION: "see `ottla topic list`, or add --if-exists" };
   withCommonOptions(remove).action((patterns: readonly TopicPattern[], options: DeleteOptions) =>
     withAdmin(options, async (admin, shown, stop) => {
-      const names = await namedTopics(admin, patterns);
-      const isSure = options.yes || patterns.every((pattern) => typeof pattern === "string");
+      const names = await namedTopics(admin, patterns, { mayMatchNone: options.ifExists });
+      const isSure = options.yes || names.length === 0 || patterns.every((pattern) => typeof pattern === "string");
       if (!isSure) await confirmDeletion(names, { input: process.stdin, output: process.stderr, stop });
       await withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints);
     }),

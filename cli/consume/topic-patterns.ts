@@ -34,18 +34,22 @@ export function collectPattern(text: string, previous: readonly TopicPattern[] =
 }
 
 /** Those that the expression matches. Topics of the brokers' own are matched only by what begins with their underscores. */
-function matching(names: readonly string[], expression: RegExp): string[] {
+function matching(names: readonly string[], expression: RegExp, mayBeNone: boolean): string[] {
   const isForInternal = /^\^?__/.test(expression.source);
   const found = names.filter((name) => expression.test(name) && (isForInternal || !name.startsWith("__")));
-  if (found.length === 0) throw new CommandFailed(`no topic matches ${expression}; see \`ottla topic list\``);
+  if (found.length === 0 && !mayBeNone) throw new CommandFailed(`no topic matches ${expression}; see \`ottla topic list\``);
   return found;
 }
 
 /** Names as they were given, and in the place of patterns the topics that these match now. Rejects for patterns that match none. */
-export async function namedTopics(admin: Admin, patterns: readonly TopicPattern[]): Promise<string[]> {
+export async function namedTopics(
+  admin: Pick<Admin, "listTopics">,
+  patterns: readonly TopicPattern[],
+  { mayMatchNone = false }: { readonly mayMatchNone?: boolean } = {},
+): Promise<string[]> {
   if (patterns.every((pattern) => typeof pattern === "string")) return [...new Set(patterns)];
   const names = (await admin.listTopics()).map(({ name }) => name);
-  return [...new Set(patterns.flatMap((pattern) => (typeof pattern === "string" ? pattern : matching(names, pattern))))];
+  return [...new Set(patterns.flatMap((pattern) => (typeof pattern === "string" ? pattern : matching(names, pattern, mayMatchNone))))];
 }
 
 /**

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { requireInRange } from "../../../cli/consume/require-in-range.ts";
 import { TailWindow } from "../../../cli/consume/tail-window.ts";
 import { TimeMerge } from "../../../cli/consume/time-merge.ts";
-import { parseTopicPattern } from "../../../cli/consume/topic-patterns.ts";
+import { namedTopics, parseTopicPattern } from "../../../cli/consume/topic-patterns.ts";
 import type { RecordToFormat } from "../../../cli/output/record-format.ts";
 
 function record(partition: number, offset: number, timestampMs: number): RecordToFormat {
@@ -84,4 +84,12 @@ test("a topic is a name, a pattern or an expression", () => {
   expect(parseTopicPattern("a.*?")).toEqual(/^a\..*.$/);
   expect(parseTopicPattern("/^A|b$/i")).toEqual(/^A|b$/i);
   expect(() => parseTopicPattern("/(/")).toThrow("no regular expression");
+});
+
+test("a pattern that matches nothing is a slip, unless none need be there", async () => {
+  const admin = { listTopics: async () => [{ name: "a", topicId: null, isInternal: false, partitions: [] }] };
+  const none = parseTopicPattern("b*");
+  await expect(namedTopics(admin as never, [none])).rejects.toThrow(/no topic matches/);
+  expect(await namedTopics(admin as never, [none], { mayMatchNone: true })).toEqual([]);
+  expect(await namedTopics(admin as never, [none, "c", parseTopicPattern("a*")], { mayMatchNone: true })).toEqual(["c", "a"]);
 });
