@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
 import type { Admin, ItemResult, TopicPartition } from "../../client/index.ts";
 import type { Plan, PlannedMove } from "../../placement/plan-contract.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import type { Output } from "../output/output.ts";
 import { formatCount } from "../output/units.ts";
@@ -10,6 +11,7 @@ import { failForErrors } from "../session/fail-for-errors.ts";
 import { watch } from "../session/watch.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { CopyingPace } from "./copying-pace.ts";
+import { changeExcluded } from "./excluded-brokers.ts";
 import { movesUnderWay } from "./moves-under-way.ts";
 import { formatLimit } from "./rate.ts";
 import { moveFields, movesAsText } from "./show-moves.ts";
@@ -18,6 +20,8 @@ import { clearThrottle, copiesUnderWay, setThrottle, type ThrottledMove, throttl
 /** Partitions in one request. */
 const atOnceMax = 500;
 const lookEveryMs = 1000;
+const knownEveryMs = 100;
+const knownMaxMs = 3000;
 
 export interface Carrying {
   readonly admin: Admin;
@@ -45,6 +49,25 @@ export async function carryOut(carrying: Carrying, { moves }: Plan, { leadersFir
     return begun;
   });
   failForErrors(results);
+  const missed = await notCarriedOut(carrying, moves);
+  if (missed > 0)
+    throw new CommandFailed(
+      `${formatCount(missed, "partition")} ${missed === 1 ? "is" : "are"} not where planned: the moves were cancelled, or replaced by others, meanwhile`,
+    );
+}
+
+/** How many are elsewhere, though nothing is under way. Brokers learn a moment after the controller what is over. */
+async function notCarriedOut({ admin, stop }: Carrying, moves: readonly PlannedMove[]): Promise<number> {
+  for (let waitedMs = 0; ; waitedMs += knownEveryMs) {
+    const topics = new Map((await admin.listTopics()).map(({ name, partitions }) => [name, partitions]));
+    const missed = moves.filter(({ topic, partition, to }) => {
+      const now = topics.get(topic)?.find((each) => each.partition === partition);
+      // of a topic that was deleted nothing is left to move
+      return now !== undefined && now.replicas.join() !== to.join();
+    });
+    if (missed.length === 0 || waitedMs >= knownMaxMs) return missed.length;
+    await sleep(knownEveryMs, undefined, { signal: stop });
+  }
 }
 
 export interface HowToCarryOut {
@@ -166,7 +189,10 @@ export async function watchMoves({ admin, bootstrap, shown, stop }: Carrying, th
   if (done.signal.aborted) await clearWhenOver(admin);
 }
 
-/** All that are under way: what was there before stays, and what was copied is removed. */
+/**
+ * All that are under way: what was there before stays, and what was copied is removed. Whoever was being drained is not any more: a later
+ * drain would empty it, too.
+ */
 export async function cancelMoves(admin: Admin, { output, json }: Shown): Promise<void> {
   const moves = await admin.listPartitionReassignments();
   const results = await begin(
@@ -179,6 +205,9 @@ export async function cancelMoves(admin: Admin, { output, json }: Shown): Promis
   else await output.line(`cancelled ${formatCount(cancelled.length, "move")}: these partitions stay where they were`);
   // one that has just ended
   const failed = results.filter(({ error }) => error !== null && error.code !== "NO_REASSIGNMENT_IN_PROGRESS");
+  const kept = new Set(moves.flatMap(({ removing }) => removing));
+  const living = kept.size === 0 ? undefined : (await admin.describeCluster()).brokers[0]?.id;
+  if (living !== undefined) await changeExcluded(admin, living, { emptied: [], filled: [...kept] });
   // what is cancelled copies nothing any more, though it may be listed for a moment
   if (failed.length === 0 && (await clearThrottle(admin, async () => false)) && !json) await output.line("the throttle is taken away");
   failForErrors(failed);

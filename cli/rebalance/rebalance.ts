@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Admin } from "../../client/index.ts";
 import { planMoves } from "../../placement/plan.ts";
-import type { Plan, PlanInput, PlannedBroker } from "../../placement/plan-contract.ts";
+import type { Plan, PlanInput, PlannedBroker, PlannedPartition } from "../../placement/plan-contract.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
 import { formatBytes, formatCount } from "../output/units.ts";
@@ -38,11 +38,30 @@ export async function rebalance(carrying: Carrying, only: readonly number[] | nu
 
 /**
  * Takes all copies from a broker, which may be gone already: its leaderships first, then the copies. Before anything is planned it is left
- * out of what the controller moves by itself.
+ * out of what the controller moves by itself. A drain that is stopped while it waits for others, or refused, has changed nothing: a later
+ * drain empties whoever is left out.
  */
 export async function drain(carrying: Carrying, broker: number, how: HowToPlan): Promise<void> {
-  const living = (await carrying.admin.describeCluster()).brokers.map(({ id }) => id);
-  if (!how.dryRun && living.includes(broker)) await changeExcluded(carrying.admin, living[0]!, { emptied: [broker], filled: [] });
+  const { admin } = carrying;
+  if (!how.dryRun) await goOnWithMoves(carrying, how.bytesPerSecond);
+  const living = (await admin.describeCluster()).brokers.map(({ id }) => id);
+  const leaveOut = async () =>
+    how.dryRun || !living.includes(broker) ? [] : changeExcluded(admin, living[0]!, { emptied: [broker], filled: [] });
+  const added = await leaveOut();
+  const plan = await planOfDrain(carrying, broker, how).catch(async (error: unknown) => {
+    if (added.length > 0) await changeExcluded(admin, living[0]!, { emptied: [], filled: added }).catch(() => undefined);
+    throw error;
+  });
+  await showOrCarryOut(carrying, plan, how, { nothing: `broker ${broker} has no copies that could be moved`, leadersFirst: true });
+  if (how.dryRun) return;
+  await failForWhatIsLeft(carrying, broker);
+  // a rebalance that ran meanwhile has taken it out
+  await leaveOut();
+  const { json, output } = carrying.shown;
+  if (!json) await output.line(`broker ${broker} has no copies any more: it can be stopped for good`);
+}
+
+async function planOfDrain(carrying: Carrying, broker: number, how: HowToPlan): Promise<Plan> {
   const { brokers, partitions } = await copiesToPlan(carrying, how);
   const isThere = brokers.some(({ id }) => id === broker);
   if (!isThere && !partitions.some(({ replicas }) => replicas.includes(broker)))
@@ -50,9 +69,20 @@ export async function drain(carrying: Carrying, broker: number, how: HowToPlan):
   const gone: PlannedBroker = { id: broker, rack: null, mayHold: false, roomBytes: null };
   const left = await withoutDrained(carrying, brokers, broker);
   const chosen = isThere ? left.map((each) => ({ ...each, mayHold: each.mayHold && each.id !== broker })) : [...left, gone];
-  const plan = planOf({ brokers: chosen, partitions, goal: { kind: "drain" }, by: how.by });
-  await showOrCarryOut(carrying, plan, how, { nothing: `broker ${broker} has no copies that could be moved`, leadersFirst: true });
-  if (!how.dryRun) await tellWhatIsLeft(carrying, broker);
+  failForTooFew(chosen.filter(({ mayHold }) => mayHold).length, partitions);
+  return planOf({ brokers: chosen, partitions, goal: { kind: "drain" }, by: how.by });
+}
+
+/** Where so few brokers are left that topics have more copies. */
+function failForTooFew(left: number, partitions: readonly PlannedPartition[]): void {
+  const wide = [...new Set(partitions.filter(({ replicas }) => replicas.length > left).map(({ topic }) => topic))];
+  const [first] = wide;
+  if (first === undefined || left === 0) return;
+  const brokers = left === 1 ? "only 1 broker is" : `only ${left} brokers are`;
+  const topics = wide.length === 1 ? `topic ${first} has` : `topic ${first} and ${formatCount(wide.length - 1, "other")} have`;
+  throw new CommandFailed(
+    `${topics} more copies, and ${brokers} left to have one: \`ottla topic alter ${first} --replication-factor ${left}\` first`,
+  );
 }
 
 /** Those that were drained before `now` get nothing, and what has come to them since goes, too. */
@@ -72,14 +102,13 @@ async function withoutDrained(
 }
 
 /** Topics that were made meanwhile may be on it. That a move is over, brokers learn a moment after the controller. */
-async function tellWhatIsLeft({ admin, shown, stop }: Carrying, broker: number): Promise<void> {
+async function failForWhatIsLeft({ admin, stop }: Carrying, broker: number): Promise<void> {
   let left = await copiesOn(admin, broker);
   for (let waitedMs = 0; left > 0 && waitedMs < knownMaxMs; waitedMs += lookEveryMs) {
     await sleep(lookEveryMs, undefined, { signal: stop });
     left = await copiesOn(admin, broker);
   }
   if (left > 0) throw new CommandFailed(`broker ${broker} has ${formatCount(left, "copy", "copies")} still, or again: run it once more`);
-  if (!shown.json) await shown.output.line(`broker ${broker} has no copies any more: it can be stopped for good`);
 }
 
 async function copiesOn(admin: Admin, broker: number): Promise<number> {
