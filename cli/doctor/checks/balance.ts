@@ -2,9 +2,10 @@ import { loadsOf } from "../../../placement/broker-loads.ts";
 import { planMoves } from "../../../placement/plan.ts";
 import type { BrokerLoad, PlannedBroker, PlannedPartition } from "../../../placement/plan-contract.ts";
 import { brokersByRack, copiesPerRackMax, rackNumbers } from "../../../placement/rack-limit.ts";
-import { partitionKey } from "../../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey } from "../../../protocol/base/ids.ts";
 import { formatBytes, formatCount } from "../../output/units.ts";
-import { brokerNames, type Facts } from "../facts.ts";
+import { excludedBrokersSetting, excludedIn } from "../../rebalance/excluded-brokers.ts";
+import { brokerNames, type Facts, knownOf } from "../facts.ts";
 import { type Checked, type Finding, finding, findingIf } from "../finding.ts";
 
 const check = "balance";
@@ -32,7 +33,15 @@ export function checkBalance(facts: Facts): Checked {
     };
   if (partitions.some(({ replicas }) => replicas.some((id) => !present.has(id))))
     return { findings: [...crowded, ...racks], unchecked: [{ what: "balance of brokers", why: "brokers with copies are away" }] };
-  return { findings: [...crowded, ...racks, ...loadFindings(copies.value.brokers, partitions), ...leaderFindings(facts)], unchecked: [] };
+  const drained = drainedBrokers(facts);
+  const sharing = copies.value.brokers.filter(({ id }) => !drained.has(id));
+  return { findings: [...crowded, ...racks, ...loadFindings(sharing, partitions), ...leaderFindings(facts)], unchecked: [] };
+}
+
+/** Those that have no share are as somebody wanted them: a rebalance would fill them again. */
+function drainedBrokers({ settings }: Facts): ReadonlySet<BrokerId> {
+  const [first] = knownOf(settings).flatMap(([, entries]) => entries.get(excludedBrokersSetting)?.value ?? []);
+  return excludedIn(first ?? "");
 }
 
 function loadFindings(brokers: readonly PlannedBroker[], partitions: readonly PlannedPartition[]): readonly Finding[] {

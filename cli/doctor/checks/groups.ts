@@ -27,19 +27,14 @@ type Course = "stuck" | "growing" | "left" | "well";
 
 function lagFindings(groups: readonly GroupFacts[]): readonly Finding[] {
   const byCourse = Map.groupBy(groups, courseOf);
-  const of = (
-    course: Course,
-    severity: "warning" | "note",
-    what: (count: string) => string,
-    why: string,
-    more: (names: string[]) => string[] = () => [],
-  ) => {
+  const of = (course: Course, severity: "warning" | "note", what: (count: string) => string, why: string, advice: string | null = null) => {
     const some = byCourse.get(course) ?? [];
     const names = some.map(({ description }) => shellWord(description.groupId));
     return findingIf(check, severity, some.map(lagText), (count) => ({
       what: what(formatCount(count, "group")),
       why,
-      commands: [...names.map((name) => `ottla group describe ${name}`), ...more(names)],
+      commands: names.map((name) => `ottla group describe ${name}`),
+      advice,
     }));
   };
   return [
@@ -60,7 +55,7 @@ function lagFindings(groups: readonly GroupFacts[]): readonly Finding[] {
       "note",
       (count) => `${count} without members, and with records left to read`,
       "nobody reads there: the program was stopped, or the group is not needed any more",
-      (names) => names.map((name) => `ottla group delete ${name}`),
+      "start it again; of one that is not needed `ottla group delete` forgets the positions, for good",
     ),
   ];
 }
