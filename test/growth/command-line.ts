@@ -7,7 +7,7 @@ export interface GrowthCommand {
   readonly partitions: number;
   /** Records per second that are written meanwhile. */
   readonly rate: number;
-  /** For `ottla cluster rebalance --throttle`; null: as fast as it goes. */
+  /** As `ottla cluster rebalance` and `drain` take it; null: as fast as it goes. */
   readonly throttle: string | null;
   readonly out: string;
 }

@@ -89,10 +89,10 @@ class Growth {
     for (const [index, id] of drained.entries()) {
       const left = [1, 2, 3, 4, 5].filter((broker) => !drained.slice(0, index + 1).includes(broker));
       await this.#step(`broker ${id} is drained`, left, async () => {
-        await this.#ottla("cluster", "drain", String(id));
+        await this.#move("drain", String(id));
         await this.#cluster.shutDown(id);
         // draining moves what it must; what that leaves uneven is another step
-        await this.#ottla("cluster", "rebalance");
+        await this.#move("rebalance");
         await this.#preferredLead();
       });
     }
@@ -118,8 +118,7 @@ class Growth {
   }
 
   async #rebalanceThroughDeath(): Promise<void> {
-    const { throttle } = this.#command;
-    const rebalance = this.#ottla("cluster", "rebalance", ...(throttle === null ? [] : ["--throttle", throttle]));
+    const rebalance = this.#move("rebalance");
     const half = async () => {
       const bytes = this.#sampler.samples.at(-1)?.bytes ?? [];
       const goal = (bytes.reduce((sum, each) => sum + each, 0) / last) * 0.5;
@@ -156,6 +155,11 @@ class Growth {
         .flatMap((one) => one.directories.flatMap(({ replicas }) => replicas))
         .reduce((sum, { sizeInBytes }) => sum + sizeInBytes, 0),
     }));
+  }
+
+  #move(...args: readonly string[]): Promise<void> {
+    const { throttle } = this.#command;
+    return this.#ottla("cluster", ...args, ...(throttle === null ? [] : ["--throttle", throttle]));
   }
 
   async #ottla(...args: readonly string[]): Promise<void> {

@@ -79,7 +79,8 @@ describe.skipIf(noPrometheus !== "")(`a real Prometheus${noPrometheus}`, () => {
     disk = await SmallDisk.mount(join(folder, "disk"), diskMegabytes);
     ports = await freePorts(ids.length);
     cluster = await TestCluster.start({
-      settings: { "offsets.topic.num.partitions": 3 },
+      // what limits nothing is not told
+      settings: { "offsets.topic.num.partitions": 3, "leader.replication.throttled.rate": 1_000_000_000 },
       settingsOf: Object.fromEntries(
         ids.map((id) => [
           id,
