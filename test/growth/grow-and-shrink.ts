@@ -2,6 +2,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Admin, orThrow } from "../../client/index.ts";
+import { lineChartFile } from "../bench/report/charts.ts";
+import { chartFileStyle } from "../bench/report/style.ts";
 import { TestCluster } from "../support/cluster.ts";
 import { OttlaCommand } from "../support/ottla-command.ts";
 import { hasCommand, runToSuccess } from "../support/outside/run-command.ts";
@@ -9,7 +11,7 @@ import { waitUntil } from "../support/wait-until.ts";
 import { Book } from "./book.ts";
 import { faultsOf, type Share, type StoredIds } from "./checks.ts";
 import type { GrowthCommand } from "./command-line.ts";
-import { growthPage } from "./page.ts";
+import { growthCharts, growthPage } from "./page.ts";
 import { Sampler } from "./samples.ts";
 import { type Step, stepOf } from "./step.ts";
 import { fill, Traffic } from "./traffic.ts";
@@ -210,13 +212,15 @@ class Growth {
     await mkdir(out, { recursive: true });
     const parts = { title, steps: this.#steps, samples: this.#sampler.samples, faults: this.#faults };
     await writeFile(join(out, "growth.html"), growthPage(parts));
+    for (const [name, one] of Object.entries(growthCharts(parts.samples)))
+      await writeFile(join(out, `growth-${name}.svg`), lineChartFile(one.title, one.chart, chartFileStyle));
     await writeFile(join(out, "growth.json"), `${JSON.stringify({ command: this.#command, ...parts })}\n`);
     const acknowledged = this.#book.partitions.flatMap(({ writers }) => [...writers.values()].flat()).filter((offset) => offset !== null);
     const failed = this.#book.partitions.reduce((sum, { failures }) => sum + failures, 0);
     this.#say(`${acknowledged.length} records acknowledged, ${failed} given up`);
     for (const fault of this.#faults) this.#say(`FAULT  ${fault}`);
     this.#say(this.#faults.length === 0 ? "every check holds" : `${this.#faults.length} faults`);
-    this.#say(`${join(out, "growth.html")}, growth.json`);
+    this.#say(`${join(out, "growth.html")}, growth.json, growth-*.svg`);
     return this.#faults.length === 0;
   }
 }

@@ -13,8 +13,8 @@ export interface PageParts {
   readonly faults: readonly string[];
 }
 
-/** What clients saw, what moved, and what each broker held, over time. */
-export function growthPage({ title, steps, samples, faults }: PageParts): string {
+/** A chart over the seconds of a run; the key is what a file of it is called. */
+export function growthCharts(samples: readonly Sample[]): Readonly<Record<string, { readonly title: string; readonly chart: LineChart }>> {
   const line = (label: string, color: number, value: (sample: Sample) => number | null) => ({
     label,
     color,
@@ -24,32 +24,41 @@ export function growthPage({ title, steps, samples, faults }: PageParts): string
       return y === null ? [] : [[sample.at, y]];
     }),
   });
-  const charts: readonly (readonly [string, Omit<LineChart, "xLabel" | "xAxis">])[] = [
-    [
-      "Latency of acks=all",
-      {
+  const over = { xLabel: "seconds", xAxis: "linear" } as const;
+  const held = (broker: number) => line(`broker ${broker + 1}`, broker, ({ bytes }) => (bytes[broker] ?? 0) / 1e6);
+  return {
+    latency: {
+      title: "Latency of acks=all",
+      chart: {
+        ...over,
         yLabel: "milliseconds, in each second",
         yAxis: "log",
         lines: [line("p50", 0, ({ p50 }) => p50), line("p99", 1, ({ p99 }) => p99), line("max", 4, ({ max }) => max)],
       },
-    ],
-    ["Moves", { yLabel: "MB/s", lines: [{ label: "moved", color: 2, dash: 0, points: moveRates(samples, copyBytesPerRecord) }] }],
-    [
-      "What each broker holds",
-      {
-        yLabel: "MB",
-        lines: (samples[0]?.bytes ?? []).map((_, broker) =>
-          line(`broker ${broker + 1}`, broker, ({ bytes }) => (bytes[broker] ?? 0) / 1e6),
-        ),
+    },
+    moves: {
+      title: "Moved",
+      chart: { ...over, yLabel: "MB/s", lines: [{ label: "moved", color: 2, dash: 0, points: moveRates(samples, copyBytesPerRecord) }] },
+    },
+    held: {
+      title: "What each broker holds",
+      chart: { ...over, yLabel: "MB", lines: (samples[0]?.bytes ?? []).map((_, broker) => held(broker)) },
+    },
+    records: {
+      title: "Records",
+      chart: {
+        ...over,
+        yLabel: "per second",
+        lines: [line("acknowledged", 0, ({ acknowledged }) => acknowledged), line("read", 5, ({ read }) => read)],
       },
-    ],
-    [
-      "Records",
-      { yLabel: "per second", lines: [line("acknowledged", 0, ({ acknowledged }) => acknowledged), line("read", 5, ({ read }) => read)] },
-    ],
-  ];
-  const figures = charts.map(
-    ([name, chart]) => `<figure><h4>${escaped(name)}</h4>${lineChart({ ...chart, xLabel: "seconds", xAxis: "linear" })}</figure>`,
+    },
+  };
+}
+
+/** What clients saw, what moved, and what each broker held, over time. */
+export function growthPage({ title, steps, samples, faults }: PageParts): string {
+  const figures = Object.values(growthCharts(samples)).map(
+    ({ title: name, chart }) => `<figure><h4>${escaped(name)}</h4>${lineChart(chart)}</figure>`,
   );
   const rows = steps.map(
     ({ name, from, to, p50, p99, max, grownMegabytes, uneven }) =>
