@@ -23,7 +23,7 @@ export interface IsrStoreParts {
 interface Writing {
   readonly change: IsrChangeRequest;
   readonly write: WriteOperation;
-  readonly isAwaited: boolean;
+  readonly isAwaited: () => boolean;
   readonly settle: (result: IsrWriteResult | Promise<IsrWriteResult>) => void;
 }
 
@@ -33,21 +33,30 @@ const writtenTogetherMax = 100;
 const conflictsTogetherMax = 3;
 
 /**
+ * Transactions on their way with changes that nobody waits for. Those of all partitions at once would be what the coordinator is busy with
+ * when leaders are to be elected for the others.
+ */
+const unhurriedMax = 2;
+
+/**
  * A leader's in-sync set in the state znode: compare-and-set on its version, by the leader that the znode names for that epoch. What
- * changes in one turn of the loop is written together, what records wait for first: when a broker is gone, thousands of sets change at
- * once.
+ * changes in one turn of the loop is written together. When a broker is gone, thousands of sets change at once: what records wait for is
+ * written at once, the rest little by little.
  */
 export class ZookeeperIsrStore implements IsrStore {
   readonly #parts: IsrStoreParts;
+  /** In the order in which they came. */
   #waiting: Writing[] = [];
+  #isScheduled = false;
+  #unhurried = 0;
 
   constructor(parts: IsrStoreParts) {
     this.#parts = parts;
   }
 
-  async writeIsr(change: IsrChangeRequest, isAwaited = false): Promise<IsrWriteResult> {
+  async writeIsr(change: IsrChangeRequest, isAwaited = () => false): Promise<IsrWriteResult> {
     invariant(change.isr.includes(change.leader), "a leader is in the in-sync set it writes", () => change);
-    const { images, clock } = this.#parts;
+    const { images } = this.#parts;
     const record = ledRecord(images.current, change);
     if (record === null) return { kind: "fenced" };
     const { leader, leaderEpoch, isr, isrEpochs, expectedVersion } = change;
@@ -57,19 +66,38 @@ export class ZookeeperIsrStore implements IsrStore {
     const write = { kind: "set", path: statePathOf(change), data, version: expectedVersion } as const;
     const { promise, resolve } = Promise.withResolvers<IsrWriteResult>();
     this.#waiting.push({ change, write, isAwaited, settle: resolve });
-    if (this.#waiting.length === 1) clock.schedule(0, () => this.#writeWaiting());
+    this.#schedule();
     return promise;
   }
 
-  #writeWaiting(): void {
-    const waiting = this.#waiting.toSorted((a, b) => Number(b.isAwaited) - Number(a.isAwaited));
-    this.#waiting = [];
-    for (let from = 0; from < waiting.length; from += writtenTogetherMax) this.#write(waiting.slice(from, from + writtenTogetherMax));
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#parts.clock.schedule(0, () => {
+      this.#isScheduled = false;
+      this.#writeWaiting();
+    });
   }
 
-  #write(writings: readonly Writing[], conflicts = 0): void {
+  #writeWaiting(): void {
+    const { awaited = [], others = [] } = Object.groupBy(this.#waiting, ({ isAwaited }) => (isAwaited() ? "awaited" : "others"));
+    for (let from = 0; from < awaited.length; from += writtenTogetherMax) void this.#write(awaited.slice(from, from + writtenTogetherMax));
+    let from = 0;
+    for (; from < others.length && this.#unhurried < unhurriedMax; from += writtenTogetherMax)
+      void this.#writeUnhurried(others.slice(from, from + writtenTogetherMax));
+    this.#waiting = others.slice(from);
+  }
+
+  async #writeUnhurried(writings: readonly Writing[]): Promise<void> {
+    this.#unhurried++;
+    await this.#write(writings);
+    this.#unhurried--;
+    if (this.#waiting.length > 0) this.#schedule();
+  }
+
+  async #write(writings: readonly Writing[], conflicts = 0): Promise<void> {
     if (writings.length === 0) return;
-    this.#writeTogether(writings, conflicts).catch((error: unknown) => {
+    await this.#writeTogether(writings, conflicts).catch((error: unknown) => {
       for (const { settle } of writings) settle(Promise.reject(error));
     });
   }
@@ -108,12 +136,12 @@ export class ZookeeperIsrStore implements IsrStore {
   /** `at`: the first that failed; below 0 a topic is gone. The server looked at those before it, and not at those after it. */
   #writeOthers(writings: readonly Writing[], at: number, conflicts: number): void {
     if (at < 0 || conflicts >= conflictsTogetherMax) {
-      for (const writing of writings) this.#write([writing]);
+      for (const writing of writings) void this.#write([writing]);
       return;
     }
-    this.#write(writings.slice(0, at), conflicts);
-    this.#write(writings.slice(at, at + 1));
-    this.#write(writings.slice(at + 1), conflicts);
+    void this.#write(writings.slice(0, at), conflicts);
+    void this.#write(writings.slice(at, at + 1));
+    void this.#write(writings.slice(at + 1), conflicts);
   }
 
   #written(change: IsrChangeRequest, stateVersion: number): IsrWriteResult {

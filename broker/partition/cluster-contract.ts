@@ -64,9 +64,9 @@ export interface IsrStore {
    * `written`: the set is in force, `stateVersion` is the new one. `fenced`: someone else changed the state (a newer epoch, or another
    * leader): we no longer lead as we thought; `current` is what was read.
    * `conflict`: same leader and epoch but another version or set (`current`): adopt it, decide again. `unknown`: the outcome is not known
-   * (yet); keep the stricter set and ask again. `isAwaited`: records wait for it, so it goes before what nobody waits for.
+   * (yet); keep the stricter set and ask again. `isAwaited`: whether records wait for it by now; then it goes before what nobody waits for.
    */
-  writeIsr(change: IsrChangeRequest, isAwaited?: boolean): Promise<IsrWriteResult>;
+  writeIsr(change: IsrChangeRequest, isAwaited?: () => boolean): Promise<IsrWriteResult>;
 }
 
 export interface IsrChangeRequest {

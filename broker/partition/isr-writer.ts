@@ -64,12 +64,12 @@ export class IsrWriter {
   }
 
   async #write(state: LeaderState, { isr, isrEpochs, expectedVersion }: IsrProposal): Promise<IsrWriteResult> {
-    const { identity, environment } = this.#parts;
+    const { identity, environment, current } = this.#parts;
     const { topic, topicId, partition } = identity;
     try {
       const from = { leader: state.self, leaderEpoch: state.epoch, formerSize: state.isr.size };
       const change = { topic, topicId, partition, ...from, isr, isrEpochs, expectedVersion };
-      return await environment.isrStore.writeIsr(change, state.highWatermark < state.logEndOffset);
+      return await environment.isrStore.writeIsr(change, () => current().highWatermark < current().logEndOffset);
     } catch (error) {
       if (error instanceof InvariantViolation) throw error;
       environment.logger.warn({ err: error, partition: identity.key }, "writing the in-sync set failed; its result is unknown");

@@ -83,10 +83,13 @@ async function setUp(partitions: number) {
     topic: keyof typeof names,
     number: number,
     change: Partial<IsrChangeRequest> = {},
-    isAwaited = false,
+    isAwaited: boolean | (() => boolean) = false,
   ): Promise<IsrWriteResult> => {
     const isr = { isr: [1], isrEpochs: { 1: 101 }, formerSize: 2, expectedVersion: 0 };
-    return store.writeIsr({ topic, topicId: names[topic], partition: number, leader: 1, leaderEpoch: 5, ...isr, ...change }, isAwaited);
+    return store.writeIsr(
+      { topic, topicId: names[topic], partition: number, leader: 1, leaderEpoch: 5, ...isr, ...change },
+      typeof isAwaited === "boolean" ? () => isAwaited : isAwaited,
+    );
   };
   const stateOf = (topic: string, number: number) => {
     const path = partitionStatePath(topic, number);
@@ -153,6 +156,33 @@ describe("in-sync sets that change in one turn", () => {
     expect(await run(Promise.all(changes))).toEqual(changes.map(() => written(1)));
     expect(writes.map((operations) => operations.filter(({ kind }) => kind === "set").length)).toEqual([100, 100, 40]);
     expect(writes.map((operations) => operations.filter(({ kind }) => kind === "check").length)).toEqual([1, 2, 1]);
+  });
+
+  test("that nobody waits for are in two transactions at a time; what records come to wait for meanwhile is in the next", async () => {
+    const { zk, run, writes, instead, shrink } = await setUp(500);
+    const answers: (() => void)[] = [];
+    for (let at = 0; at < 3; at++)
+      instead.push(async (operations) => {
+        await new Promise<void>((resolve) => answers.push(resolve));
+        return zk.write(operations);
+      });
+    const turn = () => run(new Promise<void>((resolve) => setImmediate(resolve)));
+    const sizes = () => writes.map((operations) => operations.length - 1);
+    let isAwaited = false;
+    const changes = Array.from({ length: 500 }, (_, at) => shrink("t", at, {}, () => isAwaited && at === 499));
+    await turn();
+    expect(sizes()).toEqual([100, 100]);
+    await turn();
+    expect(sizes(), "not before one of them is answered").toEqual([100, 100]);
+    const hurried = shrink("u", 7, {}, true);
+    await turn();
+    expect(sizes(), "but what records wait for is written at once").toEqual([100, 100, 1]);
+    isAwaited = true;
+    for (const answer of answers) answer();
+    await run(Promise.all([...changes, hurried]));
+    expect(sizes().slice(0, 5)).toEqual([100, 100, 1, 1, 100]);
+    expect(paths(writes[3]!)[1]).toBe(`set ${partitionStatePath("t", 499)}`);
+    expect(new Set((await Promise.all(changes)).map(({ kind }) => kind))).toEqual(new Set(["written"]));
   });
 
   test("are written around the one that is not from the version that is there: only that one is compared", async () => {
