@@ -134,14 +134,12 @@ export class ZookeeperIsrStore implements IsrStore {
   }
 
   /** `at`: the first that failed; below 0 a topic is gone. The server looked at those before it, and not at those after it. */
-  #writeOthers(writings: readonly Writing[], at: number, conflicts: number): void {
-    if (at < 0 || conflicts >= conflictsTogetherMax) {
-      for (const writing of writings) void this.#write([writing]);
-      return;
-    }
-    void this.#write(writings.slice(0, at), conflicts);
-    void this.#write(writings.slice(at, at + 1));
-    void this.#write(writings.slice(at + 1), conflicts);
+  async #writeOthers(writings: readonly Writing[], at: number, conflicts: number): Promise<void> {
+    const isByItself = at < 0 || conflicts >= conflictsTogetherMax;
+    const groups = isByItself
+      ? writings.map((writing) => [writing])
+      : [writings.slice(0, at), writings.slice(at, at + 1), writings.slice(at + 1)];
+    await Promise.all(groups.map((group) => this.#write(group, conflicts)));
   }
 
   #written(change: IsrChangeRequest, stateVersion: number): IsrWriteResult {

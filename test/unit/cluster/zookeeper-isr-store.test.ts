@@ -185,6 +185,23 @@ describe("in-sync sets that change in one turn", () => {
     expect(new Set((await Promise.all(changes)).map(({ kind }) => kind))).toEqual(new Set(["written"]));
   });
 
+  test("that nobody waits for, where they are out of date, are settled before the next ones are begun", async () => {
+    const { zk, run, writes, instead, shrink, overwrite } = await setUp(400);
+    for (let at = 0; at < 400; at++) await overwrite("t", at, {});
+    const released = Promise.withResolvers<void>();
+    const heldAlone = async (operations: readonly WriteOperation[]) => {
+      if (operations.length === 2) await released.promise;
+      return zk.write(operations);
+    };
+    for (let at = 0; at < 2_000; at++) instead.push(heldAlone);
+    const changes = Promise.all(Array.from({ length: 400 }, (_, at) => shrink("t", at)));
+    for (let turn = 0; turn < 50; turn++) await run(new Promise<void>((resolve) => setImmediate(resolve)));
+    expect(writes.filter(({ length }) => length === 101).length).toBe(2);
+    released.resolve();
+    expect(new Set((await run(changes)).map(({ kind }) => kind))).toEqual(new Set(["conflict"]));
+    expect(writes.filter(({ length }) => length === 101).length).toBe(4);
+  });
+
   test("are written around the one that is not from the version that is there: only that one is compared", async () => {
     const { run, writes, reads, reports, shrink, overwrite, stateOf } = await setUp(3);
     await overwrite("t", 1, { isr: [1, 2, 3], isrEpochs: { 1: 101, 2: 102, 3: 103 } });
