@@ -17,6 +17,16 @@ export function loadsOf(brokers: readonly PlannedBroker[], partitions: readonly 
   return [...loads].map(([broker, load]) => ({ broker, rack: racks.get(broker) ?? null, ...load })).sort((a, b) => a.broker - b.broker);
 }
 
+/** One partition more for each of those that are counted; the first of its replicas is its preferred leader. */
+export function countReplicas(loads: ReadonlyMap<BrokerId, { replicas: number; leaders: number }>, replicas: readonly BrokerId[]): void {
+  for (const [at, id] of replicas.entries()) {
+    const load = loads.get(id);
+    if (load === undefined) continue;
+    load.replicas++;
+    if (at === 0) load.leaders++;
+  }
+}
+
 function nothing() {
   return { leaders: 0, replicas: 0, bytes: 0, traffic: 0 };
 }

@@ -1,4 +1,5 @@
 import type { BrokerId, TopicPartition } from "../protocol/base/ids.ts";
+import { countReplicas } from "./broker-loads.ts";
 import { planMoves } from "./plan.ts";
 import type { KeptLoad, PlannedBroker, PlannedMove, PlannedPartition } from "./plan-contract.ts";
 import { brokersByRack, copiesPerRackMax, rackNumbers } from "./rack-limit.ts";
@@ -45,13 +46,7 @@ type Loads = ReadonlyMap<BrokerId, KeptLoad>;
 
 function loadsWith(brokers: readonly PlannedBroker[], partitions: readonly PlannedPartition[], kept: Loads): Loads {
   const loads = new Map(brokers.map(({ id }) => [id, { ...(kept.get(id) ?? { replicas: 0, leaders: 0 }) }]));
-  for (const { replicas } of partitions)
-    for (const [at, id] of replicas.entries()) {
-      const load = loads.get(id);
-      if (load === undefined) continue;
-      load.replicas++;
-      if (at === 0) load.leaders++;
-    }
+  for (const { replicas } of partitions) countReplicas(loads, replicas);
   return loads;
 }
 

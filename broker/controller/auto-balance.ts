@@ -1,3 +1,4 @@
+import { countReplicas } from "../../placement/broker-loads.ts";
 import { fewMoves } from "../../placement/few-moves.ts";
 import type { BrokerLoad, PlannedBroker, PlannedMove, PlannedPartition } from "../../placement/plan-contract.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
@@ -80,17 +81,8 @@ type Load = Pick<BrokerLoad, "broker" | "replicas" | "leaders">;
 
 function loadsIn({ topics }: ControllerState, brokers: readonly PlannedBroker[]): readonly Load[] {
   const loads = new Map(brokers.map(({ id }) => [id, { broker: id, replicas: 0, leaders: 0 }]));
-  for (const { partitions } of topics.values()) for (const { replicas } of partitions) countIn(loads, replicas);
+  for (const { partitions } of topics.values()) for (const { replicas } of partitions) countReplicas(loads, replicas);
   return [...loads.values()].sort((a, b) => a.broker - b.broker);
-}
-
-function countIn(loads: ReadonlyMap<BrokerId, { replicas: number; leaders: number }>, replicas: readonly BrokerId[]): void {
-  for (const [at, id] of replicas.entries()) {
-    const load = loads.get(id);
-    if (load === undefined) continue;
-    load.replicas++;
-    if (at === 0) load.leaders++;
-  }
 }
 
 function meanOf(loads: readonly Load[], what: "replicas" | "leaders"): number {
@@ -124,6 +116,6 @@ function partitionsIn({ topics, brokers }: ControllerState, excluded: ReadonlySe
     for (const { partition, replicas, leader } of topic.partitions)
       if (!replicas.some((id) => excluded.has(id)))
         partitions.push({ topic: topic.name, partition, replicas, leader, bytes: 0, traffic: 0 });
-      else countIn(kept, replicas);
+      else countReplicas(kept, replicas);
   return { partitions, kept };
 }

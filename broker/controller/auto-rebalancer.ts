@@ -1,4 +1,4 @@
-import { type AutoRebalanceNote, emptyAutoRebalanceNote } from "../../coordinator-client/znodes/auto-rebalance.ts";
+import type { AutoRebalanceNote } from "../../coordinator-client/znodes/auto-rebalance.ts";
 import type { Timer } from "../../protocol/base/clock.ts";
 import { partitionKey } from "../../protocol/base/ids.ts";
 import type { AutoRebalanceSettings } from "../runtime/config/auto-rebalance-settings.ts";
@@ -156,7 +156,7 @@ export class AutoRebalancer {
       writer.assertTerm();
       this.#note = note;
     }
-    return this.#note ?? emptyAutoRebalanceNote;
+    return this.#note;
   }
 
   async #writeNote(note: AutoRebalanceNote): Promise<void> {
