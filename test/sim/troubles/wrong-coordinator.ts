@@ -6,6 +6,13 @@ import type { Trouble, TroubleParts } from "./trouble.ts";
 const controllerEpochFile = "ottla-controller-epoch";
 const lookEveryMs = 100;
 
+interface Replica {
+  readonly broker: SimBroker;
+  readonly name: string;
+  /** Null: it has none yet, or moves between directories. */
+  readonly folder: string | null;
+}
+
 /**
  * ZooKeeper comes up with an older snapshot of its data, or with none, and after a while with the right data again. Brokers recognise the
  * wrong one by the newest controller epoch that they have seen: they serve nobody, write nothing there and remove nothing, including those
@@ -15,7 +22,7 @@ export class WrongCoordinator implements Trouble {
   readonly #parts: TroubleParts;
   #older: EnsembleState | null = null;
   /** Null: the coordinator has the right state. */
-  #right: { readonly state: EnsembleState; readonly folders: readonly (string | null)[]; readonly lives: readonly string[] } | null = null;
+  #right: { readonly state: EnsembleState; readonly replicas: readonly Replica[]; readonly lives: readonly string[] } | null = null;
   #isOver = false;
 
   constructor(parts: TroubleParts) {
@@ -47,7 +54,7 @@ export class WrongCoordinator implements Trouble {
     }
     observer.look();
     const state = ensemble.backup();
-    this.#right = { state, folders: this.#folders(), lives: brokers.map(({ owner }) => owner) };
+    this.#right = { state, replicas: this.#replicas(), lives: brokers.map(({ owner }) => owner) };
     trace.line(`the coordinator comes up ${which}`);
     count(which === "older" ? "olderCoordinator" : "emptyCoordinator");
     world.isExpectedError = (what) => what.includes("not joining: ");
@@ -62,13 +69,14 @@ export class WrongCoordinator implements Trouble {
   #end(): void {
     if (this.#right === null) return;
     const { world } = this.#parts;
-    const { state, folders } = this.#right;
+    const { state, replicas } = this.#right;
     this.#right = null;
     world.trace.line("the coordinator has its right state again");
-    const now = this.#folders();
     // what rots is dropped, and copied again
-    const gone = world.plan.mayRot ? undefined : folders.find((folder, index) => folder !== null && now[index] === null);
-    if (gone !== undefined) world.violated(`${gone} went while the coordinator had the wrong state`);
+    const gone = world.plan.mayRot
+      ? undefined
+      : replicas.find(({ broker, name, folder }) => folder !== null && broker.folderOf(name) === null);
+    if (gone !== undefined) world.violated(`${gone.folder} of ${gone.broker.owner} went while the coordinator had the wrong state`);
     world.ensemble.restore(state);
     world.observer.begin({ isRight: true });
     world.acknowledgements.coordinatorIsWrong(false);
@@ -88,9 +96,16 @@ export class WrongCoordinator implements Trouble {
     this.#later(lookEveryMs, () => this.#watch(zxid));
   }
 
-  #folders(): (string | null)[] {
-    const each = Array.from({ length: partitions }, (_, partition) => `${topic}-${partition}`);
-    return this.#parts.world.brokers.flatMap((broker) => each.map((name) => broker.folderOf(name)));
+  /** Those that the right state assigns: the removal of another may have been decided just before, and be on its way. */
+  #replicas(): Replica[] {
+    const { brokers, observer } = this.#parts.world;
+    const each = Array.from({ length: partitions }, (_, partition) => partition);
+    return each.flatMap((partition) => {
+      const assigned = observer.find(topic, partition)?.replicas ?? [];
+      return brokers
+        .filter(({ id }) => assigned.includes(id))
+        .map((broker) => ({ broker, name: `${topic}-${partition}`, folder: broker.folderOf(`${topic}-${partition}`) }));
+    });
   }
 
   #later(delayMs: number, action: () => void): void {
