@@ -1,4 +1,3 @@
-import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
@@ -20,12 +19,11 @@ import { Intake, type Taken } from "./intake.ts";
 import type { AppendedState, StateLeader, StateStanding } from "./internal-topic-partitions.ts";
 import { IsrWriter } from "./isr-writer.ts";
 import { LeaderLogStart } from "./leader-log-start.ts";
-import { consumerRefusal, endOfEpoch, epochRefusal, findOffset, readCommitted, readLog } from "./leader-reads.ts";
+import { LeaderReader, type LeaderStanding } from "./leader-reader.ts";
+import { endOfEpoch, epochRefusal, readLog } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
-import { consumerPositionIn } from "./log-position.ts";
 import { Members } from "./members.ts";
 import { acknowledgement, replicaShortage } from "./produce-answers.ts";
-import { nearestReplica } from "./read-replica.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
@@ -52,6 +50,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
   readonly #members: Members;
+  readonly #reader: LeaderReader;
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
   /** Appends that wait for replicas. */
@@ -77,6 +76,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     });
     this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state });
     this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#members.isAlive(id) });
+    this.#reader = new LeaderReader({
+      replica: parts.replica,
+      standing: () => this.#standing,
+      members: this.#members,
+      logStart: this.logStart,
+    });
     this.#state = this.#begin(record, highWatermark);
     this.#isrWriter = new IsrWriter({
       identity,
@@ -224,40 +229,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, replicaShortage: shortage, logStartOffset });
   }
 
-  async read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
-    const { fetchOffset, lastFetchedEpoch, near = [] } = options;
-    const { log, settings } = this.#parts.replica;
-    const { highWatermark, epoch } = this.#state;
-    const refusal = consumerRefusal(options, epoch, settings);
-    if (refusal !== null) return { error: refusal };
-    const position = consumerPositionIn(log, fetchOffset, lastFetchedEpoch);
-    // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
-    // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
-    if (position.kind === "out-of-range") return { error: this.#isSessionProved() ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
-    const nothing = { error: null, highWatermark, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
-    if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
-    const preferredReadReplica = near.length === 0 ? null : this.#nearest(near, fetchOffset);
-    if (preferredReadReplica !== null) return { ...nothing, preferredReadReplica };
-    // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up
-    if (fetchOffset >= highWatermark) return nothing;
-    const read = await readCommitted(log, options, highWatermark);
-    if (this.#hasEnded || this.#state.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
-    if (read.error === "CORRUPT_MESSAGE" && this.hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };
-    if (read.error !== null) return read;
-    const { chunks, sizeInBytes, release, keptBytes } = read;
-    return { ...nothing, chunks, sizeInBytes, release, keptBytes };
+  read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
+    return this.#reader.read(options);
   }
 
-  #nearest(near: readonly BrokerId[], fetchOffset: number): BrokerId | null {
-    const usable = near.filter((id) => this.#members.isReadable(id));
-    return nearestReplica(this.#state, usable, fetchOffset, (id) => this.logStart.startOf(id));
-  }
-
-  async listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {
-    const refusal = epochRefusal(currentLeaderEpoch, this.#state.epoch);
-    if (refusal !== null) return { error: refusal };
-    const found = await findOffset(this.#parts.replica.log, this.#state, target);
-    return this.#hasEnded ? { error: "NOT_LEADER_OR_FOLLOWER" } : found;
+  listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {
+    return this.#reader.listOffset(target, currentLeaderEpoch);
   }
 
   endOffsetForEpoch(currentLeaderEpoch: number, epoch: number): Outcome<{ readonly epoch: number; readonly endOffset: number }> {
@@ -388,6 +365,11 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     if (this.#state.stateVersion === before.stateVersion) return;
     const { epoch, isr } = this.#state;
     environment.logger.info({ partition: identity.key, leaderEpoch: epoch, isr: [...isr], proposed: proposed.isr }, "in-sync set changed");
+  }
+
+  get #standing(): LeaderStanding {
+    const [hasEnded, isSessionProved] = [this.#hasEnded, this.#isSessionProved()];
+    return { state: this.#state, hasEnded, isSessionProved, hasBetterCopy: this.hasBetterCopy };
   }
 
   #isSessionProved(): boolean {

@@ -60,7 +60,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "read-above-high-watermark",
-    file: "broker/partition/leadership.ts",
+    file: "broker/partition/leader-reader.ts",
     find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readCommitted(log, options, highWatermark);",
     replace:
       "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readCommitted(log, options, log.writtenEndOffset);",
