@@ -62,7 +62,8 @@ export class IdentitySource {
 
   #ask(): Promise<ProducerIdentity> {
     const { pool, signal } = this.#cluster;
-    const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: noProducerId, producerEpoch: -1 };
+    const fresh = { producerId: noProducerId, producerEpoch: -1, enable2Pc: false, keepPreparedTxn: false };
+    const request = { transactionalId: null, transactionTimeoutMs: 0, ...fresh };
     return pool.askAny(async (connection, settled) => {
       const { errorCode, producerId, producerEpoch } = await connection.request(apis.initProducerId, () => request, { signal: settled });
       if (errorCode !== "NONE") throw new KafkaProtocolError(errorCode, "getting a producer id");

@@ -1,4 +1,6 @@
 import type { Message, MessageType } from "../schema/message.ts";
+import { addOffsetsToTxnRequest, addOffsetsToTxnResponse } from "./add-offsets-to-txn.ts";
+import { addPartitionsToTxnRequest, addPartitionsToTxnResponse } from "./add-partitions-to-txn.ts";
 import { alterConfigsRequest, alterConfigsResponse } from "./alter-configs.ts";
 import { alterPartitionReassignmentsRequest, alterPartitionReassignmentsResponse } from "./alter-partition-reassignments.ts";
 import { alterReplicaLogDirsRequest, alterReplicaLogDirsResponse } from "./alter-replica-log-dirs.ts";
@@ -16,7 +18,9 @@ import { describeGroupsRequest, describeGroupsResponse } from "./describe-groups
 import { describeLogDirsRequest, describeLogDirsResponse } from "./describe-log-dirs.ts";
 import { describeProducersRequest, describeProducersResponse } from "./describe-producers.ts";
 import { describeTopicPartitionsRequest, describeTopicPartitionsResponse } from "./describe-topic-partitions.ts";
+import { describeTransactionsRequest, describeTransactionsResponse } from "./describe-transactions.ts";
 import { electLeadersRequest, electLeadersResponse } from "./elect-leaders.ts";
+import { endTxnRequest, endTxnResponse } from "./end-txn.ts";
 import { fetchRequest, fetchResponse } from "./fetch.ts";
 import { findCoordinatorRequest, findCoordinatorResponse } from "./find-coordinator.ts";
 import { heartbeatRequest, heartbeatResponse } from "./heartbeat.ts";
@@ -27,6 +31,7 @@ import { leaveGroupRequest, leaveGroupResponse } from "./leave-group.ts";
 import { listGroupsRequest, listGroupsResponse } from "./list-groups.ts";
 import { listOffsetsRequest, listOffsetsResponse } from "./list-offsets.ts";
 import { listPartitionReassignmentsRequest, listPartitionReassignmentsResponse } from "./list-partition-reassignments.ts";
+import { listTransactionsRequest, listTransactionsResponse } from "./list-transactions.ts";
 import { metadataRequest, metadataResponse } from "./metadata.ts";
 import { offsetCommitRequest, offsetCommitResponse } from "./offset-commit.ts";
 import { offsetDeleteRequest, offsetDeleteResponse } from "./offset-delete.ts";
@@ -34,6 +39,8 @@ import { offsetFetchRequest, offsetFetchResponse } from "./offset-fetch.ts";
 import { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./offset-for-leader-epoch.ts";
 import { produceRequest, produceResponse } from "./produce.ts";
 import { syncGroupRequest, syncGroupResponse } from "./sync-group.ts";
+import { txnOffsetCommitRequest, txnOffsetCommitResponse } from "./txn-offset-commit.ts";
+import { writeTxnMarkersRequest, writeTxnMarkersResponse } from "./write-txn-markers.ts";
 
 /** An API: its request and the answer, whose key, versions and fields the messages hold. */
 export interface MessagePair<Req = unknown, Res = unknown> {
@@ -86,9 +93,23 @@ export const apis = {
   consumerGroupDescribe: api(consumerGroupDescribeRequest, consumerGroupDescribeResponse),
 } as const;
 
+/** What transactions need besides: not among `apis`, and so announced by nobody, until all of it is served. */
+export const transactionApis = {
+  addPartitionsToTxn: api(addPartitionsToTxnRequest, addPartitionsToTxnResponse),
+  addOffsetsToTxn: api(addOffsetsToTxnRequest, addOffsetsToTxnResponse),
+  endTxn: api(endTxnRequest, endTxnResponse),
+  writeTxnMarkers: api(writeTxnMarkersRequest, writeTxnMarkersResponse),
+  txnOffsetCommit: api(txnOffsetCommitRequest, txnOffsetCommitResponse),
+  describeTransactions: api(describeTransactionsRequest, describeTransactionsResponse),
+  listTransactions: api(listTransactionsRequest, listTransactionsResponse),
+} as const;
+
 export type ApiName = keyof typeof apis;
 export type RequestOf<N extends ApiName> = MessageType<(typeof apis)[N]["request"]>;
 export type ResponseOf<N extends ApiName> = MessageType<(typeof apis)[N]["response"]>;
 
 /** For code that treats all of them alike. */
 export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map(Object.values(apis).map((pair) => [pair.request.apiKey, pair]));
+
+/** All that are declared, served or not. */
+export const declaredMessages: readonly MessagePair[] = [...Object.values(apis), ...Object.values(transactionApis)];

@@ -15,13 +15,21 @@ const folderOf44 = fileURLToPath(new URL("../../../shared/kafka-messages-4.4/", 
 
 /** What is served here in versions that came after 3.9, and the table of errors, which only grew. */
 const of44: ReadonlySet<string> = new Set(
-  ["ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "AlterPartitionReassignments"]
+  [
+    "ConsumerGroupHeartbeat",
+    "ConsumerGroupDescribe",
+    "AlterPartitionReassignments",
+    "InitProducerId",
+    "ListTransactions",
+    "EndTxn",
+    "TxnOffsetCommit",
+  ]
     .flatMap((name) => [`${name}Request.json`, `${name}Response.json`])
     .concat("errors.tsv"),
 );
 
 /** Of these 4.4 has the last version that is served, and 3.9 the first ones. */
-const ofBoth: ReadonlySet<string> = new Set(["OffsetCommitRequest", "OffsetCommitResponse"]);
+const ofBoth: ReadonlySet<string> = new Set(["OffsetCommit", "WriteTxnMarkers"].flatMap((name) => [`${name}Request`, `${name}Response`]));
 
 /** Why there is nothing to compare with; null: there is. */
 export const referenceMissing = [folder, folderOf44].every((each) => existsSync(each)) ? null : `no reference definitions at ${folder}`;

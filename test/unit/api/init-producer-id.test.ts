@@ -3,7 +3,14 @@ import { initProducerIdApi } from "../../../broker/api/init-producer-id.ts";
 import type { ProducerIdSource } from "../../../broker/cluster/producer-ids.ts";
 import { answerOf } from "./fixtures.ts";
 
-const asked = { transactionalId: null, transactionTimeoutMs: 1_000, producerId: -1, producerEpoch: -1 };
+const asked = {
+  transactionalId: null,
+  transactionTimeoutMs: 1_000,
+  producerId: -1,
+  producerEpoch: -1,
+  enable2Pc: false,
+  keepPreparedTxn: false,
+};
 
 function counting(): ProducerIdSource {
   let next = 40;
@@ -22,11 +29,13 @@ test("an id without an epoch, an epoch without an id, and a transactional id are
   const refused = [
     [{ producerId: 4 }, "INVALID_REQUEST"],
     [{ producerEpoch: 4 }, "INVALID_REQUEST"],
+    [{ enable2Pc: true }, "INVALID_REQUEST"],
+    [{ keepPreparedTxn: true }, "INVALID_REQUEST"],
     [{ transactionalId: "t" }, "CLUSTER_AUTHORIZATION_FAILED"],
     [{ transactionalId: "" }, "CLUSTER_AUTHORIZATION_FAILED"],
   ] as const;
   for (const [more, errorCode] of refused)
-    expect(await answerOf(api, { ...asked, ...more }, 5)).toMatchObject({
+    expect(await answerOf(api, { ...asked, ...more }, 6)).toMatchObject({
       errorCode,
       producerId: -1,
       producerEpoch: -1,

@@ -63,7 +63,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   FindCoordinator: [0, 6],
   Heartbeat: [0, 4],
   IncrementalAlterConfigs: [0, 1],
-  InitProducerId: [0, 5],
+  InitProducerId: [0, 6],
   JoinGroup: [0, 9],
   LeaveGroup: [0, 5],
   ListGroups: [0, 5],
