@@ -1,5 +1,6 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
+import type { EndMarker } from "../../protocol/records/end-marker.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
 
 /**
@@ -33,6 +34,27 @@ export interface Log {
    * batches changes nothing and is answered with where that batch is.
    */
   appendAsLeader(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
+  /**
+   * Appends the end of a transaction as the leader, as `appendAsLeader` does a batch; also where nothing of it is here, as its epoch fences
+   * the producer's older ones. Changes nothing, and is answered as a `duplicate` with where the log ends, when the log has the like of it:
+   * nothing is open, and both of its epochs are known.
+   * Refused: INVALID_PRODUCER_EPOCH, the producer has a newer one, or (from version 2 on) began a transaction with this one;
+   * TRANSACTION_COORDINATOR_FENCED, the producer's last marker is of a newer coordinator.
+   */
+  appendMarker(marker: VersionedMarker, leaderEpoch: number, appendTimeMs: number): LeaderAppend;
+  /**
+   * First offset of the earliest transaction that is open, or whose marker is at or above `highWatermark`, but not below the log's start;
+   * null: there is none. Below the smaller of this and the high watermark, the last stable offset, every transaction is decided.
+   *
+   * After a start, or a cut below all that is remembered, transactions whose markers are below the snapshot that the log's producers were
+   * restored from count as decided, whatever the high watermark. That is safe: (1) a marker is sent once its outcome is durable at the
+   * coordinator; (2) readers see the transaction as the marker says, though it may not be committed; (3) another leader does not have the
+   * marker, and cuts it here; (4) the coordinator sends it again, with the same outcome. What is read is no more than what is committed
+   * anyway: the high watermark bounds it.
+   */
+  firstUnstableOffset(highWatermark: number): number | null;
+  /** First offset of the producer's open transaction; null: none is open. */
+  openTransactionOf(producerId: number): number | null;
   /**
    * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction removed what
    * was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged,
@@ -130,6 +152,9 @@ export type LeaderAppend =
   | (Appended & { readonly kind: "appended" | "duplicate" })
   /** Out of the producer's sequence, or from an epoch that is over; the message says which. */
   | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
+
+/** `transactionVersion`: by which the transaction was begun. */
+export type VersionedMarker = EndMarker & { readonly transactionVersion: number };
 
 /** Where the records are. Those of a `duplicate` may still wait to be written or replicated. */
 export interface Appended {

@@ -8,16 +8,20 @@ import {
   type ProducerRow,
   type ReadOptions,
   type ReadResult,
+  type VersionedMarker,
 } from "../../broker/log/log-contract.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
-import { noReplicas } from "../../broker/runtime/config/throttled-replicas.ts";
 import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
 import { assignOffsets } from "../../protocol/records/assign-offsets.ts";
-import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
+import type { BatchInfo, ParsedBatch } from "../../protocol/records/batch-header.ts";
+import { openBatch } from "../../protocol/records/decode-batch.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
+import { encodeEndMarker, readEndMarker } from "../../protocol/records/end-marker.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
+
+export { testSettings } from "./test-settings.ts";
 
 /** A log in memory with the same contract. "Writing" happens in a later microtask, or when the test lets it. */
 export class MemoryLog implements Log {
@@ -68,6 +72,27 @@ export class MemoryLog implements Log {
     assignOffsets(batch, { baseOffset, leaderEpoch, logAppendTimeMs: isLogAppendTime ? appendTimeMs : null });
     this.#take(batch.bytes);
     return { kind: "appended", baseOffset, endOffset: this.endOffset, logAppendTimeMs: isLogAppendTime ? appendTimeMs : -1 };
+  }
+
+  appendMarker(marker: VersionedMarker, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
+    if (this.#isOffline) throw new LogOffline("offline");
+    const { endOffset: baseOffset } = this;
+    const verdict = this.#producers.judgeMarker(marker);
+    if (verdict.kind === "refused") return verdict;
+    if (verdict.kind === "duplicate") return { kind: "duplicate", baseOffset, endOffset: baseOffset, logAppendTimeMs: -1 };
+    const bytes = encodeEndMarker(marker, appendTimeMs);
+    assignOffsets({ bytes, header: openBatch(bytes) }, { baseOffset, leaderEpoch, logAppendTimeMs: null });
+    this.#take(bytes);
+    return { kind: "appended", baseOffset, endOffset: this.endOffset, logAppendTimeMs: -1 };
+  }
+
+  firstUnstableOffset(highWatermark: number): number | null {
+    const firstOffset = this.#producers.firstUnstableOffset(highWatermark);
+    return firstOffset === null ? null : Math.max(firstOffset, this.startOffset);
+  }
+
+  openTransactionOf(producerId: number): number | null {
+    return this.#producers.openTransactionOf(producerId);
   }
 
   appendAsFollower(batches: Buffer, leadersEpochs: readonly { readonly epoch: number; readonly startOffset: number }[] = []): boolean {
@@ -225,7 +250,7 @@ export class MemoryLog implements Log {
       if ((this.#epochs.at(-1)?.epoch ?? -1) < batch.leaderEpoch)
         this.#epochs.push({ epoch: batch.leaderEpoch, startOffset: batch.baseOffset });
       this.endOffset = batch.lastOffset + 1;
-      this.#producers.note(batch);
+      this.#note(bytes, batch);
       this.#batches.push({
         baseOffset: batch.baseOffset,
         endOffset: this.endOffset,
@@ -244,7 +269,11 @@ export class MemoryLog implements Log {
 
   #rebuildProducers(): void {
     this.#producers.clear();
-    for (const { bytes } of this.#batches) for (const batch of scanBatches(bytes).batches) this.#producers.note(batch);
+    for (const { bytes } of this.#batches) for (const batch of scanBatches(bytes).batches) this.#note(bytes, batch);
+  }
+
+  #note(bytes: Buffer, batch: BatchInfo): void {
+    this.#producers.note(batch, readEndMarker(bytes, batch));
   }
 
   #write(): void {
@@ -348,32 +377,3 @@ function recordsFilledWith(count: number, fill = "x", timestampMs = 1000) {
 export function idempotentBatch(producerId: number, baseSequence: number, count = 1, producerEpoch = 0): Buffer {
   return encodeBatch(recordsFilledWith(count), { producerId, producerEpoch, baseSequence });
 }
-
-export const testSettings: TopicSettings = {
-  leaderThrottledReplicas: noReplicas,
-  followerThrottledReplicas: noReplicas,
-  cleanupPolicy: "delete",
-  compressionType: "producer",
-  compressionGzipLevel: -1,
-  compressionZstdLevel: 3,
-  deleteRetentionMs: 86_400_000,
-  fileDeleteDelayMs: 60_000,
-  flushMessages: Number.MAX_SAFE_INTEGER,
-  flushMs: Number.MAX_SAFE_INTEGER,
-  indexIntervalBytes: 4096,
-  maxMessageBytes: 1_048_588,
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
-  minCleanableDirtyRatio: 0.5,
-  messageTimestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
-  messageTimestampAfterMaxMs: Number.MAX_SAFE_INTEGER,
-  messageTimestampType: "CreateTime",
-  minInsyncReplicas: 1,
-  retentionBytes: -1,
-  retentionMs: -1,
-  segmentBytes: 2 ** 30,
-  segmentIndexBytes: 10 * 2 ** 20,
-  segmentJitterMs: 0,
-  segmentMs: 604_800_000,
-  uncleanLeaderElectionEnable: false,
-};

@@ -7,7 +7,7 @@ import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names
 import { noteDamage } from "../files/folder-notes.ts";
 import type { LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
-import type { OpenedLog } from "../partition-log/log-state.ts";
+import type { OpenedLog } from "../partition-log/opened-log.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
 import { type ProducerBudget, ProducerStates } from "../producers/producer-states.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";

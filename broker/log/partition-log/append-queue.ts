@@ -2,7 +2,9 @@ import type { Clock } from "../../../protocol/base/clock.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { readEndMarker } from "../../../protocol/records/end-marker.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
+import type { AbortedTransaction } from "../segment/aborted-index.ts";
 import { type OffsetEntry, relativeOffsetMax, type TimeEntry } from "../segment/index-file.ts";
 import { closingEntry, mustRoll, type RollLimits } from "../segment/segment-layout.ts";
 import type { LogState } from "./log-state.ts";
@@ -21,6 +23,7 @@ export interface QueuedAppend {
   readonly endOffset: number;
   readonly offsetEntries: readonly OffsetEntry[];
   readonly timeEntries: readonly TimeEntry[];
+  readonly aborted: readonly AbortedTransaction[];
   /** Of the segment, this append included. */
   readonly maxTimestampMs: number;
   readonly offsetOfMaxTimestamp: number;
@@ -90,9 +93,10 @@ export class AppendQueue {
         run.hasGap = isFar;
       }
       run.hasGap ||= batch.baseOffset > state.endOffset;
-      const { offsetEntry, timeEntry } = state.assigned(batch);
+      const { offsetEntry, timeEntry, aborted } = state.assigned(batch, batch.isControl ? readEndMarker(bytes, batch) : null);
       if (offsetEntry !== null) run.offsetEntries.push(offsetEntry);
       if (timeEntry !== null) run.timeEntries.push(timeEntry);
+      if (aborted !== null) run.aborted.push(aborted);
     }
     this.#addRun(bytes, run, bytes.length);
   }
@@ -168,7 +172,7 @@ export class AppendQueue {
     if (to === run.from) return;
     const { layout, endOffset, tail } = this.#state;
     const { maxTimestampMs, offsetOfMaxTimestamp } = layout;
-    const { baseOffset, offsetEntries, timeEntries, hasGap } = run;
+    const { baseOffset, offsetEntries, timeEntries, aborted, hasGap } = run;
     const part = run.from === 0 && to === bytes.length ? bytes : bytes.subarray(run.from, to);
     this.#items.push({
       kind: "append",
@@ -177,6 +181,7 @@ export class AppendQueue {
       endOffset,
       offsetEntries,
       timeEntries,
+      aborted,
       maxTimestampMs,
       offsetOfMaxTimestamp,
       hasGap,
@@ -200,9 +205,10 @@ interface Run {
   readonly from: number;
   readonly offsetEntries: OffsetEntry[];
   readonly timeEntries: TimeEntry[];
+  readonly aborted: AbortedTransaction[];
   hasGap: boolean;
 }
 
 function startRun(baseOffset: number, from: number): Run {
-  return { baseOffset, from, offsetEntries: [], timeEntries: [], hasGap: false };
+  return { baseOffset, from, offsetEntries: [], timeEntries: [], aborted: [], hasGap: false };
 }

@@ -1,42 +1,20 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import type { EndMarker } from "../../../protocol/records/end-marker.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import type { File } from "../../runtime/files.ts";
 import { fileNames } from "../files/file-names.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
-import type { LogDamage } from "../log-contract.ts";
-import type { RestoredProducers } from "../producers/producer-files.ts";
 import type { ProducerStates } from "../producers/producer-states.ts";
+import type { AbortedTransaction } from "../segment/aborted-index.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import type { Segment } from "../segment/segment.ts";
 import type { BelievedGaps } from "../segment/segment-joins.ts";
 import { emptyLayout, type LayoutState, type Placed, place } from "../segment/segment-layout.ts";
 import { KnownDamage } from "./known-damage.ts";
 import type { LeaderEpochs } from "./leader-epochs.ts";
-import { TailCache, type TailCacheBudget } from "./tail-cache.ts";
-
-export interface OpenedLog {
-  readonly folder: string;
-  readonly segments: Segment[];
-  readonly layout: LayoutState;
-  readonly epochs: LeaderEpochs;
-  /** As of `endOffset`. */
-  readonly restored: RestoredProducers;
-  readonly startOffset: number;
-  readonly endOffset: number;
-  readonly recoveryPoint: number;
-  readonly damage: LogDamage | null;
-  readonly believedGaps: BelievedGaps;
-  /** Its files are those of a clean stop, which has synced the folder. */
-  readonly namesSynced: boolean;
-}
-
-/** The folder of a log, and what it is read with. */
-export interface LogPlace {
-  readonly directory: LogDirectory;
-  readonly io: SegmentIo;
-  readonly tails: TailCacheBudget;
-}
+import type { LogPlace, OpenedLog } from "./opened-log.ts";
+import { TailCache } from "./tail-cache.ts";
 
 /** The state for its own verbs: all other modules only read. */
 type Own = { -readonly [Field in keyof LogState]: LogState[Field] };
@@ -141,17 +119,19 @@ export class LogState {
 
   // Appending: a batch is assigned its place, handed over to the operating system, written, flushed.
 
-  /** The batch comes next, in the last segment; it is not written yet. */
-  assigned(batch: BatchInfo): Placed {
+  /**
+   * The batch comes next, in the last segment; it is not written yet. `marker`: what is in a control batch, where it ends a transaction.
+   */
+  assigned(batch: BatchInfo, marker: EndMarker | null = null): Placed & { readonly aborted: AbortedTransaction | null } {
     invariant(batch.baseOffset >= this.endOffset && batch.lastOffset >= batch.baseOffset, "offsets continue the log", () => ({
       batch,
       endOffset: this.endOffset,
     }));
     const placed = place(this.layout, batch, this.settings.indexIntervalBytes);
     own(this).layout = placed.state;
-    this.producers.note(batch);
+    const aborted = this.producers.note(batch, marker);
     own(this).endOffset = batch.lastOffset + 1;
-    return placed;
+    return { ...placed, aborted };
   }
 
   /** What is assigned next goes to a new segment, which begins at `baseOffset`: the log's end, or above it where no segment spans a gap. */
@@ -262,7 +242,7 @@ export class LogState {
 
   /** After a cut: the log's producers according to its batches. */
   producersRestored(producers: ProducerStates, snapshotOffset: number | null): void {
-    this.producers.become(producers);
+    this.producers.become(producers, this.endOffset);
     own(this).snapshotOffset = snapshotOffset;
   }
 

@@ -3,6 +3,8 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import type { Random } from "../../../protocol/base/random.ts";
 import { assignOffsets } from "../../../protocol/records/assign-offsets.ts";
 import { type BatchInfo, leaderEpochAt, type ParsedBatch } from "../../../protocol/records/batch-header.ts";
+import { openBatch } from "../../../protocol/records/decode-batch.ts";
+import { encodeEndMarker } from "../../../protocol/records/end-marker.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
 import { LogCompaction } from "../compaction/log-compaction.ts";
@@ -18,6 +20,7 @@ import {
   type ProducerRow,
   type ReadOptions,
   type ReadResult,
+  type VersionedMarker,
   WriteQueueFull,
 } from "../log-contract.ts";
 import { storeSnapshot } from "../producers/producer-files.ts";
@@ -28,8 +31,9 @@ import type { LookupTurns } from "./log-caches.ts";
 import { LogFlusher } from "./log-flusher.ts";
 import { LogReader } from "./log-reader.ts";
 import { LogRetention, type RetentionMoment } from "./log-retention.ts";
-import { type LogPlace, LogState, type OpenedLog } from "./log-state.ts";
+import { LogState } from "./log-state.ts";
 import { LogWriter } from "./log-writer.ts";
+import type { LogPlace, OpenedLog } from "./opened-log.ts";
 import { type CopyPace, FolderCopy, type RelocationSteps, relocate } from "./relocation.ts";
 import { TimestampLookup } from "./timestamp-lookup.ts";
 import { restartLog, truncateLog } from "./truncation.ts";
@@ -115,9 +119,24 @@ export class SegmentedLog implements Log {
     const state = this.#state;
     this.#assertAppendable();
     invariant(leaderEpoch >= state.epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: state.epochs.latest }));
-    const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
     const settled = state.producers.judgeAppend(batch.header, state.settings, state.endOffset === 0);
-    if (settled !== null) return settled;
+    return settled ?? this.#lead(batch, leaderEpoch, appendTimeMs);
+  }
+
+  appendMarker(marker: VersionedMarker, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
+    const { epochs, producers, endOffset } = this.#state;
+    this.#assertAppendable();
+    invariant(leaderEpoch >= epochs.latest, "a leader's epoch is the latest", () => ({ leaderEpoch, latest: epochs.latest }));
+    const verdict = producers.judgeMarker(marker);
+    if (verdict.kind === "refused") return verdict;
+    if (verdict.kind === "duplicate") return { kind: "duplicate", baseOffset: endOffset, endOffset, logAppendTimeMs: -1 };
+    const bytes = encodeEndMarker(marker, appendTimeMs);
+    return this.#lead({ bytes, header: openBatch(bytes, 0, { checkCrc: false }) }, leaderEpoch, appendTimeMs);
+  }
+
+  #lead(batch: ParsedBatch, leaderEpoch: number, appendTimeMs: number): LeaderAppend {
+    const state = this.#state;
+    const logAppendTimeMs = state.settings.messageTimestampType === "LogAppendTime" ? appendTimeMs : null;
     const baseOffset = state.endOffset;
     const refused = this.#refusal(batch.bytes);
     if (refused !== null) return refused;
@@ -183,6 +202,16 @@ export class SegmentedLog implements Log {
 
   expireProducers(nowMs: number, expirationMs: number): void {
     this.#state.producers.expire(nowMs, expirationMs);
+  }
+
+  firstUnstableOffset(highWatermark: number): number | null {
+    const { producers, startOffset } = this.#state;
+    const firstOffset = producers.firstUnstableOffset(highWatermark);
+    return firstOffset === null ? null : Math.max(firstOffset, startOffset);
+  }
+
+  openTransactionOf(producerId: number): number | null {
+    return this.#state.producers.openTransactionOf(producerId);
   }
 
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {

@@ -1,7 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { type BatchInfo, noSequence, noTimestamp, sequencePlus } from "../../../protocol/records/batch-header.ts";
-import type { ProducerRow } from "../log-contract.ts";
+import type { EndMarker } from "../../../protocol/records/end-marker.ts";
+import type { ProducerRow, VersionedMarker } from "../log-contract.ts";
 
 /** As many batches as a producer may have in flight: the retry of any of them is recognised. */
 export const rememberedBatchesMax = 5;
@@ -70,18 +71,21 @@ export class ProducerEntry {
     return null;
   }
 
-  /** The batch is in the log. */
+  /** The batch of records is in the log. */
   note(batch: BatchInfo): void {
     this.#beginEpoch(batch.producerEpoch);
     this.lastTimestampMs = batch.maxTimestampMs;
-    if (batch.isControl) {
-      // the marker that ends a transaction
-      this.transactionFirstOffset = -1;
-      return;
-    }
     const offsetDelta = batch.lastOffset - batch.baseOffset;
     this.#remember(lastSequenceOf(batch.baseSequence, offsetDelta), batch.lastOffset, offsetDelta, batch.maxTimestampMs);
     if (batch.isTransactional && this.transactionFirstOffset === -1) this.transactionFirstOffset = batch.baseOffset;
+  }
+
+  /** The marker is in the log. Where it has another epoch, what was remembered of the one before is over. */
+  end({ producerEpoch, coordinatorEpoch }: EndMarker, timestampMs: number): void {
+    this.#beginEpoch(producerEpoch);
+    this.lastTimestampMs = timestampMs;
+    this.coordinatorEpoch = coordinatorEpoch;
+    this.transactionFirstOffset = -1;
   }
 
   /** A producer's rows are in the order of its batches. */
@@ -170,7 +174,7 @@ export type ProducerVerdict =
   | { readonly kind: "duplicate"; readonly original: RememberedBatch }
   | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
 
-const append: ProducerVerdict = { kind: "append" };
+const append = { kind: "append" } as const;
 
 /**
  * Whether a producer's batch comes next in a log that knows `entry` of it. A producer that the log does not know may begin anywhere: what
@@ -213,10 +217,38 @@ export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatc
   );
 }
 
-function refuse(error: KafkaError, message: string): ProducerVerdict {
+export type MarkerVerdict =
+  | { readonly kind: "append" | "duplicate" }
+  | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
+
+/**
+ * Whether a marker ends the producer's transaction in a log that knows `entry` of it. Where nothing is open it is appended as well, because
+ * its epoch fences, and so does its coordinator's, unless the log has both already.
+ *
+ * Under version 2 each transaction has an epoch of its own, and the marker the next one. So one that has the producer's epoch is late, and
+ * must not end what was begun since: (1) the marker of a transaction is sent twice; (2) the first one ends it; (3) the producer begins the
+ * next transaction, with that epoch; (4) the second one arrives.
+ */
+export function judgeMarker(entry: ProducerEntry | undefined, marker: VersionedMarker): MarkerVerdict {
+  if (entry === undefined) return append;
+  const { producerEpoch, coordinatorEpoch, transactionVersion } = marker;
+  const isOpen = entry.transactionFirstOffset !== -1;
+  const isLate = producerEpoch < entry.epoch || (transactionVersion >= 2 && producerEpoch === entry.epoch && isOpen);
+  if (isLate)
+    return refuse("INVALID_PRODUCER_EPOCH", `${producerOf(marker)}: the marker is late, the log knows epoch ${entry.epoch} of it`);
+  if (coordinatorEpoch < entry.coordinatorEpoch)
+    return refuse(
+      "TRANSACTION_COORDINATOR_FENCED",
+      `${producerOf(marker)}: a marker of coordinator epoch ${coordinatorEpoch} after one of ${entry.coordinatorEpoch}`,
+    );
+  const changesNothing = !isOpen && producerEpoch === entry.epoch && coordinatorEpoch === entry.coordinatorEpoch;
+  return changesNothing ? { kind: "duplicate" } : append;
+}
+
+function refuse(error: KafkaError, message: string): ProducerVerdict & MarkerVerdict & { readonly kind: "refused" } {
   return { kind: "refused", error, message };
 }
 
-function producerOf({ producerId, producerEpoch }: ProducedBatch): string {
+function producerOf({ producerId, producerEpoch }: Pick<ProducedBatch, "producerId" | "producerEpoch">): string {
   return `producer ${producerId} with epoch ${producerEpoch}`;
 }

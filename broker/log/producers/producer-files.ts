@@ -1,8 +1,9 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import type { EndMarker } from "../../../protocol/records/end-marker.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
 import { parseSnapshotFileName, snapshotPath } from "../files/file-names.ts";
-import { walkHeaders } from "../segment/batch-walk.ts";
+import { walkMarkers } from "../segment/batch-walk.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { segmentPath } from "../segment/segment.ts";
 import { decodeSnapshot } from "./producer-snapshot.ts";
@@ -36,8 +37,8 @@ export interface RestoredProducers {
 }
 
 /**
- * What the log knows of its producers: the newest sound snapshot, and the headers of the batches after it. After a clean stop there are
- * none, so no segment is read.
+ * What the log knows of its producers: the newest sound snapshot, and of the batches after it the headers, and the ends of
+ * transactions. After a clean stop there are none, so no segment is read.
  *
  * Snapshots that no longer belong to the log are removed: those above its end, those that are damaged, those of removed segments. One below
  * the first segment would be worse than none: it knows nothing of the batches between, and would refuse what continues them.
@@ -94,17 +95,17 @@ async function replay(
   }));
   if (fromOffset === endOffset) return;
   let nextOffset = fromOffset;
-  const note = (batch: BatchInfo) => {
+  const note = (batch: BatchInfo, marker: EndMarker | null) => {
     if (batch.lastOffset < nextOffset) return "on";
     if (batch.baseOffset < nextOffset || batch.lastOffset >= endOffset)
       return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset}` };
-    producers.note(batch);
+    producers.note(batch, marker);
     nextOffset = batch.lastOffset + 1;
     return "on";
   };
   for (const base of bases.slice(first)) {
     const path = segmentPath(folder, base, "log");
-    const { damage, endPosition } = await openFiles.use(path, async (file) => walkHeaders(file, 0, await file.size(), note));
+    const { damage, endPosition } = await openFiles.use(path, async (file) => walkMarkers(file, 0, await file.size(), note));
     if (damage !== null)
       logger.warn({ path, position: endPosition, damage }, "producers of the batches behind it in this segment are not known");
   }

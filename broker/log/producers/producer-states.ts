@@ -1,12 +1,17 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
+import type { EndMarker } from "../../../protocol/records/end-marker.ts";
 import type { TopicSettings } from "../../runtime/config/topic-settings.ts";
-import type { LeaderAppend, ProducerRow } from "../log-contract.ts";
-import { judgeBatch, ProducerEntry } from "./producer-entry.ts";
+import type { LeaderAppend, ProducerRow, VersionedMarker } from "../log-contract.ts";
+import type { AbortedTransaction } from "../segment/aborted-index.ts";
+import { judgeBatch, judgeMarker, type MarkerVerdict, ProducerEntry } from "./producer-entry.ts";
 import { encodeSnapshot } from "./producer-snapshot.ts";
+import { TransactionSpans } from "./transaction-spans.ts";
 
 /** When there are too many producers, a log that needs one more forgets this part of its own: those that wrote least recently. */
 const forgottenPart = 0.1;
+/** Searching for them takes time in proportion to all producers: it is done only where at least this part of them may be forgotten. */
+const forgettablePart = 0.01;
 
 /**
  * What a log knows of the producers that wrote to it with an id: a function of its batches and of the snapshot it began with, less those
@@ -15,6 +20,7 @@ const forgottenPart = 0.1;
 export class ProducerStates {
   readonly #budget: ProducerBudget;
   #entries = new Map<number, ProducerEntry>();
+  #transactions = new TransactionSpans();
 
   constructor(budget: ProducerBudget = new ProducerBudget()) {
     this.#budget = budget;
@@ -41,18 +47,50 @@ export class ProducerStates {
   ): LeaderAppend | null {
     if (producerId === noProducerId) return null;
     const batch = { producerId, producerEpoch, baseSequence, lastOffsetDelta: endingOffset - firstOffset, isTransactional };
-    const verdict = judgeBatch(this.#entries.get(producerId), batch, isUntouched);
-    if (verdict.kind === "append") return null;
+    const entry = this.#entries.get(producerId);
+    const verdict = judgeBatch(entry, batch, isUntouched);
+    if (verdict.kind === "append") return isTransactional ? this.#refuseTooMany(entry) : null;
     if (verdict.kind === "refused") return verdict;
     const { baseOffset, lastOffset, timestampMs } = verdict.original;
     const logAppendTimeMs = messageTimestampType === "LogAppendTime" ? timestampMs : -1;
     return { kind: "duplicate", baseOffset, endOffset: lastOffset + 1, logAppendTimeMs };
   }
 
-  /** The batch is in the log. A follower notes what its leader validated. */
-  note(batch: BatchInfo): void {
-    if (batch.producerId === noProducerId) return;
-    this.#entryOf(batch.producerId, batch.producerEpoch).note(batch);
+  /** See `Log.appendMarker`. Changes nothing, either. */
+  judgeMarker(marker: VersionedMarker): MarkerVerdict {
+    return judgeMarker(this.#entries.get(marker.producerId), marker);
+  }
+
+  /**
+   * The batch is in the log. A follower notes what its leader validated. `marker`: what is in a control batch, where it ends a transaction.
+   * Returns the transaction that it aborts.
+   */
+  note(batch: BatchInfo, marker: EndMarker | null = null): AbortedTransaction | null {
+    const { producerId, producerEpoch, baseOffset, isControl } = batch;
+    if (producerId === noProducerId || (isControl && marker === null)) return null;
+    const entry = this.#entryOf(producerId, producerEpoch);
+    const firstOffset = entry.transactionFirstOffset;
+    if (marker === null) {
+      entry.note(batch);
+      if (firstOffset === -1 && entry.transactionFirstOffset !== -1) this.#transactions.begin(entry.transactionFirstOffset);
+      return null;
+    }
+    entry.end(marker, batch.maxTimestampMs);
+    if (firstOffset === -1) return null;
+    this.#transactions.end(firstOffset, baseOffset);
+    if (marker.kind === "commit") return null;
+    return { producerId, firstOffset, offset: baseOffset, lastStableOffset: this.#transactions.firstOpen ?? baseOffset + 1 };
+  }
+
+  /** See `Log.firstUnstableOffset`. */
+  firstUnstableOffset(highWatermark: number): number | null {
+    return this.#transactions.firstUnstable(highWatermark);
+  }
+
+  /** See `Log.openTransactionOf`. */
+  openTransactionOf(producerId: number): number | null {
+    const firstOffset = this.#entries.get(producerId)?.transactionFirstOffset ?? -1;
+    return firstOffset === -1 ? null : firstOffset;
   }
 
   /** Of the producer's last batch in the log; null: the producer is not known, or no longer. */
@@ -66,12 +104,20 @@ export class ProducerStates {
     for (const row of rows) {
       const entry = states.#entryOf(row.producerId, row.epoch);
       const follows = entry.lastOffset === -1 || (entry.epoch === row.epoch && row.lastOffset > entry.lastOffset);
-      if (!follows || row.lastOffset >= offset) {
+      if (!follows || row.lastOffset >= offset || row.transactionFirstOffset >= offset) {
         states.clear();
         return `offset ${row.lastOffset} of producer ${row.producerId} cannot be`;
       }
       entry.load(row);
     }
+    const begun = [...states.#entries.values()].flatMap(({ transactionFirstOffset: first }) => (first === -1 ? [] : [first]));
+    begun.sort((a, b) => a - b);
+    const twice = begun.find((first, i) => first === begun[i - 1]);
+    if (twice !== undefined) {
+      states.clear();
+      return `two transactions begin at offset ${twice}`;
+    }
+    for (const first of begun) states.#transactions.begin(first);
     return states;
   }
 
@@ -93,11 +139,16 @@ export class ProducerStates {
     for (const [producerId, entry] of this.#entries) entry.forEachRow(producerId, visit);
   }
 
-  /** Takes the contents of `other`, which must not be used afterwards. */
-  become(other: ProducerStates): void {
+  /**
+   * Takes the contents of `other`, which must not be used afterwards: the same log's, up to `endOffset`, where it was cut. Which
+   * transactions ended below is still known.
+   */
+  become(other: ProducerStates, endOffset = 0): void {
     invariant(other.#budget === this.#budget, "producers stay in one budget");
+    other.#transactions.rememberEnded(this.#transactions, endOffset);
     this.clear();
     this.#entries = other.#entries;
+    this.#transactions = other.#transactions;
   }
 
   /** See `Log.expireProducers`. */
@@ -109,22 +160,40 @@ export class ProducerStates {
   clear(): void {
     this.#budget.giveBack(this.#entries.size);
     this.#entries.clear();
+    this.#transactions.clear();
   }
 
   #entryOf(producerId: number, epoch: number): ProducerEntry {
     const known = this.#entries.get(producerId);
     if (known !== undefined) return known;
-    if (this.#budget.isSpent || this.#entries.size >= producersInLogMax) this.#forgetLeastRecent();
+    if (this.#isFull) this.#forgetLeastRecent();
     const entry = new ProducerEntry(epoch);
     this.#entries.set(producerId, entry);
     this.#budget.take();
     return entry;
   }
 
+  get #isFull(): boolean {
+    return this.#budget.isSpent || this.#entries.size >= producersInLogMax;
+  }
+
+  /** Producers with an open transaction are never forgotten, so a client may not have any number of them. */
+  #refuseTooMany(entry: ProducerEntry | undefined): LeaderAppend | null {
+    if ((entry?.transactionFirstOffset ?? -1) !== -1 || !this.#isFull || this.#hasForgettable) return null;
+    const message = `${this.#transactions.openCount} transactions are open in this log`;
+    return { kind: "refused", error: "NOT_ENOUGH_REPLICAS", message };
+  }
+
+  get #hasForgettable(): boolean {
+    const { size } = this.#entries;
+    return size - this.#transactions.openCount > size * forgettablePart;
+  }
+
   #forgetLeastRecent(): void {
+    if (!this.#hasForgettable) return;
     const silent = [...this.#entries].filter(([, { transactionFirstOffset }]) => transactionFirstOffset === -1);
     silent.sort(([, a], [, b]) => a.lastOffset - b.lastOffset);
-    for (const [producerId] of silent.slice(0, Math.ceil(silent.length * forgottenPart))) this.#forget(producerId);
+    for (const [producerId] of silent.slice(0, Math.ceil(this.#entries.size * forgottenPart))) this.#forget(producerId);
   }
 
   #forget(producerId: number): void {

@@ -7,6 +7,7 @@ import {
   magicAt,
   readBatchInfo,
 } from "../../../protocol/records/batch-header.ts";
+import { type EndMarker, markerBatchBytesMax, readEndMarker } from "../../../protocol/records/end-marker.ts";
 import { scanBatches } from "../../../protocol/records/validate-batches.ts";
 import type { File } from "../../runtime/files.ts";
 
@@ -27,7 +28,27 @@ const headerWindowBytes = 64 * 1024;
 const batchWindowBytes = 1024 * 1024;
 
 /** Visits the headers of the batches in [from, to) of a segment; their records are not parsed, nor read when the batches are large. */
-export async function walkHeaders(file: File, from: number, to: number, visit: Visit): Promise<Walked> {
+export function walkHeaders(file: File, from: number, to: number, visit: Visit): Promise<Walked> {
+  return walk(file, from, to, false, visit);
+}
+
+/** The same, with what is in control batches: the ends of transactions. Null for all others. */
+export function walkMarkers(
+  file: File,
+  from: number,
+  to: number,
+  visit: (batch: BatchInfo, marker: EndMarker | null) => ReturnType<Visit>,
+): Promise<Walked> {
+  return walk(file, from, to, true, visit);
+}
+
+async function walk(
+  file: File,
+  from: number,
+  to: number,
+  readsMarkers: boolean,
+  visit: (batch: BatchInfo, marker: EndMarker | null) => ReturnType<Visit>,
+): Promise<Walked> {
   const window = Buffer.allocUnsafe(Math.min(headerWindowBytes, Math.max(to - from, 0)));
   let [windowStart, windowEnd] = [from, from];
   let at = from;
@@ -40,7 +61,13 @@ export async function walkHeaders(file: File, from: number, to: number, visit: V
     }
     const found = headerIn(window, at - windowStart, to - at);
     if (typeof found === "string") return { endPosition: at, damage: found };
-    const verdict = visit({ ...found, position: at });
+    if (readsMarkers && found.isControl && at + Math.min(found.sizeInBytes, markerBatchBytesMax) > windowEnd) {
+      windowStart = at;
+      windowEnd = at + (await file.read(window, 0, Math.min(window.length, to - at), at));
+    }
+    const marker =
+      readsMarkers && found.isControl ? readEndMarker(window.subarray(at - windowStart, windowEnd - windowStart), found) : null;
+    const verdict = visit({ ...found, position: at }, marker);
     if (typeof verdict === "object") return { endPosition: at, damage: verdict.refuse };
     at += found.sizeInBytes;
     if (verdict === "stop") break;

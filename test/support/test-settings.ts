@@ -1,0 +1,31 @@
+import { noReplicas } from "../../broker/runtime/config/throttled-replicas.ts";
+import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
+
+export const testSettings: TopicSettings = {
+  leaderThrottledReplicas: noReplicas,
+  followerThrottledReplicas: noReplicas,
+  cleanupPolicy: "delete",
+  compressionType: "producer",
+  compressionGzipLevel: -1,
+  compressionZstdLevel: 3,
+  deleteRetentionMs: 86_400_000,
+  fileDeleteDelayMs: 60_000,
+  flushMessages: Number.MAX_SAFE_INTEGER,
+  flushMs: Number.MAX_SAFE_INTEGER,
+  indexIntervalBytes: 4096,
+  maxMessageBytes: 1_048_588,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  minCleanableDirtyRatio: 0.5,
+  messageTimestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
+  messageTimestampAfterMaxMs: Number.MAX_SAFE_INTEGER,
+  messageTimestampType: "CreateTime",
+  minInsyncReplicas: 1,
+  retentionBytes: -1,
+  retentionMs: -1,
+  segmentBytes: 2 ** 30,
+  segmentIndexBytes: 10 * 2 ** 20,
+  segmentJitterMs: 0,
+  segmentMs: 604_800_000,
+  uncleanLeaderElectionEnable: false,
+};
