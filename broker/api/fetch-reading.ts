@@ -140,8 +140,8 @@ async function readOnce(
     const outcome =
       typeof reader === "string"
         ? { error: reader }
-        : await reader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true });
-    const bytes = outcome.error === null ? (outcome.keptBytes ?? outcome.sizeInBytes) : 0;
+        : await reader.read({ ...options, withoutZstd: bounds.withoutZstd, trustsRemembered: true, committedOnly: bounds.readCommitted });
+    const bytes = outcome.error === null ? (outcome.keptBytes ?? outcome.sizeInBytes) + abortedBytes(outcome) : 0;
     parts.meter.settle(reservedBytes, bytes);
     heldBytes += bytes;
     if (outcome.error === null) {
@@ -175,12 +175,19 @@ function locate(image: ClusterImage, { topic, topicId, partition }: WantedPartit
   return { error: topic !== null && image.topics.has(topic) ? "INCONSISTENT_TOPIC_ID" : "UNKNOWN_TOPIC_ID" };
 }
 
-/** No transaction is ever open: records are stable as soon as they are committed. */
+/** An entry of the list of aborted transactions, as an object and in the answer. */
+const abortedEntryBytes = 80;
+
+function abortedBytes({ aborted = [] }: ConsumerRead): number {
+  return aborted.length * abortedEntryBytes;
+}
+
 function readAnswer(partitionIndex: number, read: ConsumerRead, readCommitted: boolean): PartitionAnswer {
   return {
     ...errorAnswer(partitionIndex, "NONE", readCommitted),
     highWatermark: read.highWatermark,
-    lastStableOffset: read.highWatermark,
+    lastStableOffset: read.lastStableOffset,
+    abortedTransactions: readCommitted ? (read.aborted ?? []) : null,
     logStartOffset: read.logStartOffset,
     divergingEpoch: read.diverging ?? noDivergence,
     preferredReadReplica: read.preferredReadReplica ?? -1,

@@ -27,8 +27,9 @@ const zstdSinceVersion = 10;
  * Behavior: reads committed records of the requested partitions, in order, up to the client's and the broker's bounds. The first batch
  * found is always included, whatever its size, so that a consumer cannot get stuck. With fewer than `minBytes` the answer waits up to
  * `maxWaitMs`. Errors and divergence are answered at once. A client that says its rack may be sent to a follower there, and followers serve
- * it (KIP-392); to what a follower does not know yet the answer waits, too. Read committed sees what read uncommitted does. Followers of
- * this cluster use the brokers' own protocol: a fetch with a replica's id is TOPIC_AUTHORIZATION_FAILED.
+ * it (KIP-392); to what a follower does not know yet the answer waits, too. Read committed ends at the last stable offset, and is told
+ * which transactions were aborted (KIP-98). Followers of this cluster use the brokers' own protocol: a fetch with a replica's id is
+ * TOPIC_AUTHORIZATION_FAILED.
  * Version notes: fetch sessions since 7 (KIP-227); leader epochs since 9 (KIP-320); zstd topics since 10; divergence since 12; topics by id
  * since 13 (KIP-516); racks since 11; the replica id moved into a tag in 15; since 16 a leadership error comes with the new leader and its
  * address (KIP-951).

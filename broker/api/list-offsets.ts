@@ -17,8 +17,8 @@ type PartitionResponse = ListOffsetsResponse["topics"][number]["partitions"][num
 
 /**
  * Behavior: the offset for a timestamp, in each partition: the latest (the high watermark), the earliest, that of the largest timestamp, or
- * of the first record at or after a time (offset -1 when there is none). A partition that is named twice is INVALID_REQUEST. Read committed
- * sees what read uncommitted does.
+ * of the first record at or after a time (offset -1 when there is none). A partition that is named twice is INVALID_REQUEST. For read
+ * committed the last stable offset takes the place of the high watermark.
  * Version notes: 0 answers with a list, which has one offset at most (Kafka's may have the starts of segments as well), and for a time
  * after all records with the log end offset; leader epochs since 4; before 5 OFFSET_NOT_AVAILABLE was unknown and is LEADER_NOT_AVAILABLE;
  * timestamp -3 since 7 (KIP-734), -4 since 8, -5 since 9. Nothing is tiered: -4 answers as -2 does, -5 answers that there is none.
@@ -27,19 +27,24 @@ export function listOffsetsApi(
   partitions: LeaderLookup<ListingLeader>,
   images: Pick<ImageSource, "current">,
 ): Api<ListOffsetsRequest, ListOffsetsResponse> {
-  const answerFor = async (ref: TopicPartition, asked: PartitionRequest, version: number): Promise<PartitionResponse> => {
+  const answerFor = async (
+    ref: TopicPartition,
+    asked: PartitionRequest,
+    { version, committedOnly }: AskedHow,
+  ): Promise<PartitionResponse> => {
     const wanted = offsetTarget(asked.timestamp, version);
     if (wanted === null) return refused(asked, "UNSUPPORTED_VERSION");
     const leader = partitions.leader(ref);
-    const found = typeof leader === "string" ? { error: leader } : await leader.listOffset(wanted.target, asked.currentLeaderEpoch);
+    const found =
+      typeof leader === "string" ? { error: leader } : await leader.listOffset(wanted.target, asked.currentLeaderEpoch, committedOnly);
     if (found.error !== null) return refused(asked, errorInVersion(asMetadataSays(images.current, ref, found.error), version));
     if (!wanted.isKept) return refused(asked, "NONE");
     const { offset, timestampMs, leaderEpoch } = found;
     return { ...refused(asked, "NONE"), timestamp: timestampMs, offset, leaderEpoch };
   };
-  const oldStyleAnswerFor = async (ref: TopicPartition, asked: PartitionRequest): Promise<PartitionResponse> => {
-    const found = await answerFor(ref, asked, 0);
-    const answer = found.errorCode === "NONE" && found.offset < 0 ? await answerFor(ref, { ...asked, timestamp: -1 }, 0) : found;
+  const oldStyleAnswerFor = async (ref: TopicPartition, asked: PartitionRequest, how: AskedHow): Promise<PartitionResponse> => {
+    const found = await answerFor(ref, asked, how);
+    const answer = found.errorCode === "NONE" && found.offset < 0 ? await answerFor(ref, { ...asked, timestamp: -1 }, how) : found;
     return { ...answer, oldStyleOffsets: answer.errorCode === "NONE" && asked.maxNumOffsets > 0 ? [answer.offset] : [] };
   };
   return {
@@ -48,18 +53,25 @@ export function listOffsetsApi(
     async handle(request, { apiVersion, meter }) {
       const duplicated = duplicates(request);
       const answerOne = apiVersion === 0 ? oldStyleAnswerFor : answerFor;
+      const how = { version: apiVersion, committedOnly: request.isolationLevel === 1 };
       const ofTopic = async ({ name, partitions: asked }: ListOffsetsRequest["topics"][number]) => ({
         name,
         partitions: await answerEach(asked, meter, (one) =>
           duplicated.get(name)?.has(one.partitionIndex)
             ? refused(one, "INVALID_REQUEST")
-            : answerOne({ topic: name, partition: one.partitionIndex }, one, apiVersion),
+            : answerOne({ topic: name, partition: one.partitionIndex }, one, how),
         ),
       });
       const topics = await answerEach(request.topics, meter, ofTopic, countedAlready);
       return { throttleTimeMs: 0, topics };
     },
   };
+}
+
+interface AskedHow {
+  readonly version: number;
+  /** `read_committed` */
+  readonly committedOnly: boolean;
 }
 
 interface WantedOffset {

@@ -1,4 +1,4 @@
-import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { type ProduceRequest, type ProduceResponse, produceRequest, produceResponse } from "../../protocol/messages/produce.ts";
 import { attributeBits, batchHeaderBytes, currentMagic, fieldAt } from "../../protocol/records/batch-header.ts";
@@ -7,6 +7,7 @@ import type { AppendingLeader, AppendOptions, AppendOutcome, LeaderLookup } from
 import { isInternalTopic } from "../runtime/topic-names.ts";
 import { type Api, boundedWaitMs, CloseConnection, type RequestContext } from "./api.ts";
 import { asMetadataSays, LeaderHints } from "./leader-hints.ts";
+import { type Entrance, type FoundBatch, type FoundTransaction, findTransaction, type TransactionGate } from "./transaction-gate.ts";
 
 type PartitionResponse = ProduceResponse["responses"][number]["partitionResponses"][number];
 
@@ -15,39 +16,67 @@ const repairClientId = "__admin_client";
 
 const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 
+export interface ProduceParts {
+  readonly partitions: LeaderLookup<AppendingLeader>;
+  readonly images: Pick<ImageSource, "current">;
+  /** Null: transactions are not served, and leaders refuse their batches. */
+  readonly gate: TransactionGate | null;
+}
+
+/** What a request says of all its batches. */
+interface Wanted {
+  readonly version: number;
+  readonly mayWriteInternal: boolean;
+  /** Null: acks are not what they may be. */
+  readonly options: AppendOptions | null;
+  /** By `topic-3`: of batches that belong to a transaction. */
+  readonly entrances: ReadonlyMap<string, Entrance>;
+}
+
+const noEntrances: ReadonlyMap<string, Entrance> = new Map();
+
 /**
  * Behavior: passes each partition's batch to its log in the request's order and in the turn in which the request is served, so that a
- * connection's requests reach the logs in the order in which they were sent; then waits for all of them. The internal topics are closed to
- * clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a failure closes
- * the connection.
+ * connection's requests reach the logs in the order in which they were sent; then waits for all of them. The first batch of a transaction
+ * in a partition waits for the transaction coordinator, and what its producer sends meanwhile waits behind it. The internal topics are
+ * closed to clients (INVALID_TOPIC_EXCEPTION). acks other than 0, 1 and -1 is INVALID_REQUIRED_ACKS. With acks=0 there is no answer; a
+ * failure closes the connection.
  * Version notes: zstd since 7 (KIP-110); error messages and the invalid records since 8 (KIP-467); since 10 a leadership error comes with
- * the new leader and its address (KIP-951).
+ * the new leader and its address (KIP-951); TRANSACTION_ABORTABLE since 11; since 12 a partition joins the transaction by being written to
+ * (KIP-890).
  */
-export function produceApi(
-  partitions: LeaderLookup<AppendingLeader>,
-  images: Pick<ImageSource, "current">,
-): Api<ProduceRequest, ProduceResponse> {
+export function produceApi({ partitions, images, gate }: ProduceParts): Api<ProduceRequest, ProduceResponse> {
   const append = (
     ref: TopicPartition,
     records: readonly Buffer[] | null,
-    { version, isClosed, options }: { readonly version: number; readonly isClosed: boolean; readonly options: AppendOptions | null },
+    { version, mayWriteInternal, options, entrances }: Wanted,
   ): AppendOutcome | Promise<AppendOutcome> => {
     if (options === null) return { error: "INVALID_REQUIRED_ACKS" };
-    const checked = isClosed ? closedTopic : batchIn(records, version);
+    const checked = isInternalTopic(ref.topic) && !mayWriteInternal ? closedTopic : batchIn(records, version);
     if (checked.error !== null) return refused(checked, options);
     const leader = partitions.leader(ref);
-    return typeof leader === "string" ? refused({ error: leader }, options) : leader.append(checked.batch, options);
+    if (typeof leader === "string") return refused({ error: leader }, options);
+    const entrance = entrances.size === 0 ? undefined : entrances.get(partitionKey(ref.topic, ref.partition));
+    if (entrance === undefined) return leader.append(checked.batch, options);
+    return entrance.error === null ? leader.append(checked.batch, { ...options, guard: entrance.guard }) : refused(entrance, options);
   };
-  const begin = (request: ProduceRequest, { apiVersion, clientId, meter }: RequestContext): TopicBegun[] => {
-    const options = appendOptions(request, () => meter.releaseRequest());
-    return request.topicData.map(({ name, partitionData }) => {
-      const how = { version: apiVersion, isClosed: isInternalTopic(name) && clientId !== repairClientId, options };
+  const begin = (request: ProduceRequest, wanted: Wanted): TopicBegun[] =>
+    request.topicData.map(({ name, partitionData }) => {
       const parts = partitionData.map(({ index, records }) => ({
         index,
-        outcome: append({ topic: name, partition: index }, records, how),
+        outcome: append({ topic: name, partition: index }, records, wanted),
       }));
       return { name, parts };
     });
+  /** In this turn, unless a transaction must be asked about first. */
+  const enter = (request: ProduceRequest, { apiVersion, clientId, meter }: RequestContext): TopicBegun[] | Promise<TopicBegun[]> => {
+    const options = appendOptions(request, () => meter.releaseRequest());
+    const wanted = { version: apiVersion, mayWriteInternal: clientId === repairClientId, options, entrances: noEntrances };
+    if (gate === null) return begin(request, wanted);
+    const found = findTransaction(request.transactionalId, batchesOf(request), apiVersion);
+    if (found.kind === "none") return begin(request, wanted);
+    if (found.kind === "refused") return begin(request, { ...wanted, entrances: refusedEverywhere(request, found) });
+    return new Promise((resolve) => gate.enter(found.transaction, (entrances) => resolve(begin(request, { ...wanted, entrances }))));
   };
   return {
     request: produceRequest,
@@ -56,11 +85,28 @@ export function produceApi(
     handle(request, context) {
       const { acks } = request;
       const { listener } = context;
-      return settled(begin(request, context)).then((outcomes) =>
+      return outcomesOf(enter(request, context)).then((outcomes) =>
         acks === 0 ? noAnswer(outcomes) : buildResponse(outcomes, images.current, listener),
       );
     },
   };
+}
+
+async function outcomesOf(begun: TopicBegun[] | Promise<TopicBegun[]>): Promise<TopicOutcomes[]> {
+  return settled(begun instanceof Promise ? await begun : begun);
+}
+
+function* batchesOf({ topicData }: ProduceRequest): Generator<FoundBatch> {
+  for (const { name: topic, partitionData } of topicData)
+    for (const { index: partition, records } of partitionData) {
+      const [first] = records ?? [];
+      if (first !== undefined) yield { ref: { topic, partition }, batch: first };
+    }
+}
+
+function refusedEverywhere({ topicData }: ProduceRequest, { error, message }: Extract<FoundTransaction, { kind: "refused" }>) {
+  const refs = topicData.flatMap(({ name, partitionData }) => partitionData.map(({ index }) => partitionKey(name, index)));
+  return new Map<string, Entrance>(refs.map((key) => [key, { error, message }]));
 }
 
 /** Nothing will be written of it. */

@@ -43,6 +43,7 @@ import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 import type { TopicTraffic } from "./topic-traffic.ts";
+import type { TransactionGate } from "./transaction-gate.ts";
 
 export interface ApiParts {
   readonly partitions: ClientPartitions;
@@ -59,6 +60,8 @@ export interface ApiParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** For what belongs to transactions; null: they are not served. */
+  readonly gate: TransactionGate | null;
   /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly config: ApiConfig;
@@ -95,7 +98,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const autoCreation = autoTopicCreation({ ...parts, isEnabled: () => config.autoCreateTopics, topicMaker: maker });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
-  const produce = produceApi(partitions, images);
+  const produce = produceApi(parts);
   const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { ...config, maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
     ...controllerApis,

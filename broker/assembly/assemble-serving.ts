@@ -7,6 +7,7 @@ import { type ServedApis, servedApis } from "../api/registry.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { heartbeatHandler } from "../cluster/peer-watch.ts";
 import { ProducerIds } from "../cluster/producer-ids.ts";
+import { offsetsTopic } from "../group/group-records.ts";
 import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
@@ -14,7 +15,9 @@ import { PeerServer, peerServerDefaults } from "../network/peer-server.ts";
 import { committedEndsHandler } from "../peer-api/committed-ends.ts";
 import { forwardHandler } from "../peer-api/forward.ts";
 import { handOverHandler } from "../peer-api/hand-over.ts";
+import { joinTransactionHandler } from "../peer-api/join-transaction.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
+import { MarkerWriter, writeMarkersHandler } from "../peer-api/write-markers.ts";
 import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
@@ -69,6 +72,10 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
       heartbeat: heartbeatHandler(clock, served.membership, served.watch),
       vote: served.vote,
       committedEnds: committedEndsHandler(leaderOf),
+      joinTransaction: joinTransactionHandler(async ({ partitions }) => partitions.map(() => "NOT_COORDINATOR")),
+      writeMarkers: writeMarkersHandler(
+        new MarkerWriter({ clock, leaderOf, offsetsMarker: () => ({ error: "NOT_COORDINATOR" }), offsetsTopic }),
+      ),
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),
     limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
@@ -113,6 +120,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
         groupFinder({ images, topicMaker, log: log.child({ part: "group" }), clock, config: offsetsTopicConfig(settings) }),
       producerIds,
       traffic: served.recorders?.topics ?? null,
+      gate: null,
       peers,
       clock,
       random,

@@ -53,6 +53,8 @@ export interface Log {
    * anyway: the high watermark bounds it.
    */
   firstUnstableOffset(highWatermark: number): number | null;
+  /** Aborted transactions with records in [fromOffset, endOffset), in the order of their markers. */
+  abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedTransaction[]>;
   /** First offset of the producer's open transaction; null: none is open. */
   openTransactionOf(producerId: number): number | null;
   /**
@@ -152,6 +154,11 @@ export type LeaderAppend =
   | (Appended & { readonly kind: "appended" | "duplicate" })
   /** Out of the producer's sequence, or from an epoch that is over; the message says which. */
   | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
+
+export interface AbortedTransaction {
+  readonly producerId: number;
+  readonly firstOffset: number;
+}
 
 /** `transactionVersion`: by which the transaction was begun. */
 export type VersionedMarker = EndMarker & { readonly transactionVersion: number };

@@ -55,7 +55,6 @@ export class Admissions {
    */
   now(batch: ParsedBatch, origin: BatchOrigin, settings: TopicSettings): Admission | null {
     if (origin === "broker") return { error: null, batch };
-    if (batch.header.isTransactional) return withoutTransaction;
     const admission = admitBatch(batch, this.#rules(settings), this.#turn);
     if (this.#turn.unpackedBytesLeft < unpackedBytesPerTurn) this.#noteTurn();
     return admission;
@@ -122,16 +121,6 @@ export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonl
 }
 
 type Refused = Exclude<Admission, { readonly error: null }>;
-
-/**
- * No client could end the transaction: its producer would be remembered for ever, and read_committed consumers would read no further.
- * `transactional.id` is refused by InitProducerId, so this is a client that did not ask, or asked another cluster.
- */
-const withoutTransaction: Refused = {
-  error: "INVALID_TXN_STATE",
-  message: "the batch is part of a transaction, and transactions are not served: leave transactional.id out",
-  recordErrors: [],
-};
 
 /** The library for lz4 has no levels, snappy has none at all. */
 function levelOf(codec: CompressionCodec | "producer", settings: TopicSettings): number | undefined {

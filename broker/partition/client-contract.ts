@@ -1,7 +1,8 @@
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
-import type { FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
+import type { AbortedTransaction, FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
+import type { TransactionGuard, TransactionGuards } from "./transaction-guards.ts";
 
 /**
  * What the API handlers ask of the partitions on this broker. Errors are the protocol's; a partition that is not here is
@@ -30,13 +31,20 @@ export interface FollowerLookup {
 }
 
 /** For Produce. */
-export interface AppendingLeader {
+export interface AppendingLeader extends GuardingLeader {
   /**
    * Validates and appends in the caller's turn of the loop (order of calls = order in the log), then waits as `acks` demands. `acks` 0
    * resolves as 1 does; the caller does not answer.
    * The bytes belong to the log from here on.
    */
   append(records: Buffer, options: AppendOptions): Promise<AppendOutcome>;
+}
+
+/** For what belongs to a transaction: see `TransactionGuards`. */
+export interface GuardingLeader {
+  readonly guards: Pick<TransactionGuards, "take" | "giveBack">;
+  /** First offset of what the producer has open here; null: nothing, so that what is to be appended must be verified. */
+  openTransactionOf(producerId: number): number | null;
 }
 
 export interface AppendOptions {
@@ -47,6 +55,11 @@ export interface AppendOptions {
    * may be long until the replicas have them.
    */
   readonly onWritten?: () => void;
+  /**
+   * For a batch of a transaction whose producer has nothing open in this partition: taken before the transaction coordinator was asked.
+   * `waived`: nobody is asked (`transaction.partition.verification.enable`). Without one such a batch is INVALID_TXN_STATE.
+   */
+  readonly guard?: TransactionGuard | "waived" | undefined;
 }
 
 export type AppendOutcome =
@@ -89,18 +102,24 @@ export interface ConsumerReadOptions extends Pick<ReadOptions, "trustsRemembered
   readonly minOneBatch: boolean;
   /** The client cannot read zstd: a topic that keeps its records so is refused. */
   readonly withoutZstd?: boolean;
+  /** Nothing of a transaction that is open, or whose end is not replicated yet (`read_committed`). Default false. */
+  readonly committedOnly?: boolean;
   /** Brokers close to the consumer: a leader sends it to one of them that has what is asked for. */
   readonly near?: readonly BrokerId[];
 }
 
 export interface ConsumerRead {
   readonly highWatermark: number;
+  /** At most the high watermark. */
+  readonly lastStableOffset: number;
   readonly logStartOffset: number;
   readonly chunks: readonly Buffer[];
   readonly sizeInBytes: number;
   /** As in `ReadResult`. */
   readonly release?: (() => void) | undefined;
   readonly keptBytes?: number | undefined;
+  /** Of `committedOnly`: which of the records belong to transactions that were aborted. */
+  readonly aborted?: readonly AbortedTransaction[];
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
   /** To be read there, instead; nothing was read. */
   readonly preferredReadReplica?: BrokerId;
@@ -117,7 +136,7 @@ export interface ChangeSource {
 
 /** For ListOffsets. */
 export interface ListingLeader {
-  listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>>;
+  listOffset(target: OffsetTarget, currentLeaderEpoch: number, committedOnly?: boolean): Promise<Outcome<FoundRecord>>;
 }
 
 /** Kafka's special timestamps: -1 latest, -2 earliest, -3 maximum; else the first record at or after. */

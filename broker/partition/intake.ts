@@ -3,11 +3,12 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
 import type { Appended } from "../log/log-contract.ts";
 import { type Admissions, type BatchOrigin, parseProduced } from "./admissions.ts";
-import type { AppendOutcome } from "./client-contract.ts";
+import type { AppendOptions, AppendOutcome } from "./client-contract.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { ReplicaLog } from "./environment.ts";
 
 type Acks = -1 | 0 | 1;
+type Guard = AppendOptions["guard"];
 type Refusal = Exclude<AppendOutcome, { readonly error: null }>;
 export type Taken = Refusal | ({ readonly error: null } & Appended);
 
@@ -16,6 +17,7 @@ interface Wanted {
   readonly origin: BatchOrigin;
   readonly acks: Acks;
   readonly deadlineMs: number;
+  readonly guard: Guard;
 }
 
 /** The batch takes longer to validate than a turn should. */
@@ -32,7 +34,7 @@ export interface IntakeParts {
   /** Why nothing may be appended, as things are now; `deadlineMs`: when the request's time is over. */
   readonly refusal: (acks: Acks, deadlineMs: number) => Refusal | null;
   /** Assigns the offsets and queues the write, in this turn. */
-  readonly append: (batch: ParsedBatch) => Outcome<Appended>;
+  readonly append: (batch: ParsedBatch, guard: Guard) => Outcome<Appended>;
 }
 
 /**
@@ -55,15 +57,15 @@ export class Intake {
   }
 
   /** For batches that a part of this broker wrote: refuses, or appends in this turn. */
-  takeOwn(records: Buffer): Taken {
-    const taken = this.#takeNow(records, { origin: "broker", acks: -1, deadlineMs: Number.POSITIVE_INFINITY });
+  takeOwn(records: Buffer, guard?: Guard): Taken {
+    const taken = this.#takeNow(records, { origin: "broker", acks: -1, deadlineMs: Number.POSITIVE_INFINITY, guard });
     invariant(!("later" in taken), "what this broker wrote itself is not looked at");
     return taken;
   }
 
   /** A client's batch. No promise: it was appended in this turn. */
-  take(records: Buffer, acks: Acks, deadlineMs: number): Taken | Promise<Taken> {
-    const how: Wanted = { origin: "client", acks, deadlineMs };
+  take(records: Buffer, { acks, guard }: Pick<AppendOptions, "acks" | "guard">, deadlineMs: number): Taken | Promise<Taken> {
+    const how: Wanted = { origin: "client", acks, deadlineMs, guard };
     if (this.#waiting > 0) {
       return this.#waitFor(records, async () => {
         const taken = this.#takeNow(records, how);
@@ -75,7 +77,7 @@ export class Intake {
   }
 
   /** A duplicate of what the same producer appended before is answered as if it were appended now. */
-  #takeNow(records: Buffer, { origin, acks, deadlineMs }: Wanted): Taken | Later {
+  #takeNow(records: Buffer, { origin, acks, deadlineMs, guard }: Wanted): Taken | Later {
     const { admissions, replica, refusal, append } = this.#parts;
     const refused = refusal(acks, deadlineMs);
     if (refused !== null) return refused;
@@ -83,7 +85,7 @@ export class Intake {
     if (parsed.error !== null) return parsed;
     const admitted = admissions.now(parsed.batch, origin, replica.settings);
     if (admitted === null) return { later: parsed.batch };
-    return admitted.error === null ? append(admitted.batch) : admitted;
+    return admitted.error === null ? append(admitted.batch, guard) : admitted;
   }
 
   /**
@@ -139,11 +141,11 @@ export class Intake {
    * Leadership, session, in-sync set and the request's remaining time may have changed by then. So whether anything may be appended is
    * checked again, before the work and after it. Past its deadline, the producer takes the batch for lost and retries it.
    */
-  async #takeAside(batch: ParsedBatch, { acks, deadlineMs }: Wanted): Promise<Taken> {
+  async #takeAside(batch: ParsedBatch, { acks, deadlineMs, guard }: Wanted): Promise<Taken> {
     const { admissions, replica, append } = this.#parts;
     const refusal = () => this.#parts.refusal(acks, deadlineMs);
     const admitted = await admissions.aside(batch, replica.settings, refusal);
     if (admitted.error !== null) return admitted;
-    return refusal() ?? append(admitted.batch);
+    return refusal() ?? append(admitted.batch, guard);
   }
 }

@@ -1,6 +1,15 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
-import type { ChangeSource, ConsumerRead, ConsumerReadOptions, LeaderLookup, ReadingLeader } from "./client-contract.ts";
+import type { VersionedMarker } from "../log/log-contract.ts";
+import type {
+  AppendOptions,
+  ChangeSource,
+  ConsumerRead,
+  ConsumerReadOptions,
+  GuardingLeader,
+  LeaderLookup,
+  ReadingLeader,
+} from "./client-contract.ts";
 
 /** For parts of this broker that keep their own state in a partition that it leads (group and transaction coordinators). */
 export interface StatePartitions extends ChangeSource {
@@ -11,7 +20,11 @@ export interface StatePartitions extends ChangeSource {
    * An append that was accepted ends in one of two ways: committed, or this leadership is over (`onLeadershipChanged` is called in the same
    * turn).
    */
-  append(ref: TopicPartition, records: Buffer): Outcome<AppendedState>;
+  append(ref: TopicPartition, records: Buffer, guard?: AppendOptions["guard"]): Outcome<AppendedState>;
+  /** The end of a transaction that has something in the partition, in the order of the appends. */
+  appendMarker(ref: TopicPartition, marker: VersionedMarker): Outcome<AppendedState>;
+  /** To be held while a transaction's records are verified. An error: this broker does not lead there. */
+  guards(ref: TopicPartition): Outcome<{ readonly leader: GuardingLeader }>;
   standing(ref: TopicPartition): Outcome<StateStanding>;
 }
 
@@ -35,8 +48,9 @@ export interface StateStanding {
 }
 
 /** What a leadership does for them. */
-export interface StateLeader {
-  appendState(records: Buffer): Outcome<AppendedState>;
+export interface StateLeader extends GuardingLeader {
+  appendState(records: Buffer, guard?: AppendOptions["guard"]): Outcome<AppendedState>;
+  appendMarker(marker: VersionedMarker): Outcome<AppendedState>;
   standing(): StateStanding;
 }
 
@@ -46,7 +60,9 @@ export function statePartitions(partitions: LeaderLookup<StateLeader & ReadingLe
     return typeof leader === "string" ? { error: leader } : use(leader);
   };
   return {
-    append: (ref, records) => led(ref, (leader) => leader.appendState(records)),
+    append: (ref, records, guard) => led(ref, (leader) => leader.appendState(records, guard)),
+    appendMarker: (ref, marker) => led(ref, (leader) => leader.appendMarker(marker)),
+    guards: (ref) => led(ref, (leader) => ({ error: null, leader })),
     standing: (ref) => led(ref, (leader) => ({ error: null, ...leader.standing() })),
     async read(ref, options) {
       const leader = partitions.leader(ref);

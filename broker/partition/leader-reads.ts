@@ -11,7 +11,7 @@ import {
   TooManyLookups,
 } from "../log/log-contract.ts";
 import type { TopicSettings } from "../runtime/config/topic-settings.ts";
-import type { ConsumerReadOptions, OffsetTarget } from "./client-contract.ts";
+import type { ConsumerRead, ConsumerReadOptions, OffsetTarget } from "./client-contract.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { noEpoch } from "./log-position.ts";
 
@@ -56,18 +56,44 @@ export async function readRecords(log: Log, fromOffset: number, options: ReadOpt
   }
 }
 
-/** What a consumer asks for, below the high watermark. */
-export function readCommitted(
+/** Consumers of committed transactions read up to here: below it, everything is decided. */
+export function lastStableOffset(log: Log, highWatermark: number): number {
+  return Math.min(log.firstUnstableOffset(highWatermark) ?? highWatermark, highWatermark);
+}
+
+export type VisibleRead = ReadResult & Pick<ConsumerRead, "aborted">;
+
+const nothingRead: VisibleRead = { chunks: [], sizeInBytes: 0 };
+
+/** What a consumer asks for, below the high watermark or, of committed transactions, below the last stable offset. */
+export async function readVisible(
   log: Log,
-  { fetchOffset, maxBytes, minOneBatch, trustsRemembered }: ConsumerReadOptions,
+  { fetchOffset, maxBytes, minOneBatch, trustsRemembered, committedOnly = false }: ConsumerReadOptions,
   highWatermark: number,
-): Promise<Outcome<ReadResult>> {
-  return readRecords(log, fetchOffset, {
+): Promise<Outcome<VisibleRead>> {
+  const endOffsetLimit = committedOnly ? lastStableOffset(log, highWatermark) : highWatermark;
+  if (fetchOffset >= endOffsetLimit) return { error: null, ...nothingRead };
+  const read = await readRecords(log, fetchOffset, {
     maxBytes,
-    endOffsetLimit: highWatermark,
+    endOffsetLimit,
     minOneBatch,
     ...(trustsRemembered === undefined ? {} : { trustsRemembered }),
   });
+  if (!committedOnly || read.error !== null || read.sizeInBytes === 0) return read;
+  const found = await orStorageError(async () => ({
+    error: null,
+    aborted: await log.abortedWithin(fetchOffset, endOfBatches(read.chunks)),
+  }));
+  if (found.error === null) return { ...read, aborted: found.aborted };
+  read.release?.();
+  return found;
+}
+
+function endOfBatches(chunks: readonly Buffer[]): number {
+  const last = chunks.at(-1)!;
+  let lastAt = 0;
+  for (let at = 0; at < last.length; at += batchSizeAt(last, at)) lastAt = at;
+  return lastOffsetAt(last, lastAt) + 1;
 }
 
 /** Where these batches end, when none of them has a record; null when one has, or there is none. */
@@ -83,13 +109,19 @@ function endOfEmptied(chunks: readonly Buffer[]): number | null {
 }
 
 /**
- * ListOffsets as a consumer sees it: nothing at or above the high watermark. After an election the high watermark may lag behind what was
- * committed before;
- * until it reaches the start of the epoch, whatever depends on the end is OFFSET_NOT_AVAILABLE (KIP-207).
+ * ListOffsets as a consumer sees it: nothing at or above the high watermark or, for `committedOnly`, the last stable offset. After an
+ * election the high watermark may lag behind what was committed before; until it reaches the start of the epoch, whatever depends on the
+ * end is OFFSET_NOT_AVAILABLE (KIP-207).
  */
-export async function findOffset(log: Log, state: LeaderState, target: OffsetTarget): Promise<Outcome<FoundRecord>> {
+export async function findOffset(
+  log: Log,
+  state: LeaderState,
+  target: OffsetTarget,
+  committedOnly: boolean,
+): Promise<Outcome<FoundRecord>> {
   const { highWatermark, epochStartOffset, epoch } = state;
   const isEndKnown = highWatermark >= epochStartOffset;
+  const endOffset = committedOnly ? lastStableOffset(log, highWatermark) : highWatermark;
   switch (target.kind) {
     case "earliest": {
       const offset = log.startOffset;
@@ -98,12 +130,12 @@ export async function findOffset(log: Log, state: LeaderState, target: OffsetTar
       return { error: null, offset, timestampMs: -1, leaderEpoch };
     }
     case "latest":
-      return isEndKnown ? { error: null, offset: highWatermark, timestampMs: -1, leaderEpoch: epoch } : { error: "OFFSET_NOT_AVAILABLE" };
+      return isEndKnown ? { error: null, offset: endOffset, timestampMs: -1, leaderEpoch: epoch } : { error: "OFFSET_NOT_AVAILABLE" };
     case "max-timestamp":
     case "timestamp":
       return orStorageError(async () => {
         const found = target.kind === "timestamp" ? await log.findByTimestamp(target.timestampMs) : await log.findMaxTimestamp();
-        if (found !== null && found.offset < highWatermark) return { error: null, ...found };
+        if (found !== null && found.offset < endOffset) return { error: null, ...found };
         return isEndKnown ? { error: null, ...nothingFound } : { error: "OFFSET_NOT_AVAILABLE" };
       });
   }

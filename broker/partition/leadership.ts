@@ -2,17 +2,10 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
-import { type Appended, type FoundRecord, LogOffline } from "../log/log-contract.ts";
+import { type Appended, type FoundRecord, type LeaderAppend, LogOffline, type VersionedMarker } from "../log/log-contract.ts";
 import { isSameAssignment } from "../runtime/reassignment-rules.ts";
-import type {
-  AppendedRecords,
-  AppendOptions,
-  AppendOutcome,
-  ClientLeader,
-  ConsumerRead,
-  ConsumerReadOptions,
-  OffsetTarget,
-} from "./client-contract.ts";
+import { AppendWaits } from "./append-waits.ts";
+import type { AppendOptions, AppendOutcome, ClientLeader, ConsumerRead, ConsumerReadOptions, OffsetTarget } from "./client-contract.ts";
 import { hasBetterCopy } from "./damaged-replica.ts";
 import type { PartitionEnvironment, ReplicaIdentity, ReplicaLog } from "./environment.ts";
 import { Intake, type Taken } from "./intake.ts";
@@ -23,11 +16,12 @@ import { LeaderReader, type LeaderStanding } from "./leader-reader.ts";
 import { endOfEpoch, epochRefusal, readLog } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
 import { Members } from "./members.ts";
-import { acknowledgement, replicaShortage } from "./produce-answers.ts";
+import { replicaShortage } from "./produce-answers.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
 import { ReplicaAnswers } from "./replica-answers.ts";
 import type { FetchingReplica, ReplicaLeader, ReplicaPosition, ReplicaRead } from "./replication-contract.ts";
-import { OffsetWaiters, type WaitEnd } from "./waiters.ts";
+import { TransactionGuards } from "./transaction-guards.ts";
+import { OffsetWaiters } from "./waiters.ts";
 
 export interface LeadershipParts {
   readonly identity: ReplicaIdentity;
@@ -46,11 +40,13 @@ const heldMaxMs = 1_000;
 export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #parts: LeadershipParts;
   readonly #waiters: OffsetWaiters;
+  readonly #waits: AppendWaits;
   readonly #intake: Intake;
   readonly #isrWriter: IsrWriter;
   readonly #answers: ReplicaAnswers;
   readonly #members: Members;
   readonly #reader: LeaderReader;
+  readonly guards = new TransactionGuards();
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
   /** Appends that wait for replicas. */
@@ -72,8 +68,9 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       replica: parts.replica,
       waitingMax: environment.config.appendWaitersMax,
       refusal: (acks, deadlineMs) => this.#appendRefusal(acks, deadlineMs),
-      append: (batch) => this.#appendToLog(batch),
+      append: (batch, guard) => this.#appendBatch(batch, guard),
     });
+    this.#waits = new AppendWaits({ ...parts, waiters: this.#waiters, standing: () => this.#standing });
     this.#answers = new ReplicaAnswers({ ...parts, state: () => this.#state });
     this.logStart = new LeaderLogStart({ ...parts, state: () => this.#state, isAlive: (id) => this.#members.isAlive(id) });
     this.#reader = new LeaderReader({
@@ -91,6 +88,10 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     });
     this.#stopListening = parts.replica.log.onWritten((writtenEndOffset) => this.#logWritten(writtenEndOffset));
     this.#tell();
+  }
+
+  get topic(): string {
+    return this.#parts.identity.topic;
   }
 
   get state(): LeaderState {
@@ -172,7 +173,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
 
   append(records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
     const deadlineMs = this.#nowMs + options.timeoutMs;
-    const taken = this.#intake.take(records, options.acks, deadlineMs); // assigns and queues in this turn
+    const taken = this.#intake.take(records, options, deadlineMs); // assigns and queues in this turn
     return taken instanceof Promise
       ? taken.then((late) => this.#settled(late, deadlineMs, options))
       : this.#settled(taken, deadlineMs, options);
@@ -186,21 +187,30 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     }
     // what is acknowledged without the others must not depend on which of them starts first: see `stopsAsWeDo`
     if (acks !== -1 && this.#members.areWeStopping) this.tick();
-    if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);
-    const committed = this.#untilCommitted(appended.endOffset, deadlineMs);
-    if (onWritten !== undefined) void this.#untilWritten(appended.endOffset).then(onWritten);
-    return this.#acknowledge(await committed, acks, appended);
+    if (acks !== -1) return this.#waits.written(appended, acks);
+    const committed = this.#waits.committed(appended, deadlineMs);
+    if (onWritten !== undefined) void this.#waits.untilWritten(appended.endOffset).then(onWritten);
+    return committed;
   }
 
   /** As `append` with acks=all, but says in the same turn whether they are in the log, and waits for as long as this leadership lasts. */
-  appendState(records: Buffer): Outcome<AppendedState> {
-    const appended = this.#intake.takeOwn(records);
-    if (appended.error !== null) return appended;
-    const { endOffset } = appended;
-    const committed = this.#waiters
-      .wait(endOffset, Number.POSITIVE_INFINITY)
-      .then((end) => this.#acknowledge(end, -1, appended).error ?? "NONE");
-    return { error: null, endOffset, committed };
+  appendState(records: Buffer, guard?: AppendOptions["guard"]): Outcome<AppendedState> {
+    const appended = this.#intake.takeOwn(records, guard);
+    return appended.error === null ? this.#waits.state(appended) : appended;
+  }
+
+  /** Whatever waits to be validated comes after it, and is refused if it belongs to the transaction that ended. */
+  appendMarker(marker: VersionedMarker): Outcome<AppendedState> {
+    const refusal = this.#appendRefusal(-1, Number.POSITIVE_INFINITY);
+    if (refusal !== null) return refusal;
+    const { replica, environment } = this.#parts;
+    this.guards.markerWritten(marker.producerId);
+    const appended = this.#toLog(() => replica.log.appendMarker(marker, this.#state.epoch, environment.clock.nowMs()));
+    return appended.error === null ? this.#waits.state(appended) : appended;
+  }
+
+  openTransactionOf(producerId: number): number | null {
+    return this.#parts.replica.log.openTransactionOf(producerId);
   }
 
   standing(): StateStanding {
@@ -222,19 +232,12 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return this.#waiters.isFull ? { error: "NOT_ENOUGH_REPLICAS", message: "too many appends wait for replication" } : null;
   }
 
-  #acknowledge(end: WaitEnd, acks: -1 | 0 | 1, appended: Appended): Outcome<AppendedRecords> {
-    const { log, settings } = this.#parts.replica;
-    const [isSessionProved, hasEnded, logStartOffset] = [this.#isSessionProved(), this.#hasEnded, log.startOffset];
-    const shortage = replicaShortage(this.#state, settings);
-    return acknowledgement(end, acks, appended, { isSessionProved, hasEnded, replicaShortage: shortage, logStartOffset });
-  }
-
   read(options: ConsumerReadOptions): Promise<Outcome<ConsumerRead>> {
     return this.#reader.read(options);
   }
 
-  listOffset(target: OffsetTarget, currentLeaderEpoch: number): Promise<Outcome<FoundRecord>> {
-    return this.#reader.listOffset(target, currentLeaderEpoch);
+  listOffset(target: OffsetTarget, currentLeaderEpoch: number, committedOnly?: boolean): Promise<Outcome<FoundRecord>> {
+    return this.#reader.listOffset(target, currentLeaderEpoch, committedOnly);
   }
 
   endOffsetForEpoch(currentLeaderEpoch: number, epoch: number): Outcome<{ readonly epoch: number; readonly endOffset: number }> {
@@ -297,14 +300,29 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     });
   }
 
-  #appendToLog(batch: ParsedBatch): Outcome<Appended> {
-    const { identity, replica, environment, onLogOffline } = this.#parts;
+  #appendBatch(batch: ParsedBatch, guard: AppendOptions["guard"]): Outcome<Appended> {
+    const { identity, replica, environment } = this.#parts;
+    const { header } = batch;
+    if (header.isTransactional && this.openTransactionOf(header.producerId) === null && !this.#mayBegin(header.producerId, guard))
+      return { error: "INVALID_TXN_STATE", message: "the partition is not in a transaction of this producer that is open" };
+    const appended = this.#toLog(() => replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs()));
+    if (appended.error === null && appended.kind === "appended")
+      environment.futureTimestamps.look(identity.topic, identity.partition, header, replica.settings);
+    return appended;
+  }
+
+  #mayBegin(producerId: number, guard: AppendOptions["guard"]): boolean {
+    if (guard === undefined || guard === "waived") return guard === "waived";
+    return guard.producerId === producerId && this.guards.isHeld(guard);
+  }
+
+  #toLog(append: () => LeaderAppend): Outcome<Extract<LeaderAppend, Appended>> {
+    const { replica, onLogOffline } = this.#parts;
     try {
-      const appended = replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs());
+      const appended = append();
       if (appended.kind === "refused") return { error: appended.error, message: appended.message };
       if (appended.kind === "appended") {
         invariant(appended.endOffset === replica.log.endOffset, "what a leader appends ends its log", () => ({ appended }));
-        environment.futureTimestamps.look(identity.topic, identity.partition, batch.header, replica.settings);
         this.#advance({ kind: "appended", logEndOffset: replica.log.endOffset });
       }
       return { error: null, ...appended };
@@ -312,28 +330,6 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
       if (!(error instanceof LogOffline)) throw error;
       onLogOffline(error);
       return { error: "KAFKA_STORAGE_ERROR" };
-    }
-  }
-
-  /**
-   * A request's bytes count against the broker's bound until it is answered, so one whose records still wait for the disk is not answered.
-   * Else: (1) the disk stalls; (2) requests time out, their bytes no longer count, the producers send them again; (3) the log's queue grows
-   * without a bound.
-   */
-  async #untilCommitted(endOffset: number, deadlineMs: number): Promise<WaitEnd> {
-    const end = await this.#waiters.wait(endOffset, deadlineMs);
-    if (end !== "timed-out") return end;
-    return (await this.#untilWritten(endOffset)) === "reached" ? end : "log-offline";
-  }
-
-  async #untilWritten(endOffset: number): Promise<WaitEnd> {
-    try {
-      await this.#parts.replica.log.written(endOffset);
-      return "reached";
-    } catch (error) {
-      if (!(error instanceof LogOffline)) throw error;
-      this.#parts.onLogOffline(error);
-      return "log-offline";
     }
   }
 

@@ -12,11 +12,13 @@ export interface PeerHandlerParts {
   readonly heartbeat: PeerHandler<"heartbeat">;
   readonly vote: Pick<ControllerVote, "answer">;
   readonly committedEnds: PeerHandler<"committed-ends">;
+  readonly joinTransaction: PeerHandler<"join-transaction">;
+  readonly writeMarkers: PeerHandler<"write-markers">;
 }
 
 /** Everything that other brokers may request of this one. */
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
-  const { replicaFetch, updates, controller, forward, handOver, heartbeat, vote, committedEnds } = parts;
+  const { replicaFetch, updates, controller, forward, handOver, heartbeat, vote, committedEnds, joinTransaction, writeMarkers } = parts;
   return {
     // a follower
     "replica-fetch": replicaFetch,
@@ -32,5 +34,7 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     heartbeat,
     "controller-unreachable": async (request) => ({ body: await vote.answer(request) }),
     "committed-ends": committedEnds,
+    "join-transaction": joinTransaction,
+    "write-markers": writeMarkers,
   };
 }

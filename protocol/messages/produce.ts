@@ -2,7 +2,7 @@ import { array, struct } from "../schema/composites.ts";
 import { type MessageType, message } from "../schema/message.ts";
 import { errorCode, int16, int32, int64, nullableErrorMessage, nullableRecords, nullableString, string } from "../schema/primitives.ts";
 
-const api = { apiKey: 0, versions: [3, 11], flexibleSince: 9 } as const;
+const api = { apiKey: 0, versions: [3, 12], flexibleSince: 9 } as const;
 
 export const produceRequest = message(
   { ...api, name: "ProduceRequest" },

@@ -30,6 +30,10 @@ export interface PeerMessages {
   readonly "controller-unreachable": { request: ControllerUnreachableRequest; response: ControllerUnreachableResponse };
   /** A broker that tells the lag of groups to the leaders of partitions of which it has no replica. */
   readonly "committed-ends": { request: CommittedEndsRequest; response: CommittedEndsResponse };
+  /** Leader of a partition to the transaction coordinator: what is written to it may be appended only if it belongs to the transaction. */
+  readonly "join-transaction": { request: JoinTransactionRequest; response: JoinTransactionResponse };
+  /** Transaction coordinator to the leaders of a transaction's partitions, once its outcome is on record. */
+  readonly "write-markers": { request: WriteMarkersRequest; response: WriteMarkersResponse };
 }
 
 export type PeerKind = keyof PeerMessages;
@@ -304,4 +308,41 @@ export interface CommittedEndsRequest {
 export interface CommittedEndsResponse {
   /** High watermarks, in the request's order; -1: the broker that answers does not lead that partition. */
   readonly ends: readonly number[];
+}
+
+export interface JoinTransactionRequest {
+  readonly brokerId: BrokerId;
+  readonly transactionalId: string;
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** The partitions are added (transaction version 2). Otherwise: whether the client has added them. */
+  readonly adds: boolean;
+  /** By name, as the coordinator keeps them. */
+  readonly partitions: readonly { readonly topic: string; readonly partition: number }[];
+}
+
+export interface JoinTransactionResponse {
+  /** In the request's order. */
+  readonly errors: readonly KafkaErrorCode[];
+}
+
+export interface WriteMarkersRequest {
+  readonly brokerId: BrokerId;
+  readonly markers: readonly TransactionMarker[];
+}
+
+/** How a transaction ended, to be written to those of its partitions that the addressed broker leads. */
+export interface TransactionMarker {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** Of the leadership of the transaction's partition of `__transaction_state`. */
+  readonly coordinatorEpoch: number;
+  readonly commits: boolean;
+  readonly transactionVersion: number;
+  readonly partitions: readonly ReplicaName[];
+}
+
+export interface WriteMarkersResponse {
+  /** By marker and partition, in the request's order. NONE: every in-sync replica has it. */
+  readonly errors: readonly (readonly KafkaErrorCode[])[];
 }

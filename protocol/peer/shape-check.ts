@@ -13,6 +13,8 @@ import type {
   HeartbeatRequest,
   HeartbeatResponse,
   IsrChangedRequest,
+  JoinTransactionRequest,
+  JoinTransactionResponse,
   MetadataUpdateRequest,
   MetadataUpdateResponse,
   PartitionRecord,
@@ -30,6 +32,9 @@ import type {
   ReplicasOfflineRequest,
   StartingLeader,
   TopicRecord,
+  TransactionMarker,
+  WriteMarkersRequest,
+  WriteMarkersResponse,
 } from "./messages.ts";
 import { array, flag, integer, keyOf, type Mismatch, matching, nullable, object, optional, record, type Shape, text } from "./shape.ts";
 
@@ -212,6 +217,34 @@ const controllerUnreachableResponse = object<ControllerUnreachableResponse>({ ag
 const committedEndsRequest = object<CommittedEndsRequest>({ brokerId, partitions: array(replicaName, partitionsMax) });
 const committedEndsResponse = object<CommittedEndsResponse>({ ends: array(offset, partitionsMax) });
 
+const producerId = integer(0, Number.MAX_SAFE_INTEGER);
+const producerEpoch = integer(0, 32_767);
+const joinTransactionRequest = object<JoinTransactionRequest>({
+  brokerId,
+  transactionalId: text(32_767),
+  producerId,
+  producerEpoch,
+  adds: flag,
+  partitions: array(object({ topic: topicName, partition }), partitionsMax),
+});
+const joinTransactionResponse = object<JoinTransactionResponse>({ errors: array(error, partitionsMax) });
+
+const writeMarkersRequest = object<WriteMarkersRequest>({
+  brokerId,
+  markers: array(
+    object<TransactionMarker>({
+      producerId,
+      producerEpoch,
+      coordinatorEpoch: integer(0, int32Max),
+      commits: flag,
+      transactionVersion: integer(0, 127),
+      partitions: array(replicaName, partitionsMax),
+    }),
+    partitionsMax,
+  ),
+});
+const writeMarkersResponse = object<WriteMarkersResponse>({ errors: array(array(error, partitionsMax), partitionsMax) });
+
 /** Every kind, in both directions. */
 const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<K>>; readonly response: Shape<PeerResponse<K>> } } = {
   "replica-fetch": { request: replicaFetchRequest, response: replicaFetchResponse },
@@ -224,6 +257,8 @@ const shapes: { readonly [K in PeerKind]: { readonly request: Shape<PeerRequest<
   heartbeat: { request: heartbeatRequest, response: heartbeatResponse },
   "controller-unreachable": { request: controllerUnreachableRequest, response: controllerUnreachableResponse },
   "committed-ends": { request: committedEndsRequest, response: committedEndsResponse },
+  "join-transaction": { request: joinTransactionRequest, response: joinTransactionResponse },
+  "write-markers": { request: writeMarkersRequest, response: writeMarkersResponse },
 };
 
 /** A body from another broker that does not have the shape declared for its kind. */

@@ -12,6 +12,8 @@ const speakers: { readonly [K in PeerKind]: (request: PeerMessages[K]["request"]
   heartbeat: ({ brokerId }) => brokerId,
   "controller-unreachable": ({ brokerId }) => brokerId,
   "committed-ends": ({ brokerId }) => brokerId,
+  "join-transaction": ({ brokerId }) => brokerId,
+  "write-markers": ({ brokerId }) => brokerId,
 };
 
 /** The broker in whose name a request speaks; null: in nobody's. */

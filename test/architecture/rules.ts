@@ -31,7 +31,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
     "broker/runtime",
     "protocol",
   ],
-  "broker/peer-api": ["broker/api", "broker/controller", "broker/cluster", "broker/runtime", "protocol"],
+  "broker/peer-api": ["broker/api", "broker/controller", "broker/cluster", "broker/partition", "broker/log", "broker/runtime", "protocol"],
   "broker/network": ["broker/api", "broker/runtime", "protocol"],
   "broker/metrics": [
     "broker/api",

@@ -53,17 +53,17 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "acks-1-before-it-is-written",
-    file: "broker/partition/leadership.ts",
-    find: "if (acks !== -1) return this.#acknowledge(await this.#untilWritten(appended.endOffset), acks, appended);",
-    replace: 'if (acks !== -1) return this.#acknowledge("reached", acks, appended);',
+    file: "broker/partition/append-waits.ts",
+    find: "return this.#acknowledge(await this.untilWritten(appended.endOffset), acks, appended);",
+    replace: 'return this.#acknowledge("reached", acks, appended);',
     breaks: "acks=1 is answered while the record waits for the disk.",
   },
   {
     name: "read-above-high-watermark",
     file: "broker/partition/leader-reader.ts",
-    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readCommitted(log, options, highWatermark);",
+    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readVisible(log, options, highWatermark);",
     replace:
-      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readCommitted(log, options, log.writtenEndOffset);",
+      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readVisible(log, options, log.writtenEndOffset);",
     breaks: "Consumers see what is not committed.",
   },
   // ---- reading from followers
@@ -74,7 +74,7 @@ export const mutants: readonly Mutant[] = [
     replace: "if (fetchOffset > log.writtenEndOffset) return",
     also: [
       { find: "if (fetchOffset === highWatermark) return", replace: "if (fetchOffset === log.writtenEndOffset) return" },
-      { find: "readCommitted(log, options, highWatermark)", replace: "readCommitted(log, options, log.writtenEndOffset)" },
+      { find: "readVisible(log, options, highWatermark)", replace: "readVisible(log, options, log.writtenEndOffset)" },
     ],
     breaks: "Consumers close to a follower see what is not committed.",
   },

@@ -91,6 +91,10 @@ export class MemoryLog implements Log {
     return firstOffset === null ? null : Math.max(firstOffset, this.startOffset);
   }
 
+  async abortedWithin(): Promise<readonly []> {
+    return [];
+  }
+
   openTransactionOf(producerId: number): number | null {
     return this.#producers.openTransactionOf(producerId);
   }

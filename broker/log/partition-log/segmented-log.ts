@@ -210,6 +210,10 @@ export class SegmentedLog implements Log {
     return firstOffset === null ? null : Math.max(firstOffset, startOffset);
   }
 
+  async abortedWithin(): Promise<readonly []> {
+    return [];
+  }
+
   openTransactionOf(producerId: number): number | null {
     return this.#state.producers.openTransactionOf(producerId);
   }

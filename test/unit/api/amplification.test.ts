@@ -7,6 +7,7 @@ import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import { AnswerTooLarge, answerEach, ForwardedMeter, uncounted } from "../../../broker/api/request-meter.ts";
 import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
+import { TransactionGuards } from "../../../broker/partition/transaction-guards.ts";
 import { sliceMs, Turns } from "../../../broker/runtime/turns.ts";
 import { zeroTopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -26,6 +27,8 @@ const producers = Array.from({ length: 300 }, (_, i) => ({
   ...{ producerId: i, epoch: 0, lastSequence: 1, lastOffset: 2, timestampMs: 3, coordinatorEpoch: 0, transactionFirstOffset: -1 },
 }));
 const leader: ClientLeader = {
+  guards: new TransactionGuards(),
+  openTransactionOf: () => null,
   append: async () => ({ error: "INVALID_RECORD", message: "no such batch" }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),

@@ -17,6 +17,7 @@ export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordi
     controller: new FakeController(),
     producerIds: { next: async () => ({ error: null, producerId: 7 }) },
     traffic: null,
+    gate: null,
     peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
     clock: new ManualClock(),
     random: seededRandom(1),

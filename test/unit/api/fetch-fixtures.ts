@@ -70,11 +70,20 @@ export class FakePartitions {
     const { batches, logStartOffset, error, diverging, isFollowed = false, knownEnd = batches.length } = this.at(ref.topic, ref.partition);
     if (error !== null) return { error };
     const end = knownEnd;
-    const meanwhile = { highWatermark: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    const meanwhile = { highWatermark: end, lastStableOffset: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (isFollowed && options.fetchOffset > end) return { error: "OFFSET_NOT_AVAILABLE", isExpectedSoon: true, meanwhile };
     const [preferredReadReplica] = options.near ?? [];
     if (!isFollowed && preferredReadReplica !== undefined)
-      return { error: null, highWatermark: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null, preferredReadReplica };
+      return {
+        error: null,
+        highWatermark: end,
+        lastStableOffset: end,
+        logStartOffset,
+        chunks: [],
+        sizeInBytes: 0,
+        diverging: null,
+        preferredReadReplica,
+      };
     const found: Buffer[] = [];
     let sizeInBytes = 0;
     for (const batch of diverging === null ? batches.slice(options.fetchOffset, end) : []) {
@@ -84,7 +93,7 @@ export class FakePartitions {
     }
     await Promise.resolve();
     this.onRead();
-    return { error: null, highWatermark: end, logStartOffset, chunks: found, sizeInBytes, diverging };
+    return { error: null, highWatermark: end, lastStableOffset: end, logStartOffset, chunks: found, sizeInBytes, diverging };
   }
 
   changed(refs: readonly TopicPartition[], deadlineMs: number, signal?: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { CloseConnection } from "../../../broker/api/api.ts";
 import { produceApi } from "../../../broker/api/produce.ts";
 import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { AppendingLeader, AppendOptions, AppendOutcome } from "../../../broker/partition/client-contract.ts";
+import { TransactionGuards } from "../../../broker/partition/transaction-guards.ts";
 import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import type { ProduceRequest } from "../../../protocol/messages/produce.ts";
 import { answerOf, ask, context, Images, image, partition, topic, topicId } from "./fixtures.ts";
@@ -12,13 +13,14 @@ const images = new Images(
 );
 
 class Appends {
+  readonly guards = new TransactionGuards();
   readonly calls: { readonly ref: TopicPartition; readonly text: string; readonly options: AppendOptions }[] = [];
   readonly outcomes = new Map<string, AppendOutcome>();
   /** While set, appends wait for it. */
   gate: Promise<void> | null = null;
 
   leader(ref: TopicPartition): AppendingLeader {
-    return { append: (records, options) => this.#append(ref, records, options) };
+    return { append: (records, options) => this.#append(ref, records, options), guards: this.guards, openTransactionOf: () => null };
   }
 
   async #append(ref: TopicPartition, records: Buffer, options: AppendOptions): Promise<AppendOutcome> {
@@ -44,9 +46,9 @@ const bytes = (text: string) => [Buffer.from(text)];
 
 describe("Produce", () => {
   test("answers every partition with its offset, in every version", async () => {
-    for (let version = 3; version <= 11; version++) {
+    for (let version = 3; version <= 12; version++) {
       const partitions = new Appends();
-      const response = await answerOf(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a") } }), version);
+      const response = await answerOf(produceApi({ partitions, images, gate: null }), request(-1, { orders: { 0: bytes("a") } }), version);
       expect(partitions.calls).toMatchObject([
         { ref: { topic: "orders", partition: 0 }, text: "a", options: { acks: -1, timeoutMs: 1500 } },
       ]);
@@ -63,17 +65,17 @@ describe("Produce", () => {
   test("the brokers' own topics are closed to clients, but for Kafka's repair tools", async () => {
     const partitions = new Appends();
     const own = request(-1, { __consumer_offsets: { 0: bytes("a") } });
-    const refused = await answerOf(produceApi(partitions, images), own, 9);
+    const refused = await answerOf(produceApi({ partitions, images, gate: null }), own, 9);
     expect(refused.responses[0]?.partitionResponses[0]?.errorCode).toBe("INVALID_TOPIC_EXCEPTION");
     expect(partitions.calls).toEqual([]);
-    await answerOf(produceApi(partitions, images), own, 9, { clientId: "__admin_client" });
+    await answerOf(produceApi({ partitions, images, gate: null }), own, 9, { clientId: "__admin_client" });
     expect(partitions.calls).toHaveLength(1);
   });
 
   test("appends in the order of the request before anything is awaited", async () => {
     const partitions = new Appends();
     partitions.gate = new Promise(() => {});
-    const api = produceApi(partitions, images);
+    const api = produceApi({ partitions, images, gate: null });
     void api.handle(request(1, { orders: { 0: bytes("a"), 1: bytes("b") }, bills: { 0: bytes("c") } }), context(9));
     void api.handle(request(1, { orders: { 0: bytes("d") } }), context(9));
     expect(partitions.calls.map(({ text }) => text)).toEqual(["a", "b", "c", "d"]);
@@ -81,14 +83,14 @@ describe("Produce", () => {
 
   test("appends nothing and says so when acks is none of 0, 1 and -1", async () => {
     const partitions = new Appends();
-    const response = await answerOf(produceApi(partitions, images), request(2, { orders: { 0: bytes("a") } }), 9);
+    const response = await answerOf(produceApi({ partitions, images, gate: null }), request(2, { orders: { 0: bytes("a") } }), 9);
     expect(partitions.calls).toEqual([]);
     expect(response.responses[0]?.partitionResponses[0]).toMatchObject({ errorCode: "INVALID_REQUIRED_ACKS", baseOffset: -1 });
   });
 
   test("does not answer acks=0, and closes the connection when something failed", async () => {
     const partitions = new Appends();
-    const api = produceApi(partitions, images);
+    const api = produceApi({ partitions, images, gate: null });
     expect(await ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).toBeNull();
     partitions.outcomes.set("orders-0", { error: "NOT_LEADER_OR_FOLLOWER" });
     await expect(ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).rejects.toThrow(CloseConnection);
@@ -97,7 +99,7 @@ describe("Produce", () => {
   test("one partition without records does not keep the others from being appended", async () => {
     const partitions = new Appends();
     const response = await answerOf(
-      produceApi(partitions, images),
+      produceApi({ partitions, images, gate: null }),
       request(1, { orders: { 0: null, 1: [Buffer.alloc(0)] }, bills: { 0: bytes("c") } }),
       9,
     );
@@ -114,7 +116,7 @@ describe("Produce", () => {
     batch.writeInt8(2, 16);
     batch.writeInt16BE(4, 21);
     const partitions = new Appends();
-    const api = produceApi(partitions, images);
+    const api = produceApi({ partitions, images, gate: null });
     const codeIn = async (version: number) =>
       (await answerOf(api, request(1, { orders: { 0: [batch] } }), version)).responses[0]?.partitionResponses[0]?.errorCode;
     expect(await codeIn(6)).toBe("UNSUPPORTED_COMPRESSION_TYPE");
@@ -126,7 +128,7 @@ describe("Produce", () => {
     const recordErrors = [{ index: 3, error: "INVALID_RECORD", message: "no key" }] as const;
     partitions.outcomes.set("orders-0", { error: "INVALID_RECORD", message: "1 of 4", recordErrors });
     const partIn = async (version: number) =>
-      (await answerOf(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a") } }), version)).responses[0]
+      (await answerOf(produceApi({ partitions, images, gate: null }), request(-1, { orders: { 0: bytes("a") } }), version)).responses[0]
         ?.partitionResponses[0];
     expect(await partIn(8)).toMatchObject({
       errorCode: "INVALID_RECORD",
@@ -139,7 +141,7 @@ describe("Produce", () => {
   test("from version 10 on tells who leads now and where", async () => {
     const partitions = new Appends();
     partitions.outcomes.set("orders-1", { error: "NOT_LEADER_OR_FOLLOWER", message: "moved" });
-    const api = produceApi(partitions, images);
+    const api = produceApi({ partitions, images, gate: null });
     const at10 = await answerOf(api, request(1, { orders: { 0: bytes("a"), 1: bytes("b") } }), 10);
     expect(at10.responses[0]?.partitionResponses.map(({ currentLeader }) => currentLeader)).toEqual([
       { leaderId: -1, leaderEpoch: -1 },
@@ -155,7 +157,7 @@ describe("Produce", () => {
     partitions.outcomes.set("orders-0", { error: "UNKNOWN_TOPIC_OR_PARTITION" });
     partitions.outcomes.set("ghosts-0", { error: "NOT_LEADER_OR_FOLLOWER" });
     const response = await answerOf(
-      produceApi(partitions, images),
+      produceApi({ partitions, images, gate: null }),
       request(1, { orders: { 0: bytes("a") }, ghosts: { 0: bytes("b") } }),
       11,
     );
@@ -170,16 +172,26 @@ describe("Produce", () => {
     partitions.gate = new Promise(() => {});
     let released = 0;
     const meter = { ...uncounted, releaseRequest: () => void released++ };
-    void ask(produceApi(partitions, images), request(-1, { orders: { 0: bytes("a"), 1: null }, bills: { 0: bytes("b") } }), 9, { meter });
+    void ask(
+      produceApi({ partitions, images, gate: null }),
+      request(-1, { orders: { 0: bytes("a"), 1: null }, bills: { 0: bytes("b") } }),
+      9,
+      { meter },
+    );
     const [a, b] = partitions.calls.map(({ options }) => options.onWritten);
     a?.();
     expect(released).toBe(0);
     b?.();
     expect(released, "it still waits for its replicas").toBe(1);
-    void ask(produceApi({ leader: () => "NOT_LEADER_OR_FOLLOWER" }, images), request(-1, { orders: { 0: bytes("a") } }), 9, { meter });
+    void ask(
+      produceApi({ partitions: { leader: () => "NOT_LEADER_OR_FOLLOWER" }, images, gate: null }),
+      request(-1, { orders: { 0: bytes("a") } }),
+      9,
+      { meter },
+    );
     expect(released, "nobody leads here").toBe(2);
     const written = new Appends();
-    void ask(produceApi(written, images), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
+    void ask(produceApi({ partitions: written, images, gate: null }), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
     expect(written.calls[0]?.options, "acks=1 waits for nothing else").toEqual({ acks: 1, timeoutMs: 1500 });
   });
 });

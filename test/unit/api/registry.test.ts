@@ -7,6 +7,7 @@ import { leaveGroupApi } from "../../../broker/api/leave-group.ts";
 import { logDirectoryApis } from "../../../broker/api/log-directory-apis.ts";
 import { servedApis } from "../../../broker/api/registry.ts";
 import type { ClientLeader, ClientPartitions } from "../../../broker/partition/client-contract.ts";
+import { TransactionGuards } from "../../../broker/partition/transaction-guards.ts";
 import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import { encodeWhole } from "../../../protocol/schema/message.ts";
 import { leastOf, sampleOf } from "../protocol/samples.ts";
@@ -14,6 +15,8 @@ import { apiParts } from "./api-parts.ts";
 import { context, Images, image, readWhole, topic, topicId } from "./fixtures.ts";
 
 const leader: ClientLeader = {
+  guards: new TransactionGuards(),
+  openTransactionOf: () => null,
   append: async () => ({ error: null, baseOffset: 1, logAppendTimeMs: 2, logStartOffset: 0 }),
   read: async () => ({ error: "OFFSET_OUT_OF_RANGE" }),
   deleteRecords: async () => ({ error: null, lowWatermark: 3 }),
@@ -74,7 +77,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   OffsetDelete: [0, 0],
   OffsetFetch: [0, 9],
   OffsetForLeaderEpoch: [0, 4],
-  Produce: [3, 11],
+  Produce: [3, 12],
   SyncGroup: [0, 5],
 };
 

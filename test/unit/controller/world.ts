@@ -163,6 +163,8 @@ export class Node {
       heartbeat: neverAsked,
       vote: { answer: neverAsked },
       committedEnds: neverAsked,
+      joinTransaction: neverAsked,
+      writeMarkers: neverAsked,
     });
     this.membership.start();
     this.controller.start();

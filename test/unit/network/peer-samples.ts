@@ -129,4 +129,31 @@ export const peerSamples: PeerMessages = {
     request: { brokerId: 2, partitions: [{ topicId, partition: 3 }] },
     response: { ends: [12, -1] },
   },
+  "join-transaction": {
+    request: {
+      brokerId: 2,
+      transactionalId: "payments-1",
+      producerId: 4000,
+      producerEpoch: 3,
+      adds: true,
+      partitions: [{ topic: "orders", partition: 3 }],
+    },
+    response: { errors: ["TRANSACTION_ABORTABLE"] },
+  },
+  "write-markers": {
+    request: {
+      brokerId: 2,
+      markers: [
+        {
+          producerId: 4000,
+          producerEpoch: 4,
+          coordinatorEpoch: 7,
+          commits: true,
+          transactionVersion: 2,
+          partitions: [{ topicId, partition: 3 }],
+        },
+      ],
+    },
+    response: { errors: [["NOT_LEADER_OR_FOLLOWER"]] },
+  },
 };

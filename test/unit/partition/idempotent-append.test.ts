@@ -33,13 +33,13 @@ test("a batch out of sequence is refused with a sentence", async () => {
   expect(log.endOffset).toBe(4);
 });
 
-test("what is part of a transaction, or would end one, is refused: nobody could end it", async () => {
+test("what is part of a transaction that nobody was asked about, or would end one, is refused", async () => {
   const { append, log } = await setUp();
   const records = [{ key: null, value: Buffer.from("x"), headers: [], timestampMs: 0 }];
   const producer = { producerId: 7, producerEpoch: 0, baseSequence: 0 };
   const transactional = await append(encodeBatch(records, { ...producer, isTransactional: true }));
   expect(transactional.error).toBe("INVALID_TXN_STATE");
-  expect(("message" in transactional && transactional.message) || "").toMatch(/transactions are not served/);
+  expect(("message" in transactional && transactional.message) || "").toMatch(/not in a transaction of this producer/);
   expect((await append(encodeBatch(records, { ...producer, isTransactional: true, isControl: true }))).error).toBe("INVALID_RECORD");
   expect([log.endOffset, log.producerRows()]).toStrictEqual([0, []]);
 });

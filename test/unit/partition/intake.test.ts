@@ -44,7 +44,7 @@ function setUp() {
         return { error: null, baseOffset: appended.length - 1, endOffset: appended.length, logAppendTimeMs: -1 };
       },
     });
-    return { state, intake, take: (records: Buffer) => intake.take(records, 1, 30_000) };
+    return { state, intake, take: (records: Buffer) => intake.take(records, { acks: 1 }, 30_000) };
   };
   /** Until all of these are answered. */
   const work = async (taken: readonly (Taken | Promise<Taken>)[]) => {

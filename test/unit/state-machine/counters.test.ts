@@ -124,6 +124,8 @@ beforeEach(() => {
   const of = ({ partition }: TopicPartition) => partitions[partition]!;
   const led: LedPartitions = {
     append: (ref, records) => of(ref).append(ref, records),
+    appendMarker: (ref, marker) => of(ref).appendMarker(ref, marker),
+    guards: (ref) => of(ref).guards(),
     standing: (ref) => of(ref).standing(),
     read: (ref, options) => of(ref).read(ref, options),
     changed: (refs, deadlineMs, signal) => of(refs[0]!).changed(refs, deadlineMs, signal),

@@ -1,8 +1,11 @@
-import type { ConsumerRead, ConsumerReadOptions } from "../../../broker/partition/client-contract.ts";
+import type { VersionedMarker } from "../../../broker/log/log-contract.ts";
+import type { ConsumerRead, ConsumerReadOptions, GuardingLeader } from "../../../broker/partition/client-contract.ts";
 import type { AppendedState, StatePartitions, StateStanding } from "../../../broker/partition/internal-topic-partitions.ts";
+import { TransactionGuards } from "../../../broker/partition/transaction-guards.ts";
 import type { KafkaErrorCode, Outcome } from "../../../protocol/errors/kafka-errors.ts";
 import { writeInt64 } from "../../../protocol/records/batch-header.ts";
 import { decodeBatch, openBatch } from "../../../protocol/records/decode-batch.ts";
+import { encodeEndMarker } from "../../../protocol/records/end-marker.ts";
 
 interface StoredBatch {
   readonly bytes: Buffer;
@@ -23,6 +26,7 @@ export class FakePartition implements StatePartitions {
   appends = 0;
   #waiting: { readonly endOffset: number; readonly resolve: (end: KafkaErrorCode) => void }[] = [];
   #watchers = new Set<() => void>();
+  readonly #guards = new TransactionGuards();
 
   get endOffset(): number {
     return this.batches.at(-1)?.endOffset ?? 0;
@@ -39,6 +43,16 @@ export class FakePartition implements StatePartitions {
     const committed = new Promise<KafkaErrorCode>((resolve) => this.#waiting.push({ endOffset, resolve }));
     if (this.isReplicated) this.commit(endOffset);
     return { error: null, endOffset, committed };
+  }
+
+  /** As a log that knows nothing of producers: every marker is appended. */
+  appendMarker(_ref: unknown, { transactionVersion: _, ...marker }: VersionedMarker): Outcome<AppendedState> {
+    this.#guards.markerWritten(marker.producerId);
+    return this.append(_ref, encodeEndMarker(marker, 0));
+  }
+
+  guards(): Outcome<{ readonly leader: GuardingLeader }> {
+    return { error: null, leader: { guards: this.#guards, openTransactionOf: () => null } };
   }
 
   /** The in-sync replicas have everything up to here. */
@@ -71,7 +85,8 @@ export class FakePartition implements StatePartitions {
       chunks.push(bytes);
       sizeInBytes += bytes.length;
     }
-    return { error: null, highWatermark: this.highWatermark, logStartOffset: 0, chunks, sizeInBytes, diverging: null };
+    const { highWatermark } = this;
+    return { error: null, highWatermark, lastStableOffset: highWatermark, logStartOffset: 0, chunks, sizeInBytes, diverging: null };
   }
 
   changed(_refs: unknown, _deadlineMs: number, signal?: AbortSignal): Promise<void> {

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "vitest";
+import type { AppendOptions } from "../../../broker/partition/client-contract.ts";
+import type { Leadership } from "../../../broker/partition/leadership.ts";
+import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
+import { follower, followerFetch, ref, setUp } from "./partition-fixture.ts";
+
+const producer = { producerId: 7, producerEpoch: 0 };
+
+function batch(baseSequence: number, more: object = {}): Buffer {
+  const records = [{ key: null, value: Buffer.from("x"), headers: [], timestampMs: 0 }];
+  return encodeBatch(records, { ...producer, baseSequence, isTransactional: true, ...more });
+}
+
+const marker = { ...producer, coordinatorEpoch: 3, kind: "commit", transactionVersion: 1 } as const;
+
+async function leader(isr: readonly number[] = [1]) {
+  const world = await setUp({}, { isr, isrEpochs: Object.fromEntries(isr.map((id) => [id, 100 + id])) });
+  const led = () => world.table.leader(ref) as Leadership;
+  const append = (records: Buffer, guard?: AppendOptions["guard"]) => led().append(records, { acks: 1, timeoutMs: 1000, guard });
+  return { ...world, led, append };
+}
+
+describe("a transaction's batch", () => {
+  test("begins it only under a guard; the next ones follow without", async () => {
+    const { led, append, log } = await leader();
+    expect((await append(batch(0))).error).toBe("INVALID_TXN_STATE");
+    expect((await append(batch(0), led().guards.take(7))).error).toBeNull();
+    expect(led().openTransactionOf(7)).toBe(0);
+    expect((await append(batch(1))).error).toBeNull();
+    expect(log.endOffset).toBe(2);
+  });
+
+  test("that arrives after the marker is in no transaction, though it was verified before", async () => {
+    const { led, append, log } = await leader();
+    const guard = led().guards.take(7);
+    expect(led().appendMarker(marker).error).toBeNull();
+    expect((await append(batch(0), guard)).error).toBe("INVALID_TXN_STATE");
+    await append(batch(0), led().guards.take(7));
+    const another = led().guards.take(7);
+    expect(led().appendMarker(marker).error).toBeNull();
+    expect((await append(batch(1), another)).error).toBe("INVALID_TXN_STATE");
+    expect(log.endOffset).toBe(3);
+  });
+
+  test("is not let in by another producer's guard, nor by one of an earlier leadership", async () => {
+    const { led, append, assign } = await leader();
+    expect((await append(batch(0), led().guards.take(8))).error).toBe("INVALID_TXN_STATE");
+    const earlier = led().guards.take(7);
+    await assign({ leader: 2, leaderEpoch: 6, isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } });
+    await assign({ leader: 1, leaderEpoch: 7, isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } });
+    expect((await append(batch(0), earlier)).error).toBe("INVALID_TXN_STATE");
+    expect((await append(batch(0), "waived")).error).toBeNull();
+  });
+});
+
+describe("a marker", () => {
+  test("of an older coordinator is refused", async () => {
+    const { led, append } = await leader();
+    await append(batch(0), led().guards.take(7));
+    led().appendMarker(marker);
+    await append(batch(1), led().guards.take(7));
+    expect(led().appendMarker({ ...marker, coordinatorEpoch: 2 })).toMatchObject({ error: "TRANSACTION_COORDINATOR_FENCED" });
+    expect(led().openTransactionOf(7)).toBe(2);
+  });
+
+  test("is not appended while its replication is in doubt", async () => {
+    const { led, session, log } = await leader();
+    session.provedUntilMs = Number.NEGATIVE_INFINITY;
+    expect(led().appendMarker(marker)).toMatchObject({ error: "NOT_LEADER_OR_FOLLOWER" });
+    expect(log.endOffset).toBe(0);
+  });
+});
+
+describe("whoever reads what is committed", () => {
+  test("reads up to the first transaction that is open, until its marker is replicated", async () => {
+    const { led, append, read, replicas } = await leader([1, 2]);
+    const fetched = (offset: number) => replicas.acknowledge(follower, followerFetch(offset));
+    await append(batch(0, { isTransactional: false, producerId: 9 }));
+    await append(batch(0), led().guards.take(7));
+    await append(batch(1, { isTransactional: false, producerId: 9 }));
+    fetched(3);
+    const committed = () => read(0, { committedOnly: true });
+    expect(await read(0)).toMatchObject({ highWatermark: 3, lastStableOffset: 1, sizeInBytes: 3 * batch(0).length });
+    expect(await committed()).toMatchObject({ highWatermark: 3, lastStableOffset: 1, sizeInBytes: batch(0).length });
+    expect(await read(1, { committedOnly: true })).toMatchObject({ error: null, sizeInBytes: 0 });
+    led().appendMarker(marker);
+    expect(await committed()).toMatchObject({ highWatermark: 3, lastStableOffset: 1 });
+    fetched(4);
+    expect(await committed()).toMatchObject({ highWatermark: 4, lastStableOffset: 4 });
+  });
+
+  test("lists offsets up to there", async () => {
+    const { led, append, replicas } = await leader([1, 2]);
+    await append(batch(0, { isTransactional: false, producerId: 9 }));
+    await append(batch(0), led().guards.take(7));
+    replicas.acknowledge(follower, followerFetch(2));
+    expect(await led().listOffset({ kind: "latest" }, -1, true)).toMatchObject({ offset: 1 });
+    expect(await led().listOffset({ kind: "latest" }, -1)).toMatchObject({ offset: 2 });
+  });
+});
