@@ -35,6 +35,7 @@ const purposes: Readonly<Record<ApiName, string>> = {
   describeConfigs: "settings of topics and brokers",
   alterConfigs: "replace them",
   incrementalAlterConfigs: "change some of them",
+  updateFeatures: "what the brokers act by only when all of them can",
   describeLogDirs: "log directories, with the replicas in them and their sizes",
   alterReplicaLogDirs: "move replicas between directories of a broker",
 };

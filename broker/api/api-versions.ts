@@ -1,3 +1,4 @@
+import { type FinalizedFeatures, nothingFinalized, type SupportedFeatures } from "../../protocol/base/features.ts";
 import {
   type ApiVersionsRequest,
   type ApiVersionsResponse,
@@ -8,6 +9,19 @@ import type { Api, Endpoint } from "./api.ts";
 
 /** What a response says of an API. */
 export type ClaimedVersions = ApiVersionsResponse["apiKeys"][number];
+
+export interface AnnouncedFeatures {
+  /** By this broker. */
+  readonly supported: SupportedFeatures;
+  /** As far as this broker knows. */
+  finalized(): FinalizedFeatures;
+}
+
+type Features = Pick<ApiVersionsResponse, "supportedFeatures" | "finalizedFeatures" | "finalizedFeaturesEpoch">;
+
+const noFeatures: Features = { supportedFeatures: [], finalizedFeaturesEpoch: -1, finalizedFeatures: [] };
+/** Readers of earlier versions take a level of 0 for damage. */
+const readsLevelZeroVersion = 4;
 
 const produceKey = 0;
 
@@ -25,18 +39,21 @@ export function claimedVersions(served: Iterable<Pick<Endpoint, "apiKey" | "vers
 /**
  * Behavior: lists the APIs that this broker has endpoints for, each with the versions served, and nothing else (but see `claimedVersions`).
  * Version notes: 0-2 carry nothing in the request. From 3 on the client names its software (KIP-511); a malformed name is INVALID_REQUEST.
- * Features (tagged, 3 on) stay empty: none is finalized. The dispatcher answers requests in an unknown version.
+ * Features (tagged, since 3) are those that this broker supports and those in force in the cluster, as far as it supports them: a client
+ * acts by what it is told last. In 3 a feature that can be at level 0 is given from 1 on, for clients that cannot read 0 (KAFKA-17011). The
+ * dispatcher answers requests in an unknown version.
  */
 export function apiVersionsApi(
   served: () => readonly Pick<Endpoint, "apiKey" | "versions">[],
+  features: AnnouncedFeatures = { supported: new Map(), finalized: () => nothingFinalized },
 ): Api<ApiVersionsRequest, ApiVersionsResponse> {
   return {
     request: apiVersionsRequest,
     response: apiVersionsResponse,
     async handle(request, { apiVersion }) {
       if (apiVersion >= 3 && !(isSoftwareName(request.clientSoftwareName) && isSoftwareName(request.clientSoftwareVersion)))
-        return answer("INVALID_REQUEST", []);
-      return answer("NONE", served());
+        return answer("INVALID_REQUEST", [], noFeatures);
+      return answer("NONE", served(), featuresFor(features, apiVersion));
     },
   };
 }
@@ -49,14 +66,30 @@ export function isSoftwareName(text: string): boolean {
 function answer(
   errorCode: ApiVersionsResponse["errorCode"],
   served: readonly Pick<Endpoint, "apiKey" | "versions">[],
+  features: Features,
 ): ApiVersionsResponse {
   return {
     errorCode,
     apiKeys: claimedVersions(served),
     throttleTimeMs: 0,
-    supportedFeatures: [],
-    finalizedFeaturesEpoch: -1,
-    finalizedFeatures: [],
+    ...features,
     zkMigrationReady: false,
+  };
+}
+
+/** A broker that supports none says nothing of the cluster's either. */
+function featuresFor({ supported, finalized }: AnnouncedFeatures, apiVersion: number): Features {
+  if (supported.size === 0) return noFeatures;
+  const { epoch, levels } = finalized();
+  return {
+    supportedFeatures: [...supported].map(([name, { min, max }]) => ({
+      name,
+      minVersion: apiVersion < readsLevelZeroVersion ? Math.max(1, min) : min,
+      maxVersion: max,
+    })),
+    finalizedFeaturesEpoch: epoch,
+    finalizedFeatures: [...levels]
+      .filter(([name, level]) => level > 0 && level <= (supported.get(name)?.max ?? 0))
+      .map(([name, level]) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
   };
 }

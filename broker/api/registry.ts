@@ -1,4 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import type { SupportedFeatures } from "../../protocol/base/features.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
@@ -44,6 +45,7 @@ import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 import type { TopicTraffic } from "./topic-traffic.ts";
 import type { TransactionGate } from "./transaction-gate.ts";
+import { updateFeaturesApi } from "./update-features.ts";
 
 export interface ApiParts {
   readonly partitions: ClientPartitions;
@@ -71,6 +73,7 @@ export interface ApiConfig {
   readonly brokerId: BrokerId;
   /** What the broker was started with. */
   readonly startTexts: SettingTexts;
+  readonly supportedFeatures: SupportedFeatures;
   readonly autoCreateTopics: boolean;
   /** `fetch.max.bytes`. */
   readonly fetchMaxBytes: number;
@@ -102,7 +105,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { ...config, maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
     ...controllerApis,
-    apiVersions: apiVersionsApi(() => endpoints),
+    apiVersions: apiVersionsApi(() => endpoints, { supported: config.supportedFeatures, finalized: () => images.current.features }),
     metadata: metadataApi(images, autoCreation),
     produce: traffic?.countingProduces(produce) ?? produce,
     initProducerId: initProducerIdApi(parts.producerIds),
@@ -139,6 +142,7 @@ function controllerApisOf(parts: ApiParts) {
     listPartitionReassignments: listPartitionReassignmentsApi(controller),
     alterConfigs: alterConfigsApi(controller),
     incrementalAlterConfigs: incrementalAlterConfigsApi(controller),
+    updateFeatures: updateFeaturesApi(controller),
   };
 }
 

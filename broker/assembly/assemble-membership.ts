@@ -18,6 +18,7 @@ import type { BoundListener } from "../network/client-listener.ts";
 import { PeerClient, peerClientDefaults } from "../network/peer-client.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import { supportedFeatures } from "../runtime/features.ts";
 import type { Storage } from "./assemble-storage.ts";
 import type { Foundation } from "./foundation.ts";
 
@@ -126,7 +127,7 @@ function assembleController(
       resolveSettings,
       seen,
       watch,
-      settings: { ...controllerSettings(settings), autoRebalance: () => inForce.now.autoRebalance },
+      settings: { ...controllerSettings(settings), supportedFeatures, autoRebalance: () => inForce.now.autoRebalance },
     },
     () => membership.epoch >= 0,
   );
@@ -136,7 +137,7 @@ function assembleController(
 /** Far more than one topic can use well, far less than what one request could make the controller write. */
 const partitionsPerTopicMax = 10_000;
 
-function controllerSettings({ topics, controller }: BrokerSettings): Omit<ControllerSettings, "autoRebalance"> {
+function controllerSettings({ topics, controller }: BrokerSettings): Omit<ControllerSettings, "autoRebalance" | "supportedFeatures"> {
   const { numPartitions, defaultReplicationFactor, topicDeletionEnabled } = topics;
   const { autoLeaderRebalanceEnabled, leaderImbalanceCheckIntervalMs, leaderImbalancePerBrokerPercent, requestTimeoutMs } = controller;
   return {
@@ -160,7 +161,15 @@ function registration(
     host,
     port,
   }));
-  return { endpoints, rack: settings.rack, incarnation, peer, timestampMs: clock.nowMs(), ...recoveredUnder(logs.doubt) };
+  return {
+    endpoints,
+    rack: settings.rack,
+    features: supportedFeatures,
+    incarnation,
+    peer,
+    timestampMs: clock.nowMs(),
+    ...recoveredUnder(logs.doubt),
+  };
 }
 
 /** As the registration tells it: -1 stands for this very registration. */

@@ -20,6 +20,7 @@ import { peerHandlers } from "../peer-api/peer-handlers.ts";
 import { MarkerWriter, writeMarkersHandler } from "../peer-api/write-markers.ts";
 import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
+import { supportedFeatures } from "../runtime/features.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
@@ -129,6 +130,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
       config: {
         brokerId: settings.brokerId,
         startTexts: texts,
+        supportedFeatures,
         autoCreateTopics: settings.topics.autoCreateEnabled,
         fetchMaxBytes: settings.fetching.maxBytes,
         sendsToRack: settings.fetching.sendsToRack,

@@ -1,3 +1,4 @@
+import { type FinalizedFeatures, nothingFinalized } from "../../protocol/base/features.ts";
 import { type BrokerId, noBroker, partitionKey, type TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, StartingLeader } from "../../protocol/peer/messages.ts";
@@ -27,6 +28,8 @@ export interface ClusterImage {
   readonly deletedTopics: ReadonlyMap<TopicId, string>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Readonly<Record<string, string>>>;
+  /** What the cluster as a whole acts by. */
+  readonly features: FinalizedFeatures;
   /** Replicas that live brokers cannot use, by topic id and partition as `partitionKey` joins them: why, for the operator. */
   readonly offlineReplicas: ReadonlyMap<BrokerId, ReadonlyMap<string, string>>;
 }
@@ -60,6 +63,7 @@ export function emptyImage(clusterId: string): ClusterImage {
     topicNames: new Map(),
     deletedTopics: new Map(),
     brokerConfigs: new Map(),
+    features: nothingFinalized,
     offlineReplicas: new Map(),
   };
 }

@@ -94,6 +94,7 @@ function withChanges(image: ClusterImage, update: MetadataUpdateRequest): Cluste
     topicNames,
     deletedTopics,
     brokerConfigs: update.brokerConfigs === null ? image.brokerConfigs : new Map(Object.entries(update.brokerConfigs)),
+    features: update.features == null ? image.features : { ...update.features, levels: new Map(Object.entries(update.features.levels)) },
     offlineReplicas: update.offlineReplicas === null ? image.offlineReplicas : offlineByBroker(update.offlineReplicas),
   };
 }

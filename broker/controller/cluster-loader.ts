@@ -1,8 +1,10 @@
+import type { SupportedFeatures } from "../../protocol/base/features.ts";
 import { type BrokerId, newTopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
 import { isInternalTopic, topicNameFault } from "../runtime/topic-names.ts";
 import { type Config, type PartitionAssignment, type TopicState, withBrokerConfig, withBrokers, withTopics } from "./controller-state.ts";
+import type { FeatureKeeper } from "./feature-keeper.ts";
 import type { TermContext } from "./term-context.ts";
 import type { TopicCreator } from "./topic-creator.ts";
 
@@ -10,6 +12,7 @@ export interface RegisteredBrokers {
   readonly brokers: ReadonlyMap<BrokerId, BrokerRecord>;
   /** See `recoveredEpochOf`. */
   readonly recoveredEpochs: ReadonlyMap<BrokerId, number>;
+  readonly features: ReadonlyMap<BrokerId, SupportedFeatures>;
 }
 
 const topicsAtOnceMax = 16;
@@ -21,10 +24,12 @@ const readsAtOnceMax = 128;
 export class ClusterLoader {
   readonly #context: TermContext;
   readonly #creator: TopicCreator;
+  readonly #features: FeatureKeeper;
 
-  constructor(context: TermContext, creator: TopicCreator) {
+  constructor(context: TermContext, creator: TopicCreator, features: FeatureKeeper) {
     this.#context = context;
     this.#creator = creator;
+    this.#features = features;
   }
 
   /**
@@ -48,8 +53,9 @@ export class ClusterLoader {
   /** Brokers before states: a state that was written before a registration seen here is not missed. */
   async load(): Promise<void> {
     const { store, book, writer, log } = this.#context;
-    const { brokers, recoveredEpochs } = await this.readBrokers();
+    const { brokers, recoveredEpochs, features } = await this.readBrokers();
     book.commit(withBrokers(book.current, brokers, recoveredEpochs), null);
+    await this.#features.brokersChanged(features);
     for (const id of await store.brokerConfigIds()) {
       const stored = await store.readConfig({ kind: "broker", id });
       if (stored !== null) book.commit(withBrokerConfig(book.current, id === null ? "" : String(id), stored.config), null);
@@ -78,6 +84,7 @@ export class ClusterLoader {
     return {
       brokers: new Map(found.map(({ broker }) => [broker.id, broker])),
       recoveredEpochs: new Map(found.map(({ broker, recoveredEpoch }) => [broker.id, recoveredEpoch])),
+      features: new Map(found.map(({ broker, features }) => [broker.id, features])),
     };
   }
 

@@ -20,6 +20,7 @@ import { encodePartitionState } from "../../coordinator-client/znodes/partition-
 import * as paths from "../../coordinator-client/znodes/paths.ts";
 import { decodeTopicAssignment, encodeTopicAssignment } from "../../coordinator-client/znodes/topic-assignment.ts";
 import { decodeTopicDeletion, encodeTopicDeletion, type TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
+import type { SupportedFeatures } from "../../protocol/base/features.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import type { BrokerRecord, PartitionRecord } from "../../protocol/peer/messages.ts";
 import { pipelined } from "../runtime/pipelined.ts";
@@ -55,6 +56,13 @@ export interface DeletionRecord {
   readonly deletion: TopicDeletion;
 }
 
+export interface RegisteredBroker {
+  readonly broker: BrokerRecord;
+  /** See `recoveredEpochOf`. */
+  readonly recoveredEpoch: number;
+  readonly features: SupportedFeatures;
+}
+
 const readsAtOnceMax = 128;
 
 /**
@@ -82,10 +90,12 @@ export class ClusterStore {
   }
 
   /** Null: deleted since. */
-  async readBroker(id: BrokerId): Promise<{ readonly broker: BrokerRecord; readonly recoveredEpoch: number } | null> {
+  async readBroker(id: BrokerId): Promise<RegisteredBroker | null> {
     const node = await this.#coordinator.read(paths.brokerPath(id));
     const broker = node === null ? null : brokerRecordOf(id, node);
-    return node === null || broker === null ? null : { broker, recoveredEpoch: recoveredEpochOf(id, node) };
+    if (node === null || broker === null) return null;
+    const { features = new Map() } = decodeBrokerRegistration(paths.brokerPath(id), node.data);
+    return { broker, recoveredEpoch: recoveredEpochOf(id, node), features };
   }
 
   topicNames(): Promise<readonly string[]> {
@@ -225,6 +235,11 @@ export class ClusterStore {
     }
   }
 
+  /** Null: there is no such node. Its contents are the caller's to read: another tool may have written them. */
+  readFeatures(): Promise<Node | null> {
+    return this.#coordinator.read(paths.featurePath);
+  }
+
   // Operations
 
   createFolder(path: string): WriteOperation {
@@ -298,6 +313,12 @@ export class ClusterStore {
   writeAutoRebalanceNote(note: AutoRebalanceNote, version: number | null): WriteOperation {
     const path = paths.autoRebalancePath;
     const data = encodeAutoRebalanceNote(note);
+    return version === null ? create(path, data) : { kind: "set", path, data, version };
+  }
+
+  /** `version` null: there is none yet. */
+  writeFeatures(data: Buffer, version: number | null): WriteOperation {
+    const path = paths.featurePath;
     return version === null ? create(path, data) : { kind: "set", path, data, version };
   }
 

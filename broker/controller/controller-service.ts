@@ -38,6 +38,8 @@ export interface ControllerService {
   ): Promise<Verdict & { readonly reassignments: readonly ReassignmentUnderWay[] }>;
   /** Names and values were not yet checked. All changes of one resource are applied or none. */
   alterConfigs(changes: readonly ConfigChange[], options: AdminOptions): Promise<readonly Verdict[]>;
+  /** All of them or none. Names were not yet checked, but each is there once. */
+  updateFeatures(updates: readonly FeatureUpdate[], options: AdminOptions): Promise<Verdict>;
 }
 
 export interface AdminOptions {
@@ -84,6 +86,13 @@ export interface ReassignmentUnderWay extends PartitionNamed {
   readonly replicas: readonly BrokerId[];
   readonly adding: readonly BrokerId[];
   readonly removing: readonly BrokerId[];
+}
+
+export interface FeatureUpdate {
+  readonly feature: string;
+  /** 0: without it. */
+  readonly level: number;
+  readonly kind: "upgrade" | "safe-downgrade" | "unsafe-downgrade";
 }
 
 export interface ConfigChange {

@@ -1,4 +1,5 @@
 import type { TopicDeletion } from "../../coordinator-client/znodes/topic-deletion.ts";
+import { type FinalizedFeatures, nothingFinalized } from "../../protocol/base/features.ts";
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { BrokerRecord, PartitionRecord, Reassignment, ReplicaName } from "../../protocol/peer/messages.ts";
@@ -27,6 +28,8 @@ export interface ControllerState {
   readonly deletions: ReadonlyMap<TopicId, TopicDeletion>;
   /** Dynamic broker settings: by broker id as text; `""` holds the cluster-wide default. */
   readonly brokerConfigs: ReadonlyMap<string, Config>;
+  /** As `/feature` has them. */
+  readonly features: FinalizedFeatures;
   /** The replicas that live brokers reported as unusable; forgotten with the broker's registration. */
   readonly offlineReplicas: ReadonlyMap<BrokerId, OfflineReplicas>;
 }
@@ -106,6 +109,7 @@ export const emptyState: ControllerState = {
   topicNames: new Map(),
   deletions: new Map(),
   brokerConfigs: new Map(),
+  features: nothingFinalized,
   offlineReplicas: new Map(),
 };
 
@@ -249,4 +253,8 @@ export function withOfflineReplicas(state: ControllerState, id: BrokerId, offlin
 
 export function withBrokerConfig(state: ControllerState, key: string, config: Config): ControllerState {
   return { ...state, brokerConfigs: new Map(state.brokerConfigs).set(key, config) };
+}
+
+export function withFeatures(state: ControllerState, features: FinalizedFeatures): ControllerState {
+  return { ...state, features };
 }

@@ -1,6 +1,7 @@
 import type { Coordinator } from "../../coordinator-client/coordinator.ts";
-import { brokerIdsPath, configChangesPath, deletionsPath } from "../../coordinator-client/znodes/paths.ts";
+import { brokerIdsPath, configChangesPath, deletionsPath, featurePath } from "../../coordinator-client/znodes/paths.ts";
 import { type Clock, sleep, type Timer } from "../../protocol/base/clock.ts";
+import type { SupportedFeatures } from "../../protocol/base/features.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
 import { InvariantViolation } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
@@ -26,6 +27,7 @@ import type { ConfigChange, PartitionNamed, ReplicasWanted, Verdict } from "./co
 import type { ControllerState } from "./controller-state.ts";
 import { nothingDirty, type Sender } from "./dirty-set.ts";
 import { EventQueue } from "./event-queue.ts";
+import { FeatureKeeper } from "./feature-keeper.ts";
 import { FencedWriter, type Term } from "./fenced-writer.ts";
 import { LeaderKeeper } from "./leader-keeper.ts";
 import { PlannedMoves } from "./planned-moves.ts";
@@ -52,6 +54,8 @@ export interface ControllerParts {
 }
 
 export interface ControllerSettings extends Omit<AdminSettings, "topicRules"> {
+  /** By this broker: no setting of an operator's. */
+  readonly supportedFeatures: SupportedFeatures;
   /** `auto.leader.rebalance.enable` */
   readonly autoLeaderRebalanceEnabled: boolean;
   readonly leaderImbalanceCheckIntervalMs: number;
@@ -91,6 +95,7 @@ export class ControllerTerm {
   readonly #deletions: TopicDeletions;
   readonly #configs: ConfigWriter;
   readonly #auto: AutoRebalancer;
+  readonly features: FeatureKeeper;
   readonly #unwatch: (() => void)[] = [];
   /** Brokers that asked to stop a moment ago, and the epochs under which they did. */
   readonly #stopping = new Map<BrokerId, number>();
@@ -130,7 +135,8 @@ export class ControllerTerm {
     const creator = new TopicCreator(context);
     const states = new StateWriter(context, this.#makeMoves(book));
     this.#context = context;
-    this.#loader = new ClusterLoader(context, creator);
+    this.features = new FeatureKeeper(context, settings.supportedFeatures);
+    this.#loader = new ClusterLoader(context, creator, this.features);
     this.#leaders = new LeaderKeeper(
       context,
       states,
@@ -271,6 +277,7 @@ export class ControllerTerm {
     watched(brokerIdsPath, "brokers", () => this.#brokersChanged(), true);
     watched(deletionsPath, "deletions", () => this.#deleteMarked());
     watched(configChangesPath, "configs", () => this.#configsChanged());
+    this.#unwatch.push(coordinator.watch(featurePath, "node", () => this.#queue.signal("features", () => this.features.look())));
     await this.#configs.startFollowing();
     // before the rest is read: what is half deleted must not be completed
     await this.#deleteMarked();
@@ -323,7 +330,9 @@ export class ControllerTerm {
   }
 
   async #brokersChanged(): Promise<void> {
-    const { died, arrived, updated } = await this.#leaders.brokersChanged(await this.#loader.readBrokers());
+    const registered = await this.#loader.readBrokers();
+    const { died, arrived, updated } = await this.#leaders.brokersChanged(registered);
+    await this.features.brokersChanged(registered.features);
     if (died.length + arrived.length + updated.length === 0) return;
     // Race: (1) another tool deletes /controller, another broker wins, a topic is made; (2) one of its brokers registers again; (3) this
     // controller, which has not learned of it, sends that broker all topics that it knows, and the broker deletes the log of the one that

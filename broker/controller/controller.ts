@@ -144,6 +144,13 @@ export class Controller implements ControllerService {
       (verdict) => changes.map(() => verdict),
     );
 
+  updateFeatures: ControllerService["updateFeatures"] = (updates, { timeoutMs, validateOnly }) =>
+    this.#serve(
+      timeoutMs,
+      (term) => term.features.update(updates, validateOnly),
+      (verdict) => verdict,
+    );
+
   // What other brokers (and this one) say to the controller
 
   controlledShutdown(request: ControlledShutdownRequest): Promise<ControlledShutdownResponse> {

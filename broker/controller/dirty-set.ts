@@ -1,5 +1,5 @@
 import type { BrokerId, TopicId } from "../../protocol/base/ids.ts";
-import type { MetadataUpdateRequest, PartitionRecord, StartingLeader, TopicRecord } from "../../protocol/peer/messages.ts";
+import type { FeatureLevels, MetadataUpdateRequest, PartitionRecord, StartingLeader, TopicRecord } from "../../protocol/peer/messages.ts";
 import type { ControllerState } from "./controller-state.ts";
 
 /**
@@ -14,6 +14,7 @@ export interface DirtySet {
   readonly brokerConfigs: boolean;
   /** The replicas that brokers cannot use. */
   readonly offlineReplicas: boolean;
+  readonly features: boolean;
   /** The brokers go with every update; this alone makes one due. */
   readonly brokers: boolean;
 }
@@ -24,13 +25,14 @@ export const nothingDirty: DirtySet = {
   deletedTopics: new Map(),
   brokerConfigs: false,
   offlineReplicas: false,
+  features: false,
   brokers: false,
 };
 export const allDirty: DirtySet = { ...nothingDirty, full: true };
 
 export function isClean(dirty: DirtySet): boolean {
-  const { full, brokers, brokerConfigs, offlineReplicas, partitions, deletedTopics } = dirty;
-  return !full && !brokers && !brokerConfigs && !offlineReplicas && partitions.size === 0 && deletedTopics.size === 0;
+  const { full, brokers, brokerConfigs, offlineReplicas, features, partitions, deletedTopics } = dirty;
+  return !full && !brokers && !brokerConfigs && !offlineReplicas && !features && partitions.size === 0 && deletedTopics.size === 0;
 }
 
 /** A full update says everything. The deletions on record are in it, also those that a broker learned of before. */
@@ -44,6 +46,7 @@ export function mergeDirty(a: DirtySet, b: DirtySet): DirtySet {
     deletedTopics: new Map([...a.deletedTopics, ...b.deletedTopics]),
     brokerConfigs: a.brokerConfigs || b.brokerConfigs,
     offlineReplicas: a.offlineReplicas || b.offlineReplicas,
+    features: a.features || b.features,
     brokers: a.brokers || b.brokers,
   };
 }
@@ -99,12 +102,17 @@ export function updatesFor(
     deletedTopics: index > 0 ? [] : [...deletionsTold(state, dirty)].map(([id, name]) => ({ id, name })),
     brokerConfigs: dirty.full || dirty.brokerConfigs ? Object.fromEntries(state.brokerConfigs) : null,
     offlineReplicas: dirty.full || dirty.offlineReplicas ? allOffline(state) : null,
+    features: dirty.full || dirty.features ? featureLevels(state) : null,
   }));
 }
 
 /** The deletions that go with `updatesFor`, by topic id. */
 export function deletionsTold({ deletions }: ControllerState, dirty: DirtySet): ReadonlyMap<TopicId, string> {
   return dirty.full ? new Map([...deletions].map(([id, { name }]) => [id, name])) : dirty.deletedTopics;
+}
+
+function featureLevels({ features: { epoch, levels } }: ControllerState): FeatureLevels {
+  return { epoch, levels: Object.fromEntries(levels) };
 }
 
 function allOffline({ offlineReplicas }: ControllerState): MetadataUpdateRequest["offlineReplicas"] {

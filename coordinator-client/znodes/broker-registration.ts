@@ -1,5 +1,6 @@
+import { type FeatureRange, featureLevelMax, featureNameMax, featuresMax, type SupportedFeatures } from "../../protocol/base/features.ts";
 import type { Address } from "../../protocol/base/transport.ts";
-import { encodeJson, JsonNode } from "./json.ts";
+import { encodeJson, JsonNode, MalformedZnode } from "./json.ts";
 
 export interface RegisteredEndpoint {
   /** Upper case. */
@@ -13,6 +14,8 @@ export interface RegisteredEndpoint {
 export interface BrokerRegistration {
   readonly endpoints: readonly RegisteredEndpoint[];
   readonly rack: string | null;
+  /** Features that it can act by. Left out: none; so do brokers that know no features. */
+  readonly features?: SupportedFeatures;
   /**
    * Of the data directories: distinguishes an earlier life of this broker from another machine that was given the same id. Null for a
    * broker that is not ours.
@@ -39,11 +42,11 @@ const endpointMax = 512;
 const rackMax = 1024;
 
 export function encodeBrokerRegistration(registration: BrokerRegistration): Buffer {
-  const { endpoints, rack, incarnation, peer, timestampMs, recoveredUnder } = registration;
+  const { endpoints, rack, features, incarnation, peer, timestampMs, recoveredUnder } = registration;
   // Old tools know one plaintext endpoint and no listeners.
   const plain = endpoints.find(({ securityProtocol }) => securityProtocol === "PLAINTEXT");
   return encodeJson({
-    features: {},
+    features: Object.fromEntries([...(features ?? [])].map(([name, { min, max }]) => [name, { min_version: min, max_version: max }])),
     listener_security_protocol_map: Object.fromEntries(endpoints.map(({ listener, securityProtocol }) => [listener, securityProtocol])),
     endpoints: endpoints.map(({ listener, host, port }) => `${listener}://${host.includes(":") ? `[${host}]` : host}:${port}`),
     jmx_port: -1,
@@ -78,9 +81,29 @@ export function decodeBrokerRegistration(path: string, data: Buffer): BrokerRegi
   return {
     endpoints,
     rack,
+    ...supportedFeatures(json),
     incarnation: ours?.textOrNull("incarnation") ?? null,
     peer: peer === null ? null : { host: peer.text("host"), port: peer.integer("port", { min: 1, max: portMax }) },
     timestampMs: timestamp !== null && /^\d{1,15}$/.test(timestamp) ? Number(timestamp) : -1,
     ...(ours?.has("recovered_under") ? { recoveredUnder: ours.integer("recovered_under", { min: -1 }) } : {}),
   };
+}
+
+/** A broker whose features cannot be read is one like any other, of which it is not known that it supports any. */
+function supportedFeatures(json: JsonNode): { readonly features?: SupportedFeatures } {
+  try {
+    const listed = json.has("features") ? json.object("features") : null;
+    const names = listed?.names() ?? [];
+    if (listed === null || names.length === 0 || names.length > featuresMax || names.some((name) => name.length > featureNameMax))
+      return {};
+    return { features: new Map(names.map((name) => [name, rangeOf(listed.object(name))])) };
+  } catch (error) {
+    if (error instanceof MalformedZnode) return {};
+    throw error;
+  }
+}
+
+function rangeOf(json: JsonNode): FeatureRange {
+  const level = { min: 0, max: featureLevelMax };
+  return { min: json.integer("min_version", level), max: json.integer("max_version", level) };
 }

@@ -16,6 +16,8 @@ export const deletionsPath = "/admin/delete_topics";
 export const deletionRecordsPath = "/admin/ottla_deletions";
 /** Ours, not Kafka's. */
 export const autoRebalancePath = "/admin/ottla_auto_rebalance";
+/** The features that the cluster as a whole acts by. */
+export const featurePath = "/feature";
 export const clusterIdPath = "/cluster/id";
 export const producerIdBlockPath = "/latest_producer_id_block";
 export const isrChangesPath = "/isr_change_notification";

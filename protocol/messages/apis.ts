@@ -40,6 +40,7 @@ import { offsetForLeaderEpochRequest, offsetForLeaderEpochResponse } from "./off
 import { produceRequest, produceResponse } from "./produce.ts";
 import { syncGroupRequest, syncGroupResponse } from "./sync-group.ts";
 import { txnOffsetCommitRequest, txnOffsetCommitResponse } from "./txn-offset-commit.ts";
+import { updateFeaturesRequest, updateFeaturesResponse } from "./update-features.ts";
 import { writeTxnMarkersRequest, writeTxnMarkersResponse } from "./write-txn-markers.ts";
 
 /** An API: its request and the answer, whose key, versions and fields the messages hold. */
@@ -71,6 +72,7 @@ export const apis = {
   describeConfigs: api(describeConfigsRequest, describeConfigsResponse),
   alterConfigs: api(alterConfigsRequest, alterConfigsResponse),
   incrementalAlterConfigs: api(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse),
+  updateFeatures: api(updateFeaturesRequest, updateFeaturesResponse),
   describeLogDirs: api(describeLogDirsRequest, describeLogDirsResponse),
   alterReplicaLogDirs: api(alterReplicaLogDirsRequest, alterReplicaLogDirsResponse),
   describeTopicPartitions: api(describeTopicPartitionsRequest, describeTopicPartitionsResponse),

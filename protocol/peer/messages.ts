@@ -199,6 +199,14 @@ export interface MetadataUpdateRequest {
   readonly offlineReplicas:
     | readonly { readonly brokerId: BrokerId; readonly reason: string; readonly replicas: readonly ReplicaName[] }[]
     | null;
+  /** Null when unchanged. Left out by a controller that knows no features: none is in force that its brokers could know of. */
+  readonly features?: FeatureLevels | null;
+}
+
+/** What the cluster has agreed on, as the controller has read it. */
+export interface FeatureLevels {
+  readonly epoch: number;
+  readonly levels: Readonly<Record<string, number>>;
 }
 
 /** What this broker leads of this topic from that partition on, in its first leader epoch. */

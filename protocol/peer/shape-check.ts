@@ -1,3 +1,4 @@
+import { featureLevelMax, featureNameMax, featuresMax } from "../base/features.ts";
 import type { TopicId } from "../base/ids.ts";
 import { kafkaErrors } from "../errors/kafka-errors.ts";
 import type {
@@ -8,6 +9,7 @@ import type {
   ControlledShutdownResponse,
   ControllerUnreachableRequest,
   ControllerUnreachableResponse,
+  FeatureLevels,
   ForwardRequest,
   HandOverRequest,
   HeartbeatRequest,
@@ -164,6 +166,14 @@ const metadataUpdateRequest = object<MetadataUpdateRequest>({
   deletedTopics: array(object({ name: topicName, id: topicId }), topicsMax),
   brokerConfigs: nullable(record(settings, brokersMax, 16)),
   offlineReplicas: nullable(array(object({ brokerId, reason: message, replicas: array(replicaName, partitionsMax) }), partitionsMax)),
+  features: optional(
+    nullable(
+      object<FeatureLevels>({
+        epoch: integer(-1, int32Max),
+        levels: record(integer(0, featureLevelMax), featuresMax, featureNameMax),
+      }),
+    ),
+  ),
 });
 
 const metadataUpdateResponse = object<MetadataUpdateResponse>({ ...status, keptTopics: array(topicId, topicsMax) });

@@ -150,6 +150,7 @@ const repeating: Readonly<Record<string, ((count: number) => object) | null>> = 
   }),
   Produce: (n) => ({ acks: 1, topicData: [{ ...named, partitionData: times(n, { index: 0, records: null }) }] }),
   SyncGroup: (n) => ({ groupId: "g", assignments: times(n, { memberId: "", assignment: Buffer.alloc(0) }) }),
+  UpdateFeatures: (n) => ({ featureUpdates: times(n, { feature: "", maxVersionLevel: 1 }) }),
 };
 
 /** Bytes of the largest answer per byte of a request's item: an error with its sentence to a thing without a name. */

@@ -26,6 +26,7 @@ export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordi
     config: {
       brokerId: 1,
       startTexts: {},
+      supportedFeatures: new Map([["transaction.version", { min: 0, max: 2 }]]),
       autoCreateTopics: false,
       fetchMaxBytes: 100,
       sendsToRack: false,

@@ -3,8 +3,11 @@ import { apiVersionsApi, isSoftwareName } from "../../../broker/api/api-versions
 import { describeClusterApi } from "../../../broker/api/describe-cluster.ts";
 import { describeConfigsApi } from "../../../broker/api/describe-configs.ts";
 import { findCoordinatorApi, noCoordinators } from "../../../broker/api/find-coordinator.ts";
+import { type FinalizedFeatures, nothingFinalized } from "../../../protocol/base/features.ts";
 import type { DescribeConfigsRequest } from "../../../protocol/messages/describe-configs.ts";
 import { answerOf, broker, Images, image, topic, topicId } from "./fixtures.ts";
+
+const software = { clientSoftwareName: "ottla-client", clientSoftwareVersion: "1.0" };
 
 describe("ApiVersions", () => {
   const api = apiVersionsApi(() => [
@@ -26,6 +29,41 @@ describe("ApiVersions", () => {
         finalizedFeatures: [],
         finalizedFeaturesEpoch: -1,
       });
+  });
+
+  test("says which features it supports, and which of them are in force", async () => {
+    const name = "transaction.version";
+    let finalized: FinalizedFeatures = { epoch: 7, levels: new Map([[name, 2]]) };
+    const supported = new Map([[name, { min: 0, max: 2 }]]);
+    const told = (version: number) =>
+      answerOf(
+        apiVersionsApi(() => [], { supported, finalized: () => finalized }),
+        software,
+        version,
+      );
+    const inForce = { finalizedFeaturesEpoch: 7, finalizedFeatures: [{ name, maxVersionLevel: 2, minVersionLevel: 2 }] };
+    expect(await told(4)).toMatchObject({ supportedFeatures: [{ name, minVersion: 0, maxVersion: 2 }], ...inForce });
+    expect(await told(3), "older clients cannot read 0").toMatchObject({
+      supportedFeatures: [{ name, minVersion: 1, maxVersion: 2 }],
+      ...inForce,
+    });
+    expect(await told(2)).toMatchObject({ supportedFeatures: [], finalizedFeatures: [], finalizedFeaturesEpoch: -1 });
+    finalized = {
+      epoch: 8,
+      levels: new Map([
+        [name, 3],
+        ["metadata.version", 14],
+      ]),
+    };
+    expect(await told(4), "what it does not know it does not announce").toMatchObject({ finalizedFeaturesEpoch: 8, finalizedFeatures: [] });
+    finalized = nothingFinalized;
+    expect(await told(4)).toMatchObject({ finalizedFeaturesEpoch: -1, finalizedFeatures: [] });
+    const none = apiVersionsApi(() => [], { supported: new Map(), finalized: () => ({ epoch: 7, levels: new Map([[name, 2]]) }) });
+    expect(await answerOf(none, software, 4)).toMatchObject({
+      supportedFeatures: [],
+      finalizedFeatures: [],
+      finalizedFeaturesEpoch: -1,
+    });
   });
 
   test("refuses a client whose software has no proper name, from version 3 on", async () => {

@@ -65,4 +65,9 @@ export class FakeController implements ControllerService {
     this.calls.push({ method: "alterConfigs", items: changes, options });
     return changes.map(({ resource }) => this.#verdict(resource.kind));
   }
+
+  async updateFeatures(updates: Parameters<ControllerService["updateFeatures"]>[0], options: AdminOptions) {
+    this.calls.push({ method: "updateFeatures", items: updates, options });
+    return this.#verdict("features");
+  }
 }

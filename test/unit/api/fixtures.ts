@@ -3,6 +3,7 @@ import { endpoint } from "../../../broker/api/api.ts";
 import { uncounted } from "../../../broker/api/request-meter.ts";
 import type { ClusterImage, ImageSource, TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import type { Clock, Timer } from "../../../protocol/base/clock.ts";
+import { nothingFinalized } from "../../../protocol/base/features.ts";
 import type { BrokerRecord, PartitionRecord } from "../../../protocol/peer/messages.ts";
 import { encodeWhole, type Message } from "../../../protocol/schema/message.ts";
 import { Reader } from "../../../protocol/wire/reader.ts";
@@ -107,6 +108,7 @@ export function image(topics: readonly TopicImage[], more: Partial<ClusterImage>
     topics: new Map(topics.map((one) => [one.name, one])),
     topicNames: new Map(topics.map((one) => [one.id, one.name])),
     brokerConfigs: new Map(),
+    features: nothingFinalized,
     offlineReplicas: new Map(),
     ...more,
   };

@@ -79,6 +79,7 @@ const served: Readonly<Record<string, readonly [number, number]>> = {
   OffsetForLeaderEpoch: [0, 4],
   Produce: [3, 12],
   SyncGroup: [0, 5],
+  UpdateFeatures: [0, 2],
 };
 
 const everyVersion = endpoints.flatMap((endpoint) => {
@@ -100,6 +101,7 @@ describe("the registry", () => {
       "ElectLeaders",
       "IncrementalAlterConfigs",
       "ListPartitionReassignments",
+      "UpdateFeatures",
     ]);
     expect(
       endpoints

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { type ClusterImage, ImageStore, type TopicImage } from "../../../broker/cluster/cluster-image.ts";
 import { ClusterNoteKeeper } from "../../../broker/cluster/cluster-note-keeper.ts";
 import { decodeClusterNotes, encodeClusterNotes, readClusterNotes } from "../../../broker/cluster/cluster-notes.ts";
+import { nothingFinalized } from "../../../protocol/base/features.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import { MemoryDisk } from "../../support/memory-files.ts";
@@ -34,6 +35,7 @@ function image(topics: TopicImage[], controllerEpoch = 3): ClusterImage {
     topicNames: new Map(),
     deletedTopics: new Map(),
     brokerConfigs: new Map([["", { "log.retention.ms": "9" }]]),
+    features: nothingFinalized,
     offlineReplicas: new Map(),
   };
 }

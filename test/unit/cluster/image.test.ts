@@ -10,6 +10,7 @@ import {
   offlineKey,
   withBrokerConfig,
   withBrokers,
+  withFeatures,
   withOfflineReplicas,
   withoutTopic,
   withPartitions,
@@ -60,11 +61,13 @@ const contents = ({
   topics,
   topicNames,
   brokerConfigs,
-}: Pick<ClusterImage, "brokers" | "topics" | "topicNames" | "brokerConfigs">) => ({
+  features,
+}: Pick<ClusterImage, "brokers" | "topics" | "topicNames" | "brokerConfigs" | "features">) => ({
   brokers: Object.fromEntries(brokers),
   topics: Object.fromEntries([...topics].map(([name, { id, partitions, config }]) => [name, { id, partitions, config }])),
   topicNames: Object.fromEntries(topicNames),
   brokerConfigs: Object.fromEntries(brokerConfigs),
+  features: { epoch: features.epoch, levels: [...features.levels] },
 });
 
 describe("the stream of updates", () => {
@@ -80,6 +83,7 @@ describe("the stream of updates", () => {
       fc.record({ kind: fc.constant("configure" as const), topic: fc.integer({ min: 0, max: 3 }), value: fc.string() }),
       fc.record({ kind: fc.constant("brokers" as const), live: fc.uniqueArray(fc.integer({ min: 1, max: 5 })) }),
       fc.record({ kind: fc.constant("default" as const), value: fc.string() }),
+      fc.record({ kind: fc.constant("features" as const), level: fc.nat(2) }),
       fc.record({ kind: fc.constant("offline" as const), broker: fc.integer({ min: 1, max: 5 }), partitions: fc.uniqueArray(fc.nat(3)) }),
       fc.record({ kind: fc.constantFrom("send" as const, "send all" as const) }),
     );
@@ -160,6 +164,10 @@ describe("the stream of updates", () => {
             case "default":
               state = withBrokerConfig(state, "", { x: next.value });
               dirty = mergeDirty(dirty, { ...nothingDirty, brokerConfigs: true });
+              break;
+            case "features":
+              state = withFeatures(state, { epoch: state.features.epoch + 1, levels: new Map([["transaction.version", next.level]]) });
+              dirty = mergeDirty(dirty, { ...nothingDirty, features: true });
               break;
             case "send all":
               dirty = allDirty;

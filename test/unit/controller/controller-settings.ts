@@ -12,6 +12,7 @@ const autoRebalanceOff = autoRebalanceOf({});
 
 export const controllerDefaults: ControllerSettings = {
   limits: { numPartitions: 1, defaultReplicationFactor: 1, partitionsPerTopicMax: 10_000 },
+  supportedFeatures: new Map(),
   topicDeletionEnabled: true,
   autoLeaderRebalanceEnabled: false,
   leaderImbalanceCheckIntervalMs: 10_000,

@@ -19,6 +19,7 @@ import { decodeController } from "../../../coordinator-client/znodes/controller-
 import { decodePartitionState, type PartitionState } from "../../../coordinator-client/znodes/partition-state.ts";
 import { decodeTopicAssignment } from "../../../coordinator-client/znodes/topic-assignment.ts";
 import { type Clock, sleep } from "../../../protocol/base/clock.ts";
+import type { SupportedFeatures } from "../../../protocol/base/features.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { type Logger, silentLogger } from "../../../protocol/base/logger.ts";
 import { type Random, seededRandom } from "../../../protocol/base/random.ts";
@@ -36,6 +37,8 @@ const untilMaxMs = 120_000;
 export interface WorldOptions {
   readonly seed?: number;
   readonly settings?: Partial<ControllerSettings>;
+  /** What its brokers support, unless another was said of one. */
+  readonly features?: SupportedFeatures;
   /** The controllers'. */
   readonly log?: Logger;
 }
@@ -90,6 +93,7 @@ export class Node {
       registration: () => ({
         endpoints: [{ listener: "PLAINTEXT", securityProtocol: "PLAINTEXT", host: "localhost", port: 9000 + id }],
         rack,
+        features: world.featuresOf(id),
         incarnation: `directory-${id}`,
         peer: { host: "localhost", port: id },
         timestampMs: clock.nowMs(),
@@ -120,7 +124,7 @@ export class Node {
         clock,
         random,
         log: world.options.log ?? log,
-        settings: { ...controllerDefaults, ...world.options.settings },
+        settings: { ...controllerDefaults, supportedFeatures: world.featuresOf(id), ...world.options.settings },
         rules: resourceRules(() => settingLayers(id, {}, this.images.current.brokerConfigs)),
         resolveSettings,
         seen,
@@ -217,6 +221,8 @@ export class World {
   readonly nodes = new Map<number, Node>();
   /** Peer messages are lost while this says so. */
   isLost: (from: number, to: number, kind: PeerKind) => boolean = () => false;
+  /** Brokers that support something else than the others. */
+  readonly features = new Map<number, SupportedFeatures>();
   /** Disks that take nothing until this is settled. */
   readonly stalls = new Map<number, Promise<void>>();
   readonly #lives = new Map<number, number>();
@@ -231,6 +237,10 @@ export class World {
     this.random = seededRandom(options.seed ?? 1);
     this.ensemble = new MemoryEnsemble({ clock: this.sim.forOwner("zookeeper"), latencyMs: () => 1 });
     foundCluster(this.ensemble, clusterId);
+  }
+
+  featuresOf(id: number): SupportedFeatures {
+    return this.features.get(id) ?? this.options.features ?? new Map();
   }
 
   /** Its disk's controller epoch. */

@@ -38,6 +38,17 @@ describe("znodes as Kafka 3.x writes them are understood", () => {
     ]);
   });
 
+  test("a broker's features, as far as they can be read", () => {
+    const registered = (features: string) =>
+      decodeBrokerRegistration("/brokers/ids/1", json(`{"features":${features},"endpoints":[],"version":5}`)).features;
+    const known = new Map([["transaction.version", { min: 0, max: 2 }]]);
+    expect(registered('{"transaction.version":{"min_version":0,"max_version":2}}')).toEqual(known);
+    const written = { endpoints: [], rack: null, features: known, incarnation: null, peer: null, timestampMs: 1 };
+    expect(decodeBrokerRegistration("/brokers/ids/1", encodeBrokerRegistration(written)).features).toEqual(known);
+    for (const odd of ["{}", "null", "[]", "7", '{"a":3}', '{"a":{"min_version":-1,"max_version":2}}', `{"${"n".repeat(251)}":{}}`])
+      expect(registered(odd), odd).toBeUndefined();
+  });
+
   test("a topic, with a reassignment under way, and one from before topic ids", () => {
     const three = `{"removing_replicas":{"1":[3]},"partitions":{"1":[3,4],"0":[1,2]},"topic_id":"${topicId}","adding_replicas":{"1":[4]},"version":3}`;
     expect(decodeTopicAssignment("/brokers/topics/t", json(three))).toEqual({

@@ -90,6 +90,10 @@ test("the table of what is refused, and how it is said", () => {
   expect(() => checkedRequest("metadata-update", { ...update, brokerConfigs: { "1": { a: 3 } } })).toThrow(
     'brokerConfigs["1"]["a"] must be text',
   );
+  const features = (levels: unknown) => () => checkedRequest("metadata-update", { ...update, features: { epoch: 3, levels } });
+  expect(features({ "transaction.version": 2 })).not.toThrow();
+  expect(features({ "transaction.version": 40_000 })).toThrow('features.levels["transaction.version"] must be a whole number');
+  expect(features(Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`f${i}`, 1])))).toThrow("an object of at most 100 entries");
 });
 
 test("fields that we do not know pass, for newer brokers have them", () => {
