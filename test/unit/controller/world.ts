@@ -47,6 +47,8 @@ export interface WorldOptions {
 const neverAsked = (): never => {
   throw new Error("not asked here");
 };
+const [replicaFetch, forward, heartbeat, committedEnds] = [neverAsked, neverAsked, neverAsked, neverAsked];
+const unasked = { replicaFetch, forward, heartbeat, committedEnds, joinTransaction: neverAsked, writeMarkers: neverAsked };
 
 const clusterId = "test-cluster";
 
@@ -159,16 +161,11 @@ export class Node {
       log,
     });
     this.handlers = peerHandlers({
-      replicaFetch: neverAsked,
+      ...unasked,
+      vote: { answer: neverAsked },
       updates,
       controller: this.controller,
-      forward: neverAsked,
       handOver: async (request) => ({ body: await this.handOver(request) }),
-      heartbeat: neverAsked,
-      vote: { answer: neverAsked },
-      committedEnds: neverAsked,
-      joinTransaction: neverAsked,
-      writeMarkers: neverAsked,
     });
     this.membership.start();
     this.controller.start();
