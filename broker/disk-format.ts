@@ -48,6 +48,7 @@ export type { EpochStart, ProducerRow } from "./log/log-contract.ts";
 export { LeaderEpochs } from "./log/partition-log/leader-epochs.ts";
 export { decodeSnapshot } from "./log/producers/producer-snapshot.ts";
 export { ProducerStates } from "./log/producers/producer-states.ts";
+export { type AbortedTransaction, abortedIndexFormat, refuseEntry } from "./log/segment/aborted-index.ts";
 export { refuseEpoch } from "./log/segment/batch-walk.ts";
 export {
   type IndexFormat,

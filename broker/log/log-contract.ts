@@ -53,8 +53,12 @@ export interface Log {
    * anyway: the high watermark bounds it.
    */
   firstUnstableOffset(highWatermark: number): number | null;
-  /** Aborted transactions with records in [fromOffset, endOffset), in the order of their markers. */
-  abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedTransaction[]>;
+  /**
+   * The aborted transactions with records in [fromOffset, endOffset), in the order of their markers. Complete where `endOffset` is at most
+   * the last stable offset: of transactions that have no marker yet nothing is known. As many as there are: the caller bounds the range.
+   * Rejects LogOffline.
+   */
+  abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedRange[]>;
   /** First offset of the producer's open transaction; null: none is open. */
   openTransactionOf(producerId: number): number | null;
   /**
@@ -155,7 +159,8 @@ export type LeaderAppend =
   /** Out of the producer's sequence, or from an epoch that is over; the message says which. */
   | { readonly kind: "refused"; readonly error: KafkaError; readonly message: string };
 
-export interface AbortedTransaction {
+/** The producer's records from there on, up to its next marker, were aborted. */
+export interface AbortedRange {
   readonly producerId: number;
   readonly firstOffset: number;
 }

@@ -1,7 +1,7 @@
 import type { BrokerId, TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { RecordError } from "../../protocol/records/walk-records.ts";
-import type { AbortedTransaction, FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
+import type { AbortedRange, FoundRecord, ProducerRow, ReadOptions } from "../log/log-contract.ts";
 import type { TransactionGuard, TransactionGuards } from "./transaction-guards.ts";
 
 /**
@@ -119,7 +119,7 @@ export interface ConsumerRead {
   readonly release?: (() => void) | undefined;
   readonly keptBytes?: number | undefined;
   /** Of `committedOnly`: which of the records belong to transactions that were aborted. */
-  readonly aborted?: readonly AbortedTransaction[];
+  readonly aborted?: readonly AbortedRange[];
   readonly diverging: { readonly epoch: number; readonly endOffset: number } | null;
   /** To be read there, instead; nothing was read. */
   readonly preferredReadReplica?: BrokerId;

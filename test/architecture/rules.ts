@@ -269,7 +269,6 @@ export const manyCollaborators: Readonly<Record<string, number>> = {
   "broker/log/directories/log-store.ts DirectoryLogStore": 11,
   "broker/log/directories/strays.ts Strays": 7,
   "broker/log/segment/index-file.ts GrowingIndex": 9,
-  "broker/log/segment/segment.ts Segment": 8,
   "broker/network/client-connection.ts ClientConnection": 9,
   "broker/network/peer-connection.ts PeerConnection": 10,
   "broker/network/peer-link.ts PeerLink": 10,

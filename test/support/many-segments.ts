@@ -36,7 +36,7 @@ export async function writeManySegments(files: FileSystem, { root, topicId, coun
     await write(`${folder}/${segmentFileName(offset, "index")}`, Buffer.alloc(0));
     const entries = encodeEntries(timeIndexFormat, [{ timestampMs: timestampMs(offset), offset }], offset);
     await write(`${folder}/${segmentFileName(offset, "timeindex")}`, entries);
-    sizes.push({ baseOffset: offset, log: batch.length, index: 0, timeindex: entries.length });
+    sizes.push({ baseOffset: offset, log: batch.length, index: 0, timeindex: entries.length, txnindex: 0 });
   }
   await write(
     `${folder}/${String(count).padStart(20, "0")}.snapshot`,

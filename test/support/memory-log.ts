@@ -1,4 +1,5 @@
 import {
+  type AbortedRange,
   type FoundRecord,
   type LeaderAppend,
   type Log,
@@ -11,6 +12,7 @@ import {
   type VersionedMarker,
 } from "../../broker/log/log-contract.ts";
 import { ProducerStates } from "../../broker/log/producers/producer-states.ts";
+import type { AbortedTransaction } from "../../broker/log/segment/aborted-index.ts";
 import { type DirectoryFailure, InconsistentTopicId, type LogStore } from "../../broker/log/store-contract.ts";
 import type { TopicSettings } from "../../broker/runtime/config/topic-settings.ts";
 import { InvariantViolation, invariant } from "../../protocol/base/invariant.ts";
@@ -43,6 +45,7 @@ export class MemoryLog implements Log {
   #listeners = new Set<(writtenEndOffset: number) => void>();
   #waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
   readonly #producers = new ProducerStates();
+  #aborted: AbortedTransaction[] = [];
   #isOffline = false;
   #isScheduled = false;
 
@@ -91,8 +94,10 @@ export class MemoryLog implements Log {
     return firstOffset === null ? null : Math.max(firstOffset, this.startOffset);
   }
 
-  async abortedWithin(): Promise<readonly []> {
-    return [];
+  async abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedRange[]> {
+    await Promise.resolve();
+    const within = this.#aborted.filter(({ firstOffset, offset }) => firstOffset < endOffset && offset >= fromOffset);
+    return within.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
   }
 
   openTransactionOf(producerId: number): number | null {
@@ -273,11 +278,13 @@ export class MemoryLog implements Log {
 
   #rebuildProducers(): void {
     this.#producers.clear();
+    this.#aborted = [];
     for (const { bytes } of this.#batches) for (const batch of scanBatches(bytes).batches) this.#note(bytes, batch);
   }
 
   #note(bytes: Buffer, batch: BatchInfo): void {
-    this.#producers.note(batch, readEndMarker(bytes, batch));
+    const aborted = this.#producers.note(batch, readEndMarker(bytes, batch));
+    if (aborted !== null) this.#aborted.push(aborted);
   }
 
   #write(): void {

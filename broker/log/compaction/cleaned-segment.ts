@@ -1,6 +1,8 @@
 import { invariant } from "../../../protocol/base/invariant.ts";
 import { readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { File, FileSystem } from "../../runtime/files.ts";
+import { type SegmentFileKind, segmentFileKinds } from "../files/file-names.ts";
+import { type AbortedTransaction, abortedIndexFormat } from "../segment/aborted-index.ts";
 import { GrowingIndex, type OffsetEntry, offsetIndexFormat, type TimeEntry, timeIndexFormat } from "../segment/index-file.ts";
 import { segmentPath } from "../segment/segment.ts";
 import { closingEntry, emptyLayout, type LayoutState, place } from "../segment/segment-layout.ts";
@@ -22,6 +24,7 @@ export class CleanedSegment {
   readonly #file: File;
   readonly #offsets: GrowingIndex<OffsetEntry>;
   readonly #times: GrowingIndex<TimeEntry>;
+  readonly #aborted: GrowingIndex<AbortedTransaction>;
   #layout: LayoutState;
   #chunks: Buffer[] = [];
   #chunksBytes = 0;
@@ -35,13 +38,15 @@ export class CleanedSegment {
     this.#file = file;
     this.#indexIntervalBytes = indexIntervalBytes;
     this.#layout = emptyLayout(baseOffset, 0);
-    const path = (kind: "index" | "timeindex") => cleanedPath(folder, baseOffset, kind);
+    const path = (kind: "index" | "timeindex" | "txnindex") => cleanedPath(folder, baseOffset, kind);
     this.#offsets = new GrowingIndex(offsetIndexFormat, path("index"), baseOffset, { entries: 0, synced: false });
     this.#times = new GrowingIndex(timeIndexFormat, path("timeindex"), baseOffset, { entries: 0, synced: false });
+    this.#aborted = new GrowingIndex(abortedIndexFormat, path("txnindex"), baseOffset, { entries: 0, synced: false });
   }
 
   static async create(files: FileSystem, folder: string, baseOffset: number, indexIntervalBytes: number): Promise<CleanedSegment> {
-    for (const kind of ["index", "timeindex"] as const) {
+    // the last one even if it stays empty: in the swap, it takes the place of an old one
+    for (const kind of ["index", "timeindex", "txnindex"] as const) {
       const index = await files.open(cleanedPath(folder, baseOffset, kind), "readwrite");
       await index.truncate(0).finally(() => index.close());
     }
@@ -52,6 +57,15 @@ export class CleanedSegment {
 
   get sizeInBytes(): number {
     return this.#layout.sizeInBytes;
+  }
+
+  get hasAborted(): boolean {
+    return this.#aborted.entries > 0;
+  }
+
+  /** The marker that was appended last aborted it, and records of it are left. */
+  noteAborted(aborted: AbortedTransaction): void {
+    this.#aborted.append(aborted);
   }
 
   /** One batch or more. The bytes must not change until `finish`. */
@@ -83,6 +97,7 @@ export class CleanedSegment {
     if (closing !== null) this.#times.append(closing);
     await this.#offsets.store(files, { sync: true });
     await this.#times.store(files, { sync: true });
+    await this.#aborted.store(files, { sync: true });
     await this.#file.sync();
     await this.#file.close();
   }
@@ -90,8 +105,7 @@ export class CleanedSegment {
   /** Abandons it; files that cannot be removed now are removed at the next start. */
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
-    for (const kind of ["log", "index", "timeindex"] as const)
-      await this.#files.remove(cleanedPath(this.#folder, this.baseOffset, kind)).catch(() => undefined);
+    for (const kind of segmentFileKinds) await this.#files.remove(cleanedPath(this.#folder, this.baseOffset, kind)).catch(() => undefined);
   }
 
   async #write(): Promise<void> {
@@ -105,12 +119,13 @@ export class CleanedSegment {
       this.#unsynced = 0;
       await this.#file.sync();
     }
+    if (this.#aborted.unstoredEntries > unstoredEntriesMax) await this.#aborted.store(this.#files, { sync: false });
     if (this.#offsets.unstoredEntries <= unstoredEntriesMax) return;
     await this.#offsets.store(this.#files, { sync: false });
     await this.#times.store(this.#files, { sync: false });
   }
 }
 
-function cleanedPath(folder: string, baseOffset: number, kind: "log" | "index" | "timeindex"): string {
+function cleanedPath(folder: string, baseOffset: number, kind: SegmentFileKind): string {
   return `${segmentPath(folder, baseOffset, kind)}.cleaned`;
 }

@@ -25,11 +25,13 @@ export interface DueCleaning {
  */
 export function assessLog(state: LogState, { highWatermark, nowMs }: CleaningMoment): Promise<DueCleaning | null> {
   return undisturbed(state, async () => {
-    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts, directory } = state;
+    const { settings, segments, startOffset, endOffset, cleanedEndOffset, recoveryPoint, cuts, directory, producers } = state;
     if (settings.cleanupPolicy === "delete") return null;
     const facts = { segments, startOffset, endOffset, cleanedEndOffset };
+    // of a transaction that is not decided nobody knows which records count
+    const stable = producers.firstUnstableOffset(highWatermark) ?? highWatermark;
     // what is not on disk may be gone after a crash, while a copy made from it survives
-    const committed = planCleaning({ ...facts, limitOffset: Math.min(highWatermark, recoveryPoint) });
+    const committed = planCleaning({ ...facts, limitOffset: Math.min(highWatermark, stable, recoveryPoint) });
     if (committed.dirtyBytes === 0) return null;
     const dirty = segments.filter(({ baseOffset }, i) => {
       const end = segments[i + 1]?.baseOffset ?? endOffset;

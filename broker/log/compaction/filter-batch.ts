@@ -40,7 +40,7 @@ export type Filtered = { readonly kind: "same" } | { readonly kind: "dropped" } 
 const horizonMaxMs = 2 ** 51;
 
 const same: Filtered = { kind: "same" };
-const dropped: Filtered = { kind: "dropped" };
+export const dropped: Filtered = { kind: "dropped" };
 
 /**
  * Removes the superseded records from a batch. The remaining records keep offset, timestamp and all else; the batch keeps base and last
@@ -75,6 +75,23 @@ export async function filterBatch(bytes: Buffer, batch: BatchInfo, rules: Filter
   changed.writeInt32BE(kept.count, fieldAt.recordsCount);
   sealBatch(changed, 0, changed.length);
   return { kind: "changed", bytes: changed };
+}
+
+/**
+ * A batch of which everything is kept for now, with the time from which on nothing of it has to be (KIP-534): of a marker that ends a
+ * transaction of which nothing is left.
+ */
+export async function withDeleteHorizon(bytes: Buffer, batch: BatchInfo, rules: FilterRules): Promise<Buffer> {
+  const plain = await plainRecords(bytes, batch, rules.codecs);
+  const kept = new KeptRecords(plain, batch);
+  const views = new RecordViews(plain, batch);
+  while (!views.visit(recordsPerStep, (record) => kept.keep(record, true))) await rules.pause();
+  const horizonMs = deleteHorizonMs(rules, kept);
+  const changed = withHeader(bytes, batch, await packed(await kept.rebased(horizonMs, rules.pause), batch, rules.codecs));
+  changed.writeInt16BE(changed.readInt16BE(fieldAt.attributes) | attributeBits.deleteHorizon, fieldAt.attributes);
+  writeInt64(changed, fieldAt.baseTimestamp, horizonMs);
+  sealBatch(changed, 0, changed.length);
+  return changed;
 }
 
 /**

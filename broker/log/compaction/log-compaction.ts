@@ -1,15 +1,18 @@
 import { InvariantViolation, invariant } from "../../../protocol/base/invariant.ts";
 import { type BatchInfo, noProducerId } from "../../../protocol/records/batch-header.ts";
+import { readEndMarker } from "../../../protocol/records/end-marker.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { DamagedBatch } from "../log-contract.ts";
+import { abortedWithin } from "../partition-log/aborted-lookup.ts";
 import type { LogFlusher } from "../partition-log/log-flusher.ts";
 import type { LogState } from "../partition-log/log-state.ts";
 import { relativeOffsetMax } from "../segment/index-file.ts";
 import { plainRecords, type RecordView, RecordViews, recordsPerStep } from "../segment/record-views.ts";
 import { type Segment, segmentPath } from "../segment/segment.ts";
 import { CleanedSegment } from "./cleaned-segment.ts";
+import { CleanedTransactions } from "./cleaned-transactions.ts";
 import { assessLog, type CleaningMoment, type CleaningPlan, type DueCleaning, groupSegments } from "./cleaning-plan.ts";
-import { emptied, filterBatch, type RecordCodecs } from "./filter-batch.ts";
+import { dropped, emptied, type FilterRules, filterBatch, type RecordCodecs, withDeleteHorizon } from "./filter-batch.ts";
 import { OffsetMap } from "./offset-map.ts";
 import type { Pace } from "./pace.ts";
 import { CleaningFailed, readBatches } from "./read-batches.ts";
@@ -19,6 +22,8 @@ import { swapSegments } from "./swap.ts";
 const groupSegmentsMax = 64;
 /** Batches that could not be read and were reported, by offset. */
 const reportedMax = 1000;
+/** Aborted transactions of one segment that are held in memory: some tens of megabytes. */
+const abortedMax = 500_000;
 
 export interface CleaningTools {
   readonly pace: Pace;
@@ -49,6 +54,7 @@ interface Round {
   readonly map: OffsetMap;
   readonly isWanted: () => boolean;
   readonly codecs: RecordCodecs;
+  readonly transactions: CleanedTransactions;
   /** Exclusive: records from there on are not in the map, and stay. */
   mapEndOffset: number;
   recordsWithoutKey: number;
@@ -147,7 +153,8 @@ export class LogCompaction {
     };
     const { firstDirtyOffset, endOffset } = plan;
     const map = OffsetMap.within(tools.mapBytesMax, tools.mapLoadFactor, endOffset - firstDirtyOffset);
-    const round: Round = { tools, map, isWanted, codecs, mapEndOffset: endOffset, recordsWithoutKey: 0 };
+    const transactions = new CleanedTransactions();
+    const round: Round = { tools, map, isWanted, codecs, transactions, mapEndOffset: endOffset, recordsWithoutKey: 0 };
     round.mapEndOffset = await this.#learn(round, firstDirtyOffset, endOffset);
     invariant(round.mapEndOffset > firstDirtyOffset, "a round of compaction goes on", () => ({ plan, mapEndOffset: round.mapEndOffset }));
     // recovery takes a gap above the recovery point that it reads in the checkpoint for lost records
@@ -179,10 +186,11 @@ export class LogCompaction {
     for (const [i, segment] of inRange.entries()) {
       const position = await segment.floorPosition(from, io);
       const part = { position, nextBase: inRange[i + 1]?.baseOffset ?? to, believedGaps };
+      await this.#knowAborted(round, segment, part.nextBase);
       for await (const { bytes, batches } of readBatches(io, segment, part, pace)) {
         check(round);
         for (const batch of batches) {
-          if (batch.lastOffset < from || batch.isControl) continue;
+          if (batch.lastOffset < from || batch.isControl || round.transactions.isAborted(batch)) continue;
           const full = await this.#learnBatch(round, bytes, batch, from);
           if (full !== null) return full;
           await pace.worked(batch.sizeInBytes);
@@ -240,11 +248,18 @@ export class LogCompaction {
     try {
       for (const [i, segment] of segments.entries()) {
         const whole = { position: 0, nextBase: segments[i + 1]?.baseOffset ?? endOffset, believedGaps };
+        await this.#knowAborted(round, segment, whole.nextBase);
         for await (const { bytes, batches } of readBatches(io, segment, whole, round.tools.pace)) {
           check(round);
           for (const batch of batches) {
-            const left = await this.#filtered(round, bytes, batch, batch.lastOffset + 1 === endOffset);
+            const endsGroup = batch.lastOffset + 1 === endOffset;
+            const end = batch.isControl ? round.transactions.ended(batch, readEndMarker(bytes, batch)) : null;
+            const left = await (end === null
+              ? this.#filtered(round, bytes, batch, endsGroup)
+              : this.#filteredMarker(round, bytes, batch, endsGroup || end.hasBatches));
             if (left !== null) await cleaned.append(left, round.tools.pace);
+            if (left !== null && end === null) round.transactions.isLeft(batch);
+            if (end !== null && end.aborted !== null) cleaned.noteAborted(end.aborted);
             await round.tools.pace.worked(batch.sizeInBytes);
           }
         }
@@ -253,6 +268,7 @@ export class LogCompaction {
       isSwapped = await swapSegments(state, this.#flusher, {
         group: segments,
         sizeInBytes: cleaned.sizeInBytes,
+        hasAborted: cleaned.hasAborted,
         isStillWanted: () => round.isWanted() && segments.every((segment) => state.segments.includes(segment)),
         replaced: () => {
           if (isLast) state.cleanedTo(round.mapEndOffset);
@@ -268,24 +284,37 @@ export class LogCompaction {
   /** What is left of a batch: the same bytes where all of it is, null where nothing needs it. */
   async #filtered(round: Round, bytes: Buffer, batch: BatchInfo, endsGroup: boolean): Promise<Buffer | null> {
     const whole = bytes.subarray(batch.position, batch.position + batch.sizeInBytes);
-    // the end of a transaction stays, as the records of the transaction may
-    if (batch.isControl) return whole;
-    const { tools, codecs } = round;
-    const { deleteRetentionMs } = this.#state.settings;
-    const rules = {
-      nowMs: tools.nowMs,
-      deleteRetentionMs,
-      endOffset: round.mapEndOffset,
-      isOutdated: outdatedIn(round),
-      codecs,
-      pause: () => tools.pace.turn(),
-    };
-    const filtered = await this.#whereReadable(batch, () => filterBatch(bytes, batch, rules));
+    const isAborted = round.transactions.isAborted(batch);
+    const filtered = isAborted ? dropped : await this.#whereReadable(batch, () => filterBatch(bytes, batch, this.#rules(round)));
     if (filtered === null || filtered.kind === "same") return whole;
     if (filtered.kind === "changed") return filtered.bytes;
     // The segments' ends are kept, so that each begins where the one before ended: recovery takes anything else for lost records.
     if (!endsGroup && !this.#isLastOfProducer(batch) && !this.#beginsEpoch(batch)) return null;
     return batch.recordsCount === 0 ? whole : emptied(bytes, batch);
+  }
+
+  /**
+   * What is left of a marker: all of it while its transaction has batches (`mustStay`), or while its epoch is all that is known of its
+   * producer. Otherwise it stays for `delete.retention.ms`, so that who has read the transaction's records by then also reads its end.
+   */
+  async #filteredMarker(round: Round, bytes: Buffer, batch: BatchInfo, mustStay: boolean): Promise<Buffer | null> {
+    const whole = bytes.subarray(batch.position, batch.position + batch.sizeInBytes);
+    if (mustStay || this.#beginsEpoch(batch) || this.#state.producers.isKnownByMarker(batch.producerId, batch.producerEpoch)) return whole;
+    if (batch.hasDeleteHorizon) return batch.baseTimestampMs <= round.tools.nowMs ? null : whole;
+    return withDeleteHorizon(bytes, batch, this.#rules(round));
+  }
+
+  #rules(round: Round): FilterRules {
+    const { tools, codecs, mapEndOffset: endOffset } = round;
+    const { deleteRetentionMs } = this.#state.settings;
+    const pause = () => tools.pace.turn();
+    return { nowMs: tools.nowMs, deleteRetentionMs, endOffset, isOutdated: outdatedIn(round), codecs, pause };
+  }
+
+  async #knowAborted({ transactions }: Round, { baseOffset, logPath }: Segment, endOffset: number): Promise<void> {
+    const aborted = await abortedWithin(this.#state, baseOffset, endOffset, abortedMax);
+    if (aborted.length > abortedMax) throw new CleaningFailed(`${logPath} has more than ${abortedMax} aborted transactions`);
+    transactions.know(aborted);
   }
 
   /** The producer's next sequence is known from this batch, whatever is left of it. */

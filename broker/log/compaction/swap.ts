@@ -3,18 +3,21 @@ import { deletedFilePath, parseSegmentFileName, segmentFileKinds, segmentFileNam
 import type { LogFlusher } from "../partition-log/log-flusher.ts";
 import type { LogState } from "../partition-log/log-state.ts";
 import { removeSnapshots } from "../producers/producer-files.ts";
+import { replaceAborted } from "../segment/aborted-files.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 
-/** The segment's log is renamed last: once it has the new name, all three are complete. */
-const logLast = ["index", "timeindex", "log"] as const;
+/** The segment's log is renamed last: once it has the new name, all of them are complete. */
+const logLast = ["index", "timeindex", "txnindex", "log"] as const;
 
 export interface Replacement {
   /** Adjacent segments, oldest first, none of them the active one. */
   readonly group: readonly Segment[];
   /** Bytes of the cleaned segment that takes their place, and their first's name. */
   readonly sizeInBytes: number;
+  /** False: its `.txnindex` is empty, and is removed at last. */
+  readonly hasAborted: boolean;
   /** False: the log was cut, deleted or closed meanwhile, and nothing may be replaced. */
   readonly isStillWanted: () => boolean;
   /** Called in the turn in which the new segment is in place. */
@@ -43,7 +46,7 @@ export interface Replacement {
 export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
   const { io, directory, folder } = state;
   const { files } = io;
-  const { group, sizeInBytes, isStillWanted, replaced } = replacement;
+  const { group, sizeInBytes, hasAborted, isStillWanted, replaced } = replacement;
   let isDone = false;
   await flusher.exclusive(async () => {
     if (!isStillWanted()) return;
@@ -69,6 +72,8 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
     } finally {
       reopen();
     }
+    // not before: while there is a `.log.swap`, a start would find the old segment's and keep it
+    if (!hasAborted) await replaceAborted(io, { folder, baseOffset: group[0]!.baseOffset }, []);
     const gone = new Set(group.slice(1).map(({ baseOffset }) => baseOffset));
     await removeSnapshots(files, folder, (offset) => gone.has(offset) && offset !== state.snapshotOffset);
     await files.syncDirectory(folder);

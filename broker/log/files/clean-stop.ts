@@ -4,12 +4,13 @@ import { decodeChecked, encodeChecked, readIfThere } from "./checkpoint-file.ts"
 import { type CleanShutdown, encodeCleanShutdown } from "./directory-notes.ts";
 import { fileNames } from "./file-names.ts";
 
-/** Bytes in a segment's files; -1: not known. */
+/** Bytes in a segment's files; -1: not known. A file that may be missing has 0. */
 export interface SegmentSizes {
   readonly baseOffset: number;
   readonly log: number;
   readonly index: number;
   readonly timeindex: number;
+  readonly txnindex: number;
 }
 
 /** By the name of a log's folder; each log's by base offset, ascending. */
@@ -31,7 +32,8 @@ export function encodeCleanStop(logs: ClosedLogs): Buffer {
   const lines: string[] = [];
   for (const [name, segments] of logs) {
     lines.push(`log ${name}`);
-    for (const { baseOffset, log, index, timeindex } of segments) lines.push(`${baseOffset} ${log} ${index} ${timeindex}`);
+    for (const { baseOffset, log, index, timeindex, txnindex } of segments)
+      lines.push(`${baseOffset} ${log} ${index} ${timeindex} ${txnindex}`);
   }
   return encodeChecked(lines);
 }
@@ -46,9 +48,10 @@ export function decodeCleanStop(content: Buffer): ClosedLogs | null {
       logs.set(line.slice("log ".length), segments);
       continue;
     }
-    const [baseOffset, log, index, timeindex] = line.split(" ").map(Number);
-    if (segments === null || ![baseOffset, log, index, timeindex].every(Number.isSafeInteger)) return null;
-    segments.push({ baseOffset: baseOffset!, log: log!, index: index!, timeindex: timeindex! });
+    // stops before there were transactions say nothing of the last one
+    const [baseOffset, log, index, timeindex, txnindex = -1] = line.split(" ").map(Number);
+    if (segments === null || ![baseOffset, log, index, timeindex, txnindex].every(Number.isSafeInteger)) return null;
+    segments.push({ baseOffset: baseOffset!, log: log!, index: index!, timeindex: timeindex!, txnindex });
   }
   return logs;
 }

@@ -24,8 +24,11 @@ export const fileNames = {
   cleanShutdown: ".kafka_cleanshutdown",
 } as const;
 
-/** The files of a segment. Its log is removed first: an index without a log is a leftover that recovery removes. */
-export const segmentFileKinds = ["log", "index", "timeindex"] as const;
+/**
+ * The files of a segment; the last one only where a transaction was aborted. Its log is removed first: an index without a log is a
+ * leftover that recovery removes.
+ */
+export const segmentFileKinds = ["log", "index", "timeindex", "txnindex"] as const;
 export type SegmentFileKind = (typeof segmentFileKinds)[number];
 
 /** `00000000000000000042.log`: a segment's files are named after its base offset, so that sorted names are sorted offsets. */
@@ -35,7 +38,7 @@ export function segmentFileName(baseOffset: number, kind: SegmentFileKind): stri
 }
 
 export function parseSegmentFileName(name: string): { readonly baseOffset: number; readonly kind: SegmentFileKind } | null {
-  const match = /^(\d{20})\.(log|index|timeindex)$/.exec(name);
+  const match = /^(\d{20})\.(log|index|timeindex|txnindex)$/.exec(name);
   if (match === null) return null;
   const baseOffset = Number(match[1]);
   return Number.isSafeInteger(baseOffset) ? { baseOffset, kind: match[2] as SegmentFileKind } : null;

@@ -8,6 +8,7 @@ import { noteDamage } from "../files/folder-notes.ts";
 import type { LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import type { OpenedLog } from "../partition-log/opened-log.ts";
+import { settleAborted } from "../producers/aborted-files.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
 import { type ProducerBudget, ProducerStates } from "../producers/producer-states.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
@@ -49,7 +50,9 @@ export async function openLog(
   if (found.length === 0) return createLog(io, folder, checkpointed);
   const expected = new Map(fromStart(closed ?? [], checkpointed.startOffset).map((sizes) => [sizes.baseOffset, sizes]));
   const bases = await withLostSegments(io, folder, found, expected);
-  await dropOtherIndexes(io, folder, expected.get(bases.at(-1)!));
+  const last = expected.get(bases.at(-1)!);
+  await dropOtherIndexes(io, folder, last);
+  await settleAborted(io, folder, { bases, endOffset: Number.MAX_SAFE_INTEGER }, last?.txnindex ?? -1);
   const restored = await restoreLast(io, folder, bases.at(-1)!);
   const isAsClosed = closed !== null && bases.length === found.length;
   if (!("damage" in restored)) return assemble(io, folder, { bases, last: restored }, checkpointed, expected, isAsClosed);

@@ -7,6 +7,8 @@ import { fileNames, isLeftover, parseSegmentFileName } from "../files/file-names
 import { noteDamage, readDamage } from "../files/folder-notes.ts";
 import type { EpochStart, LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
+import { rebuildAborted } from "../producers/aborted-files.ts";
+import { replaceAborted } from "../segment/aborted-files.ts";
 import { walkBatches } from "../segment/batch-walk.ts";
 import { relativeOffsetMax } from "../segment/index-file.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
@@ -66,6 +68,7 @@ async function recoverUpTo(
     noted: noted?.entries ?? [],
     latestBatches: 0,
     contradictedFrom: null,
+    hasControl: false,
   };
   let kept = from;
   for (; kept < bases.length; kept++) {
@@ -84,6 +87,9 @@ async function recoverUpTo(
     await removeSegment(io, folder, base);
   }
   const { expectedOffset: endOffset, endPosition: position } = progress;
+  const left = bases.slice(0, kept);
+  if (progress.hasControl) await rebuildAborted(io, folder, { bases: left, fromBase: expectedFrom, endOffset });
+  else for (const baseOffset of left.slice(from)) await replaceAborted(io, { folder, baseOffset }, []);
   await damageAtEnd(io, folder, stableEndOffset, { endOffset, position });
   await keepEpochs(files, folder, epochs);
   await files.syncDirectory(folder);
@@ -138,6 +144,8 @@ interface Progress {
   /** Visited, of the latest epoch. */
   latestBatches: number;
   contradictedFrom: number | null;
+  /** Transactions may have ended in what was checked. */
+  hasControl: boolean;
 }
 
 /** Checks one segment, cuts it at the first bad byte, builds its indexes. False when the log ends in it. */
@@ -170,6 +178,7 @@ async function check(file: File, baseOffset: number, sizeInBytes: number, progre
     progress.latestBatches = batch.leaderEpoch === progress.epochs.latest ? progress.latestBatches + 1 : 1;
     noteEpoch(batch, progress);
     progress.expectedOffset = batch.lastOffset + 1;
+    progress.hasControl ||= batch.isControl;
     builder.add(batch);
     return "on";
   });

@@ -135,3 +135,13 @@ export class LeaderEpochs {
     return low;
   }
 }
+
+/** Leader epochs never fall from record to record. */
+export function epochsRise(batches: readonly { readonly leaderEpoch: number }[], from: number): boolean {
+  let latest = from;
+  for (const { leaderEpoch } of batches) {
+    if (leaderEpoch < latest) return false;
+    latest = leaderEpoch;
+  }
+  return true;
+}

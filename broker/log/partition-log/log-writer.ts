@@ -142,7 +142,7 @@ export class LogWriter {
   async #write(appends: readonly QueuedAppend[]): Promise<void> {
     const state = this.#state;
     const segment = state.last;
-    const { file, offsets, times } = segment.writable;
+    const { file, offsets, times, aborted } = segment.writable;
     const chunks = appends.map(({ placed }) => placed.bytes);
     const sizeInBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const last = appends.at(-1)!;
@@ -151,6 +151,7 @@ export class LogWriter {
     for (const append of appends) {
       for (const entry of append.offsetEntries) offsets.append(entry);
       for (const entry of append.timeEntries) times.append(entry);
+      for (const entry of append.aborted) aborted.append(entry);
       state.tail.append(append.placed, append.baseOffset, append.endOffset);
     }
     segment.grown(sizeInBytes, last);
@@ -161,6 +162,7 @@ export class LogWriter {
       await offsets.store(state.io.files, { sync: false });
       await times.store(state.io.files, { sync: false });
     }
+    if (aborted.unstoredEntries > unstoredEntriesMax) await aborted.store(state.io.files, { sync: false });
   }
 
   /** To the operating system, and to the disk where that is demanded. */
@@ -182,13 +184,15 @@ export class LogWriter {
     const state = this.#state;
     const { files, indexes } = state.io;
     const old = state.last;
-    const { offsets, times } = old.writable;
+    const { offsets, times, aborted } = old.writable;
     if (closingEntry !== null) times.append(closingEntry);
     // synced before the next segment exists: recovery trusts the indexes of all segments but those from the recovery point on, and that may
     // be the next one's start
     await offsets.store(files, { sync: true });
     await times.store(files, { sync: true });
-    for (const { path } of [offsets, times]) indexes.forget(path);
+    // its file may be a new one: the snapshot brings its name to the disk
+    await aborted.store(files, { sync: true });
+    for (const { path } of [offsets, times, aborted]) indexes.forget(path);
     // before the segment exists, too: a start reads only the last segment to restore the producers
     await storeSnapshot(files, state.folder, baseOffset, producers);
     state.snapshotted(baseOffset);

@@ -9,6 +9,7 @@ import {
   segmentFileName,
 } from "../files/file-names.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
+import { abortedIndexFormat } from "../segment/aborted-index.ts";
 import { GrowingIndex, offsetIndexFormat, timeIndexFormat } from "../segment/index-file.ts";
 import { Segment, segmentPath } from "../segment/segment.ts";
 import { forgetSegment } from "../segment/segment-files.ts";
@@ -171,12 +172,13 @@ export class FolderCopy {
     this.#pace = null;
     await this.#pass(signal);
     this.#pace = pace;
-    const { offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = last.writable;
+    const { offsets, times, aborted, maxTimestampMs, offsetOfMaxTimestamp } = last.writable;
     await this.#source(async (files) => {
       await offsets.store(files, { sync: false });
       await times.store(files, { sync: false });
+      await aborted.store(files, { sync: false });
     });
-    for (const kind of ["index", "timeindex"] as const) await this.#copySegmentFile(last, kind);
+    for (const kind of ["index", "timeindex", "txnindex"] as const) await this.#copySegmentFile(last, kind);
     await this.#copyOthers(true);
     await this.#target(async (files) => {
       await replaceFile(files, `${this.folder}/${fileNames.leaderEpochs}`, state.epochs.encode());
@@ -184,7 +186,7 @@ export class FolderCopy {
       await file.sync().finally(() => file.close());
       await files.syncDirectory(this.folder);
     });
-    const entriesOf = { offsets: offsets.entries, times: times.entries };
+    const entriesOf = { offsets: offsets.entries, times: times.entries, aborted: aborted.entries };
     return (folderAfter) =>
       this.#target(async (files) => {
         const { baseOffset, sizeInBytes } = last;
@@ -194,6 +196,12 @@ export class FolderCopy {
           file,
           offsets: new GrowingIndex(offsetIndexFormat, segmentPath(folderAfter, baseOffset, "index"), baseOffset, index(entriesOf.offsets)),
           times: new GrowingIndex(timeIndexFormat, segmentPath(folderAfter, baseOffset, "timeindex"), baseOffset, index(entriesOf.times)),
+          aborted: new GrowingIndex(
+            abortedIndexFormat,
+            segmentPath(folderAfter, baseOffset, "txnindex"),
+            baseOffset,
+            index(entriesOf.aborted),
+          ),
           maxTimestampMs,
           offsetOfMaxTimestamp,
         };

@@ -12,6 +12,7 @@ import type { SegmentSizes } from "../files/clean-stop.ts";
 import type { LogDirectory } from "../files/log-directory.ts";
 import { ignoreOffline } from "../files/log-health.ts";
 import {
+  type AbortedRange,
   type EpochStart,
   type FoundRecord,
   type LeaderAppend,
@@ -27,6 +28,8 @@ import { storeSnapshot } from "../producers/producer-files.ts";
 import type { Segment } from "../segment/segment.ts";
 import { forgetSegment } from "../segment/segment-files.ts";
 import { closingEntry } from "../segment/segment-layout.ts";
+import { abortedWithin } from "./aborted-lookup.ts";
+import { epochsRise } from "./leader-epochs.ts";
 import type { LookupTurns } from "./log-caches.ts";
 import { LogFlusher } from "./log-flusher.ts";
 import { LogReader } from "./log-reader.ts";
@@ -210,8 +213,9 @@ export class SegmentedLog implements Log {
     return firstOffset === null ? null : Math.max(firstOffset, startOffset);
   }
 
-  async abortedWithin(): Promise<readonly []> {
-    return [];
+  async abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedRange[]> {
+    const aborted = await abortedWithin(this.#state, fromOffset, endOffset);
+    return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
   }
 
   openTransactionOf(producerId: number): number | null {
@@ -353,11 +357,13 @@ export class SegmentedLog implements Log {
     await this.#flusher.flush();
     await this.#flusher.exclusive(async () => {
       if (!state.isPristine) {
-        const { offsets, times } = state.last.writable;
+        const { offsets, times, aborted } = state.last.writable;
         const closing = closingEntry(state.layout);
         if (closing !== null) times.append(closing);
         await offsets.store(files, { sync: true });
         await times.store(files, { sync: true });
+        await aborted.store(files, { sync: true });
+        if (aborted.entries > 0) await files.syncDirectory(state.folder);
         await this.#storeProducers();
       }
       if (!state.namesUnsynced) this.#closedSizes = state.segments.map(sizesOf);
@@ -386,15 +392,6 @@ export class SegmentedLog implements Log {
 }
 
 function sizesOf({ baseOffset, sizeInBytes, indexBytes }: Segment): SegmentSizes {
-  return { baseOffset, log: sizeInBytes, index: indexBytes?.index ?? -1, timeindex: indexBytes?.timeindex ?? -1 };
-}
-
-/** Leader epochs never fall from record to record. */
-function epochsRise(batches: readonly BatchInfo[], from: number): boolean {
-  let latest = from;
-  for (const { leaderEpoch } of batches) {
-    if (leaderEpoch < latest) return false;
-    latest = leaderEpoch;
-  }
-  return true;
+  const { index = -1, timeindex = -1, txnindex = -1 } = indexBytes ?? {};
+  return { baseOffset, log: sizeInBytes, index, timeindex, txnindex };
 }

@@ -1,16 +1,11 @@
 import type { Clock } from "../../../protocol/base/clock.ts";
 import type { File } from "../../runtime/files.ts";
 import { DamagedBatch } from "../log-contract.ts";
+import { settleAborted } from "../producers/aborted-files.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
+import { abortedIndexFormat } from "../segment/aborted-index.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
-import {
-  type IndexFormat,
-  loadIndex,
-  type OffsetEntry,
-  offsetIndexFormat,
-  type TimeEntry,
-  timeIndexFormat,
-} from "../segment/index-file.ts";
+import { type IndexFormat, loadIndex, offsetIndexFormat, timeIndexFormat } from "../segment/index-file.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { type Segment, segmentPath } from "../segment/segment.ts";
 import { createSegment, removeSegment, restoreSegment } from "../segment/segment-files.ts";
@@ -51,6 +46,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, clock: C
   const growing = state.last.writable;
   await growing.offsets.store(io.files, { sync: false });
   await growing.times.store(io.files, { sync: false });
+  await growing.aborted.store(io.files, { sync: false });
 
   if (state.cutTo(cut.endOffset)) await state.directory.checkpoints.write();
 
@@ -60,14 +56,16 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, clock: C
   await file.sync();
   await trimIndex(io, offsetIndexFormat, segmentPath(folder, target.baseOffset, "index"), target.baseOffset, cut.endOffset);
   await trimIndex(io, timeIndexFormat, segmentPath(folder, target.baseOffset, "timeindex"), target.baseOffset, cut.endOffset);
+  await trimIndex(io, abortedIndexFormat, segmentPath(folder, target.baseOffset, "txnindex"), target.baseOffset, cut.endOffset);
   await io.files.syncDirectory(folder);
 
+  const bases = state.segments.slice(0, cut.index + 1).map(({ baseOffset }) => baseOffset);
+  await settleAborted(io, folder, { bases, endOffset: cut.endOffset }, -1);
   const restored = await restoreSegment({ ...io, clock }, folder, target.baseOffset, file);
   if ("damage" in restored) throw new Error(`${target.logPath} is damaged at ${restored.damage.position}: ${restored.damage.reason}`);
   if (restored.endOffset > cut.endOffset) throw new Error(`${target.logPath} was cut at ${cut.endOffset}, and the disk has more`);
   state.endsWith(cut.index, restored.segment, restored.layout);
   await flusher.storeEpochs();
-  const bases = state.segments.map(({ baseOffset }) => baseOffset);
   const { producers, snapshotOffset } = await restoreProducers(io, state.producers.budget, folder, { bases, endOffset: state.endOffset });
   state.producersRestored(producers, snapshotOffset);
 }
@@ -145,7 +143,7 @@ async function writableFile(state: LogState, flusher: LogFlusher, target: Segmen
 }
 
 /** Drops the entries from `endOffset` on. A damaged index is left for a rebuild. */
-async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
+async function trimIndex<Entry extends { readonly offset: number }>(
   io: SegmentIo,
   format: IndexFormat<Entry>,
   path: string,
@@ -169,8 +167,8 @@ async function trimIndex<Entry extends OffsetEntry | TimeEntry>(
   }
 }
 
-/** Number of entries whose offset is below `endOffset`; in either index offsets rise. */
-function countBelow<Entry extends OffsetEntry | TimeEntry>(
+/** Number of entries whose offset is below `endOffset`; in each index offsets rise. */
+function countBelow<Entry extends { readonly offset: number }>(
   format: IndexFormat<Entry>,
   content: Buffer,
   baseOffset: number,

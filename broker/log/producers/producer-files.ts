@@ -3,11 +3,12 @@ import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { EndMarker } from "../../../protocol/records/end-marker.ts";
 import { type FileSystem, replaceFile } from "../../runtime/files.ts";
 import { parseSnapshotFileName, snapshotPath } from "../files/file-names.ts";
+import type { AbortedTransaction } from "../segment/aborted-index.ts";
 import { walkMarkers } from "../segment/batch-walk.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
 import { segmentPath } from "../segment/segment.ts";
 import { decodeSnapshot } from "./producer-snapshot.ts";
-import { type ProducerBudget, ProducerStates } from "./producer-states.ts";
+import { ProducerBudget, ProducerStates } from "./producer-states.ts";
 
 /** As of `offset`; durable when this resolves. */
 export async function storeSnapshot(files: FileSystem, folder: string, offset: number, content: Buffer): Promise<void> {
@@ -50,20 +51,57 @@ export async function restoreProducers(
   extent: LogExtent,
 ): Promise<RestoredProducers> {
   const { bases, endOffset } = extent;
-  const usable = (await snapshotOffsets(io.files, folder)).filter((offset) => offset <= endOffset && offset >= bases[0]!);
-  const damaged = new Set<number>();
-  let [producers, snapshotOffset]: [ProducerStates | null, number | null] = [null, null];
-  for (const offset of usable.toReversed()) {
-    producers = await readSnapshot(io, budget, folder, offset);
-    snapshotOffset = offset;
-    if (producers !== null) break;
-    damaged.add(offset);
-  }
-  if (producers === null) [producers, snapshotOffset] = [new ProducerStates(budget), null];
+  const { producers, snapshotOffset, damaged } = await newestSnapshot(io, budget, folder, extent);
   const kept = new Set([...bases, ...(snapshotOffset === null ? [] : [snapshotOffset])]);
   await removeSnapshots(io.files, folder, (offset) => offset > endOffset || damaged.has(offset) || !kept.has(offset));
   await replay(io, folder, producers, snapshotOffset ?? bases[0]!, extent);
   return { producers, snapshotOffset };
+}
+
+/**
+ * The transactions that markers in the segments from `fromBase` on aborted, by segment, as they are read from the log. `visit` gets each
+ * segment's, in order. Changes nothing.
+ */
+export async function readAborted(
+  io: SegmentIo,
+  folder: string,
+  { bases, fromBase, endOffset }: LogExtent & { readonly fromBase: number },
+  visit: (base: number, aborted: readonly AbortedTransaction[]) => Promise<void>,
+): Promise<void> {
+  const before = { bases: bases.filter((base) => base < fromBase), endOffset: fromBase };
+  const budget = new ProducerBudget();
+  // those at the first segment's base, too
+  const { producers, snapshotOffset } = await newestSnapshot(io, budget, folder, { bases, endOffset: fromBase });
+  const isWhole = before.bases.length === 0 || snapshotOffset === fromBase;
+  if (!isWhole) await replay(io, folder, producers, snapshotOffset ?? bases[0]!, before);
+  let nextOffset = fromBase;
+  for (const base of bases.filter((each) => each >= fromBase)) {
+    const aborted: AbortedTransaction[] = [];
+    const end = Math.min(bases.find((each) => each > base) ?? endOffset, endOffset);
+    nextOffset = await replaySegment(io, folder, producers, { base, nextOffset, endOffset: end }, (one) => aborted.push(one));
+    await visit(base, aborted);
+  }
+}
+
+interface FoundSnapshot extends RestoredProducers {
+  /** Offsets of newer ones that could not be read. */
+  readonly damaged: ReadonlySet<number>;
+}
+
+async function newestSnapshot(
+  io: SegmentIo,
+  budget: ProducerBudget,
+  folder: string,
+  { bases, endOffset }: LogExtent,
+): Promise<FoundSnapshot> {
+  const usable = (await snapshotOffsets(io.files, folder)).filter((offset) => offset <= endOffset && offset >= bases[0]!);
+  const damaged = new Set<number>();
+  for (const offset of usable.toReversed()) {
+    const producers = await readSnapshot(io, budget, folder, offset);
+    if (producers !== null) return { producers, snapshotOffset: offset, damaged };
+    damaged.add(offset);
+  }
+  return { producers: new ProducerStates(budget), snapshotOffset: null, damaged };
 }
 
 async function readSnapshot(
@@ -81,7 +119,7 @@ async function readSnapshot(
 }
 
 async function replay(
-  { openFiles, logger }: SegmentIo,
+  io: SegmentIo,
   folder: string,
   producers: ProducerStates,
   fromOffset: number,
@@ -95,20 +133,32 @@ async function replay(
   }));
   if (fromOffset === endOffset) return;
   let nextOffset = fromOffset;
+  for (const base of bases.slice(first)) nextOffset = await replaySegment(io, folder, producers, { base, nextOffset, endOffset });
+}
+
+/** The segment's batches from `nextOffset` on, below `endOffset`. Returns the offset after the last of them. */
+async function replaySegment(
+  { openFiles, logger }: SegmentIo,
+  folder: string,
+  producers: ProducerStates,
+  { base, nextOffset: fromOffset, endOffset }: { readonly base: number; readonly nextOffset: number; readonly endOffset: number },
+  onAborted: (aborted: AbortedTransaction) => void = () => undefined,
+): Promise<number> {
+  let nextOffset = fromOffset;
   const note = (batch: BatchInfo, marker: EndMarker | null) => {
     if (batch.lastOffset < nextOffset) return "on";
     if (batch.baseOffset < nextOffset || batch.lastOffset >= endOffset)
       return { refuse: `offsets ${batch.baseOffset} to ${batch.lastOffset}` };
-    producers.note(batch, marker);
+    const aborted = producers.note(batch, marker);
+    if (aborted !== null) onAborted(aborted);
     nextOffset = batch.lastOffset + 1;
     return "on";
   };
-  for (const base of bases.slice(first)) {
-    const path = segmentPath(folder, base, "log");
-    const { damage, endPosition } = await openFiles.use(path, async (file) => walkMarkers(file, 0, await file.size(), note));
-    if (damage !== null)
-      logger.warn({ path, position: endPosition, damage }, "producers of the batches behind it in this segment are not known");
-  }
+  const path = segmentPath(folder, base, "log");
+  const { damage, endPosition } = await openFiles.use(path, async (file) => walkMarkers(file, 0, await file.size(), note));
+  if (damage !== null)
+    logger.warn({ path, position: endPosition, damage }, "producers of the batches behind it in this segment are not known");
+  return nextOffset;
 }
 
 async function snapshotOffsets(files: FileSystem, folder: string): Promise<number[]> {

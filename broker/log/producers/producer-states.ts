@@ -98,6 +98,12 @@ export class ProducerStates {
     return this.#entries.get(producerId)?.lastOffset ?? null;
   }
 
+  /** Nothing but a marker with this epoch is in the log of the producer, as far as it is known. */
+  isKnownByMarker(producerId: number, producerEpoch: number): boolean {
+    const entry = this.#entries.get(producerId);
+    return entry !== undefined && entry.epoch === producerEpoch && entry.lastOffset === -1;
+  }
+
   /** The states in the rows of a snapshot taken at `offset`, or why the rows are not valid. */
   static from(rows: readonly ProducerRow[], offset: number, budget = new ProducerBudget()): ProducerStates | string {
     const states = new ProducerStates(budget);

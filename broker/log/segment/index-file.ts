@@ -243,6 +243,15 @@ export class GrowingIndex<Entry> {
     this.#forgetOldest();
   }
 
+  /** The entries in memory from that key on; and how many come before all of those in memory, in the file. */
+  recentFrom(key: number): { readonly inFile: number; readonly recent: readonly Entry[] } {
+    const { entryBytes } = this.#format;
+    const recent: Entry[] = [];
+    for (let i = this.#recentEntries - 1; i >= 0 && this.#format.keyAt(this.#recent, i * entryBytes, this.#baseOffset) >= key; i--)
+      recent.push(this.#format.read(this.#recent, i * entryBytes, this.#baseOffset));
+    return { inFile: this.#recentFrom, recent: recent.reverse() };
+  }
+
   /** From here on only entries in memory are used. */
   distrustFile(): void {
     this.#isFileDistrusted = true;

@@ -2,6 +2,8 @@ import type { Clock } from "../../../protocol/base/clock.ts";
 import { batchHeaderBytes, noTimestamp, readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import type { File } from "../../runtime/files.ts";
 import { segmentFileKinds } from "../files/file-names.ts";
+import { countAborted, replaceAborted } from "./aborted-files.ts";
+import { abortedIndexFormat } from "./aborted-index.ts";
 import { walkHeaders } from "./batch-walk.ts";
 import { GrowingIndex, indexEnd, offsetIndexFormat, relativeOffsetMax, timeIndexFormat } from "./index-file.ts";
 import { forgetFile, type SegmentIo } from "./read-caches.ts";
@@ -18,13 +20,14 @@ export async function createSegment(io: SegmentIo, folder: string, baseOffset: n
     await file.truncate(0).finally(() => file.close());
     await forgetFile(io, path);
   }
+  await replaceAborted(io, { folder, baseOffset }, []);
   const path = segmentPath(folder, baseOffset, "log");
   const file = await files.open(path, "readwrite");
   await file.truncate(0);
   // Race: (1) a segment is to be removed, its cached files are dropped; (2) a read that began before opens one of them; (3) it is removed,
   // and this one takes its name.
   await openFiles.forget(path);
-  return growingSegment(folder, file, emptyLayout(baseOffset, 0), { indexesSynced: false });
+  return growingSegment(folder, file, emptyLayout(baseOffset, 0), { indexesSynced: false, abortedEntries: 0 });
 }
 
 /** The last segment, its indexes complete in their files. */
@@ -32,15 +35,18 @@ export function growingSegment(
   folder: string,
   file: File,
   layout: LayoutState,
-  { indexesSynced: synced }: { readonly indexesSynced: boolean },
+  { indexesSynced: synced, abortedEntries }: { readonly indexesSynced: boolean; readonly abortedEntries: number },
 ): Segment {
   const { baseOffset, sizeInBytes, offsetEntries, timeEntries, maxTimestampMs, offsetOfMaxTimestamp } = layout;
   const offsetsPath = segmentPath(folder, baseOffset, "index");
   const timesPath = segmentPath(folder, baseOffset, "timeindex");
+  const abortedPath = segmentPath(folder, baseOffset, "txnindex");
   return new Segment(folder, baseOffset, sizeInBytes, {
     file,
     offsets: new GrowingIndex(offsetIndexFormat, offsetsPath, baseOffset, { entries: offsetEntries, synced }),
     times: new GrowingIndex(timeIndexFormat, timesPath, baseOffset, { entries: timeEntries, synced }),
+    // without entries there is no file to be synced
+    aborted: new GrowingIndex(abortedIndexFormat, abortedPath, baseOffset, { entries: abortedEntries, synced: true }),
     maxTimestampMs,
     offsetOfMaxTimestamp,
   });
@@ -68,7 +74,7 @@ export interface Restored {
 
 /**
  * Makes a segment the log's last, ready to be written: reads the ends of its indexes, then the headers of the batches after the last entry.
- * Indexes that cannot be right are rebuilt. The reason instead when the batches are damaged.
+ * Indexes that cannot be right are rebuilt, but for the `.txnindex`, which must be sound. The reason instead when the batches are damaged.
  */
 export async function restoreSegment(
   io: SegmentIo & { readonly clock: Clock },
@@ -128,7 +134,8 @@ async function restoreFromIndexes(
   if (!indexFits || (walked.damage !== null && offsets.last !== null && walked.endPosition === from)) return "indexes are damaged";
   if (walked.damage !== null) return { damage: { position: walked.endPosition, reason: walked.damage } };
   if (times.last !== null && times.last.offset >= endOffset) return "indexes are damaged";
-  return { segment: growingSegment(folder, file, layout, { indexesSynced: true }), layout, endOffset };
+  const abortedEntries = await countAborted(io, { folder, baseOffset }, -1);
+  return { segment: growingSegment(folder, file, layout, { indexesSynced: true, abortedEntries }), layout, endOffset };
 }
 
 async function firstTimestamp(file: File): Promise<number> {

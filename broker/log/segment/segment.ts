@@ -3,12 +3,14 @@ import { batchHeaderBytes, noTimestamp } from "../../../protocol/records/batch-h
 import type { File } from "../../runtime/files.ts";
 import { type SegmentFileKind, segmentFileName } from "../files/file-names.ts";
 import { DamagedBatch } from "../log-contract.ts";
+import { countAborted } from "./aborted-files.ts";
+import { type AbortedTransaction, abortedIndexFormat, firstEntryFrom, visitEntries } from "./aborted-index.ts";
 import { headerIn, walkHeaders } from "./batch-walk.ts";
 import { Bookmarks } from "./bookmarks.ts";
 import { CheckedRanges } from "./checked-ranges.ts";
+import type { Growing, IndexBytes } from "./growing.ts";
 import {
   floorEntry,
-  type GrowingIndex,
   type IndexFormat,
   indexEnd,
   loadIndex,
@@ -21,22 +23,7 @@ import {
 import type { SegmentIo } from "./read-caches.ts";
 import { rebuildIndexes, type SegmentDamage } from "./rebuild-indexes.ts";
 
-/** What a segment has while it is the log's active one. */
-export interface Growing {
-  readonly file: File;
-  readonly offsets: GrowingIndex<OffsetEntry>;
-  readonly times: GrowingIndex<TimeEntry>;
-  /** As of what was written. */
-  readonly maxTimestampMs: number;
-  readonly offsetOfMaxTimestamp: number;
-}
-
 type MutableGrowing = { -readonly [Field in keyof Growing]: Growing[Field] };
-
-export interface IndexBytes {
-  readonly index: number;
-  readonly timeindex: number;
-}
 
 /** One file of batches and its two indexes. All but the log's last are sealed: they no longer change, and are read only when needed. */
 export class Segment {
@@ -54,6 +41,9 @@ export class Segment {
   #proving: Promise<void> | null = null;
   #hasProvenIndexes = false;
   #isRetired = false;
+  /** Entries in its `.txnindex`; null: the file was not checked yet. */
+  #abortedCount: number | null = null;
+  #rebuildingAborted: Promise<void> | null = null;
   /** The sizes that its index files must have once it is sealed; null: not known. */
   #indexBytes: IndexBytes | null = null;
 
@@ -91,8 +81,10 @@ export class Segment {
 
   /** Its indexes are complete in their files. Returns the log's file, still open, to be synced and closed. */
   seal(): File {
-    const { file, offsets, times, maxTimestampMs, offsetOfMaxTimestamp } = this.writable;
-    invariant(offsets.unstoredEntries === 0 && times.unstoredEntries === 0, "a sealed segment's indexes are stored");
+    const { file, offsets, times, aborted, maxTimestampMs, offsetOfMaxTimestamp } = this.writable;
+    const unstored = offsets.unstoredEntries + times.unstoredEntries + aborted.unstoredEntries;
+    invariant(unstored === 0, "a sealed segment's indexes are stored");
+    this.#abortedCount = aborted.entries;
     this.#largest = maxTimestampMs === noTimestamp ? null : { timestampMs: maxTimestampMs, offset: offsetOfMaxTimestamp };
     this.#indexBytes = this.indexBytes;
     this.#growing = null;
@@ -102,8 +94,12 @@ export class Segment {
   /** How large its index files are when everything is stored in them; null: not known. */
   get indexBytes(): IndexBytes | null {
     if (this.#growing === null) return this.#indexBytes;
-    const { offsets, times } = this.#growing;
-    return { index: offsets.entries * offsetIndexFormat.entryBytes, timeindex: times.entries * timeIndexFormat.entryBytes };
+    const { offsets, times, aborted } = this.#growing;
+    return {
+      index: offsets.entries * offsetIndexFormat.entryBytes,
+      timeindex: times.entries * timeIndexFormat.entryBytes,
+      txnindex: aborted.entries * abortedIndexFormat.entryBytes,
+    };
   }
 
   /** An index file of another size is not the one that was closed, though it may look sound. */
@@ -112,7 +108,7 @@ export class Segment {
   }
 
   #isAsClosed(kind: keyof IndexBytes, bytes: number): boolean {
-    return this.#indexBytes === null || this.#indexBytes[kind] === bytes;
+    return this.#indexBytes === null || this.#indexBytes[kind] < 0 || this.#indexBytes[kind] === bytes;
   }
 
   /** Runs `work` with the log's file open for reading. */
@@ -242,8 +238,42 @@ export class Segment {
     return damage;
   }
 
+  /**
+   * Visits the transactions that markers in this segment aborted, from `offset` on, in the order of their markers, until `visit` returns
+   * false; its result is the last visit's. Throws AbortedIndexDamaged.
+   */
+  async visitAborted(offset: number, io: SegmentIo, visit: (entry: AbortedTransaction) => boolean): Promise<boolean> {
+    const { baseOffset } = this;
+    // of the active one, in the caller's turn: entries leave the memory once they are in the file
+    const growing = this.#growing?.aborted.recentFrom(offset) ?? null;
+    const entries = growing?.inFile ?? (await this.#abortedEntries(io));
+    const isOn =
+      entries === 0 ||
+      (await io.openFiles.use(segmentPath(this.folder, baseOffset, "txnindex"), async (file) =>
+        visitEntries(file, { from: await firstEntryFrom(file, entries, offset), entries, baseOffset }, visit),
+      ));
+    return isOn && (growing?.recent ?? []).every(visit);
+  }
+
+  async #abortedEntries(io: SegmentIo): Promise<number> {
+    this.#abortedCount ??= await countAborted(io, this, this.#indexBytes?.txnindex ?? -1);
+    return this.#abortedCount;
+  }
+
+  /** Replaces its `.txnindex` by what `work` writes, once for all who find it damaged. */
+  rebuildAborted(work: () => Promise<void>): Promise<void> {
+    if (this.#isRetired) return Promise.reject(new Error(`${this.logPath} left its log`));
+    this.#rebuildingAborted ??= work().finally(() => {
+      this.#rebuildingAborted = null;
+      this.#abortedCount = null;
+      if (this.#indexBytes !== null) this.#indexBytes = { ...this.#indexBytes, txnindex: -1 };
+    });
+    return this.#rebuildingAborted;
+  }
+
   /** Resolves once none of its files is being replaced. */
   async settled(): Promise<void> {
+    await this.#rebuildingAborted?.catch(() => undefined);
     await this.#rebuilding?.catch(() => undefined);
   }
 

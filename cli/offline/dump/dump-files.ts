@@ -3,6 +3,7 @@ import { clusterNotesName, type FileSystem, fileNames, parseSegmentFileName, typ
 import { CommandFailed, explain, UsageError } from "../../output/command-failed.ts";
 import type { Output } from "../../output/output.ts";
 import { printable } from "../../output/terminal-text.ts";
+import { dumpAbortedIndex } from "./dump-aborted.ts";
 import { dumpOffsetIndex, dumpTimeIndex } from "./dump-index.ts";
 import type { DumpItem } from "./dump-item.ts";
 import { dumpCleanStop, dumpClusterNotes, dumpControllerEpoch, dumpDamage, dumpGaps, dumpSegmentsJoin, dumpStray } from "./dump-notes.ts";
@@ -83,10 +84,10 @@ function kindOf(path: string): SegmentFileKind | SmallFileDump {
   if (name.endsWith("-offset-checkpoint")) return dumpOffsets;
   const dump = Object.hasOwn(smallFiles, name) ? smallFiles[name] : undefined;
   if (dump !== undefined) return dump;
-  const hint = /\.(index|timeindex)$/.test(name)
+  const hint = /\.(index|timeindex|txnindex)$/.test(name)
     ? "an index needs its segment's name, 20 digits, for its first offset"
     : "not a file of a log directory";
-  const known = ".log, .index, .timeindex, .snapshot, *-checkpoint, partition.metadata, meta.properties and ottla-* are";
+  const known = ".log, .index, .timeindex, .txnindex, .snapshot, *-checkpoint, partition.metadata, meta.properties and ottla-* are";
   throw new UsageError(`${path}: ${hint}; ${known}`);
 }
 
@@ -103,6 +104,7 @@ async function* itemsOf(path: string, options: LogDumpOptions, files: FileSystem
     const baseOffset = parseSegmentFileName(undeletedName(path))?.baseOffset ?? 0;
     try {
       if (kind === "log") yield* dumpSegment(file, options);
+      else if (kind === "txnindex") yield* dumpAbortedIndex(file, baseOffset);
       else yield* kind === "index" ? dumpOffsetIndex(file, baseOffset) : dumpTimeIndex(file, baseOffset);
     } finally {
       await file.close();

@@ -15,8 +15,8 @@ export function dumpCleanStop(content: Buffer): Iterable<DumpItem> {
   let log: string | null = null;
   const items = dumpCheckpoint(
     content,
-    /^(?:log (\S+)|(\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16})|crc32c \d{1,10})$/,
-    ([, name, baseOffset, bytes, index, timeindex]) => {
+    /^(?:log (\S+)|(\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16}) (-1|\d{1,16})(?: (-1|\d{1,16}))?|crc32c \d{1,10})$/,
+    ([, name, baseOffset, bytes, index, timeindex, txnindex]) => {
       if (name !== undefined) log = name;
       if (baseOffset === undefined) return null; // the line of a log, or of the checksum
       const fields = {
@@ -25,6 +25,7 @@ export function dumpCleanStop(content: Buffer): Iterable<DumpItem> {
         logBytes: sizeOf(bytes),
         indexBytes: sizeOf(index),
         timeindexBytes: sizeOf(timeindex),
+        txnindexBytes: sizeOf(txnindex),
       };
       return { fields, fault: null };
     },

@@ -82,12 +82,17 @@ function recordItem(record: DecodedRecord, batch: BatchInfo, { values, groups }:
   const { offset, timestampMs, key, value, headers } = record;
   const size = (bytes: Buffer | null) => (bytes === null ? null : bytes.length);
   const sizes = { keyBytes: size(key), valueBytes: size(value), headers: headers.length };
-  const marker: Record<string, string> = batch.isControl ? { control: readControlRecord(record).kind } : {};
+  const marker = batch.isControl ? markerOf(record) : {};
   const shown = values ? { key: bytesAsJson(key), value: bytesAsJson(value), headerValues: headersAsJson(record) } : {};
   const said = groups && !batch.isControl ? describeGroupRecord(record) : {};
   const texts = values ? `  key ${JSON.stringify(shown.key)}  value ${JSON.stringify(shown.value)}` : "";
   const line = `  offset ${offset}  time ${timeText(timestampMs)}  ${fieldsAsText({ ...sizes, ...marker, ...said })}${texts}`;
   return { kind: "record", line, json: { offset, timestampMs, ...sizes, ...marker, ...said, ...shown } };
+}
+
+function markerOf(record: DecodedRecord): Record<string, string | number> {
+  const control = readControlRecord(record);
+  return control.kind === "other" ? { control: "other" } : { control: control.kind, coordinatorEpoch: control.coordinatorEpoch };
 }
 
 function headersAsJson({ headers }: DecodedRecord): unknown {

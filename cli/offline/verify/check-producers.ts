@@ -1,5 +1,6 @@
 import { type ProducerRow, ProducerStates } from "../../../broker/disk-format.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import type { EndMarker } from "../../../protocol/records/end-marker.ts";
 import type { Fault } from "./finding.ts";
 
 /** More producers than that are not rebuilt: memory stays bounded. */
@@ -34,10 +35,10 @@ export class ProducersCheck {
     if (typeof seed !== "string") this.#states = seed;
   }
 
-  batch(batch: BatchInfo): void {
+  batch(batch: BatchInfo, marker: EndMarker | null = null): void {
     this.#compareUpTo(batch.baseOffset);
     if (!this.#isSure || this.#due.length === 0) return;
-    this.#states.note(batch);
+    this.#states.note(batch, marker);
     if (this.#states.size > producersMax) this.unsure();
   }
 

@@ -20,6 +20,7 @@ import { EpochsCheck } from "./check-epochs.ts";
 import { OffsetIndexCheck, TimeIndexCheck } from "./check-index.ts";
 import { OffsetsCheck } from "./check-offsets.ts";
 import { ProducersCheck } from "./check-producers.ts";
+import { TransactionsCheck } from "./check-transactions.ts";
 import { FaultsOfFile, type Finding, findingIn } from "./finding.ts";
 import { tellOfLeftovers } from "./leftovers.ts";
 import { readSnapshots } from "./read-snapshots.ts";
@@ -132,6 +133,7 @@ class LogRun {
   readonly #epochs: EpochsCheck;
   readonly #epochFaults: FaultsOfFile;
   readonly #producers: ProducersCheck;
+  readonly #transactions: TransactionsCheck;
   readonly #firstOffset: number;
   #totals = { segments: 0, batches: 0, records: 0, sizeInBytes: 0 };
 
@@ -150,6 +152,7 @@ class LogRun {
       stoppedCleanly: lastStop.isClean,
       tell: (offset, fault) => options.tell(findingIn(snapshotPath(log.folder, offset), fault)),
     });
+    this.#transactions = new TransactionsCheck({ rows: snapshots.get(firstOffset) ?? [], firstOffset, isCompacted });
     // where the cleaner ran, the last batches that a snapshot refers to may be gone
     if (isCompacted) this.#producers.unsure();
     this.#epochFaults = new FaultsOfFile(`${log.folder}/${fileNames.leaderEpochs}`, options.tell);
@@ -160,8 +163,12 @@ class LogRun {
     const faults = new FaultsOfFile(path, this.#options.tell);
     const gaps = this.#offsets.segment(baseOffset);
     for (const gap of gaps) faults.add(gap);
-    if (gaps.length > 0) this.#producers.unsure();
+    if (gaps.length > 0) this.#unsure();
     const [offsetFaults, timeFaults] = [this.#indexFaults(baseOffset, "index"), this.#indexFaults(baseOffset, "timeindex")];
+    const abortedFaults = this.#indexFaults(baseOffset, "txnindex");
+    const aborted = await readSmallFile(this.#files, segmentPath(this.#log.folder, baseOffset, "txnindex"), this.#options.tell);
+    const isRebuilt = isLast && !this.#log.lastStop.isClean;
+    this.#transactions.segment(baseOffset, { content: aborted, isRebuilt, tell: abortedFaults.add });
     try {
       const file = await this.#files.open(path, "read");
       try {
@@ -175,6 +182,7 @@ class LogRun {
             offsetIndex: offsets === null ? null : new OffsetIndexCheck(offsets, baseOffset, offsetFaults.add),
             timeIndex: times === null ? null : new TimeIndexCheck(times, baseOffset, timeFaults.add),
             producers: this.#producers,
+            transactions: this.#transactions,
           },
           {
             ...this.#options,
@@ -191,9 +199,9 @@ class LogRun {
     } catch (error) {
       faults.add({ reason: `it cannot be read: ${explain(error)}` });
       this.#offsets.unreadable();
-      this.#producers.unsure();
+      this.#unsure();
     }
-    for (const all of [faults, offsetFaults, timeFaults]) all.end();
+    for (const all of [faults, offsetFaults, timeFaults, abortedFaults]) all.end();
     await this.#options.taken();
   }
 
@@ -204,6 +212,11 @@ class LogRun {
     this.#epochFaults.end();
     this.#producers.end(endOffset);
     return { ...this.#totals, startOffset, endOffset };
+  }
+
+  #unsure(): void {
+    this.#producers.unsure();
+    this.#transactions.unsure();
   }
 
   #indexFaults(baseOffset: number, kind: SegmentFileKind): FaultsOfFile {

@@ -1,5 +1,6 @@
 import type { File } from "../../../broker/disk-format.ts";
 import type { BatchInfo } from "../../../protocol/records/batch-header.ts";
+import { readEndMarker } from "../../../protocol/records/end-marker.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import { readLargeBatch, recordsOf } from "../batch-records.ts";
 import { type FoundBatch, scanSegment } from "../scan-segment.ts";
@@ -7,6 +8,7 @@ import type { EpochsCheck } from "./check-epochs.ts";
 import type { OffsetIndexCheck, TimeIndexCheck } from "./check-index.ts";
 import type { OffsetsCheck } from "./check-offsets.ts";
 import type { ProducersCheck } from "./check-producers.ts";
+import type { TransactionsCheck } from "./check-transactions.ts";
 import type { Fault } from "./finding.ts";
 
 /** The checks that each batch of a segment is passed to. */
@@ -17,6 +19,7 @@ export interface SegmentChecks {
   readonly offsetIndex: OffsetIndexCheck | null;
   readonly timeIndex: TimeIndexCheck | null;
   readonly producers: ProducersCheck;
+  readonly transactions: TransactionsCheck;
 }
 
 export interface SegmentOptions {
@@ -60,21 +63,24 @@ export async function verifySegment(file: File, checks: SegmentChecks, options: 
       tell({ position, reason: `${reason}${options.tornTail}`, ...(offsets.endOffset === null ? {} : { offset: offsets.endOffset }) });
       offsets.unreadable();
       checks.producers.unsure();
+      checks.transactions.unsure();
     }
   }
+  checks.transactions.endSegment();
   options.advanced(sizeInBytes - from);
   offsetIndex?.end(sizeInBytes, isWhole);
   timeIndex?.end({ isWhole, isComplete: options.isComplete });
   return { batches, records, sizeInBytes };
 }
 
-function verifyBatch({ info, crcValid }: FoundBatch, checks: SegmentChecks, { tell, tellEpochs }: SegmentOptions): void {
+function verifyBatch({ info, crcValid, bytes }: FoundBatch, checks: SegmentChecks, { tell, tellEpochs }: SegmentOptions): void {
   const { offsets, epochs, offsetIndex, timeIndex } = checks;
   if (!crcValid) {
     tell({ position: info.position, offset: info.baseOffset, reason: "CRC-32C does not match the batch" });
     // neither its offsets nor anything else in its header can be trusted
     offsets.unreadable();
     checks.producers.unsure();
+    checks.transactions.unsure();
   } else {
     const faults = offsets.batch(info);
     for (const fault of faults) tell(fault);
@@ -89,7 +95,9 @@ function verifyBatch({ info, crcValid }: FoundBatch, checks: SegmentChecks, { te
   if (epoch !== null) tell(epoch);
   const compared = epochs.compare(info);
   if (compared !== null) tellEpochs(compared);
-  checks.producers.batch(info);
+  const marker = info.isControl && bytes !== null ? readEndMarker(bytes, { ...info, position: 0 }) : null;
+  checks.producers.batch(info, marker);
+  checks.transactions.batch(info, marker);
 }
 
 /** What a broker would not have written though the CRC is right. */

@@ -303,17 +303,17 @@ describe("a small file", () => {
 
   test("of a clean stop", async () => {
     const sizes = [
-      { baseOffset: 0, log: 4711, index: 8, timeindex: 12 },
-      { baseOffset: 590, log: 0, index: -1, timeindex: -1 },
+      { baseOffset: 0, log: 4711, index: 8, timeindex: 12, txnindex: 34 },
+      { baseOffset: 590, log: 0, index: -1, timeindex: -1, txnindex: -1 },
     ];
     const content = encodeCleanStop(new Map([["t-0", sizes]])).toString("utf8");
     const { items, text, failure } = await dump("ottla-clean-stop", content);
     expect(failure).toBeNull();
     expect(items).toEqual([
-      { kind: "entry", log: "t-0", baseOffset: 0, logBytes: 4711, indexBytes: 8, timeindexBytes: 12 },
-      { kind: "entry", log: "t-0", baseOffset: 590, logBytes: 0, indexBytes: null, timeindexBytes: null },
+      { kind: "entry", log: "t-0", baseOffset: 0, logBytes: 4711, indexBytes: 8, timeindexBytes: 12, txnindexBytes: 34 },
+      { kind: "entry", log: "t-0", baseOffset: 590, logBytes: 0, indexBytes: null, timeindexBytes: null, txnindexBytes: null },
     ]);
-    expect(text).toContain("log t-0  baseOffset 590  logBytes 0  indexBytes -  timeindexBytes -\n");
+    expect(text).toContain("log t-0  baseOffset 590  logBytes 0  indexBytes -  timeindexBytes -  txnindexBytes -\n");
     for (let cut = 0; cut < content.length; cut++)
       expect((await dump("ottla-clean-stop", content.slice(0, cut))).failure, `cut at ${cut}`).toContain(
         "ottla-clean-stop is damaged at line ",

@@ -207,7 +207,7 @@ describe("after a clean stop", () => {
 
   test("segments below the start that were on their way out at the stop are not missed", async () => {
     const { disk, clock, logs } = await stopped();
-    const sizes = [0, 1, 2].map((base) => ({ baseOffset: base, log: 1, index: -1, timeindex: -1 }));
+    const sizes = [0, 1, 2].map((base) => ({ baseOffset: base, log: 1, index: -1, timeindex: -1, txnindex: -1 }));
     expect(fromStart(sizes, 1)).toStrictEqual(sizes.slice(1));
     expect(fromStart(sizes, 9)).toStrictEqual(sizes.slice(2));
     expect(fromStart(sizes.slice(1), 0), "the log began between two checkpoints").toStrictEqual(sizes.slice(1));
