@@ -125,7 +125,21 @@ export class FleetingTopic {
     await Promise.all(sends);
   }
 
+  /**
+   * Race: (1) a broker is cut off from the others, and leads a partition of the topic before, alone; (2) that topic is deleted, and the name
+   * is given to another; (3) a producer that asks the broker where the partition is writes to the old one. Whoever names a topic by its name
+   * is told of what the broker that was asked knows by it.
+   */
+  #mayBeOfAnother(partition: number): boolean {
+    const topicId = this.#topicId;
+    return this.#parts.brokers.some((broker) => {
+      const folder = broker.folderOf(`${fleetingTopic}-${partition}`);
+      return folder !== null && (topicId === null || !isOf(broker, folder, topicId));
+    });
+  }
+
   #took(partition: number, offset: number, value: string): void {
+    if (this.#mayBeOfAnother(partition)) return;
     const key = `${partition}@${offset}`;
     const known = this.#acknowledged.get(key);
     const mayLose = this.#mayLose || this.#parts.losses() > this.#lossesBefore;
