@@ -59,8 +59,9 @@ export class CleanedSegment {
     return this.#layout.sizeInBytes;
   }
 
-  get hasAborted(): boolean {
-    return this.#aborted.entries > 0;
+  /** Of its `.txnindex`. */
+  get abortedBytes(): number {
+    return this.#aborted.entries * abortedIndexFormat.entryBytes;
   }
 
   /** The marker that was appended last aborted it, and records of it are left. */

@@ -268,7 +268,7 @@ export class LogCompaction {
       isSwapped = await swapSegments(state, this.#flusher, {
         group: segments,
         sizeInBytes: cleaned.sizeInBytes,
-        hasAborted: cleaned.hasAborted,
+        abortedBytes: cleaned.abortedBytes,
         isStillWanted: () => round.isWanted() && segments.every((segment) => state.segments.includes(segment)),
         replaced: () => {
           if (isLast) state.cleanedTo(round.mapEndOffset);

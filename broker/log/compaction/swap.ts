@@ -16,8 +16,8 @@ export interface Replacement {
   readonly group: readonly Segment[];
   /** Bytes of the cleaned segment that takes their place, and their first's name. */
   readonly sizeInBytes: number;
-  /** False: its `.txnindex` is empty, and is removed at last. */
-  readonly hasAborted: boolean;
+  /** Of its `.txnindex`; an empty one is removed at last. */
+  readonly abortedBytes: number;
   /** False: the log was cut, deleted or closed meanwhile, and nothing may be replaced. */
   readonly isStillWanted: () => boolean;
   /** Called in the turn in which the new segment is in place. */
@@ -46,7 +46,7 @@ export interface Replacement {
 export async function swapSegments(state: LogState, flusher: LogFlusher, replacement: Replacement): Promise<boolean> {
   const { io, directory, folder } = state;
   const { files } = io;
-  const { group, sizeInBytes, hasAborted, isStillWanted, replaced } = replacement;
+  const { group, sizeInBytes, abortedBytes, isStillWanted, replaced } = replacement;
   let isDone = false;
   await flusher.exclusive(async () => {
     if (!isStillWanted()) return;
@@ -58,7 +58,9 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
     const endOffset = state.segments[at + group.length]!.baseOffset;
     const reopen = state.holdReads();
     try {
-      state.replaceSegments(at, group.length, [new Segment(folder, base, sizeInBytes)]);
+      const cleaned = new Segment(folder, base, sizeInBytes);
+      cleaned.expectIndexBytes({ index: -1, timeindex: -1, txnindex: abortedBytes });
+      state.replaceSegments(at, group.length, [cleaned]);
       state.tail.forgetBefore(endOffset);
       // a read may have begun to build an index of one meanwhile; from now on none does
       for (const segment of group) await segment.settled();
@@ -73,7 +75,7 @@ export async function swapSegments(state: LogState, flusher: LogFlusher, replace
       reopen();
     }
     // not before: while there is a `.log.swap`, a start would find the old segment's and keep it
-    if (!hasAborted) await replaceAborted(io, { folder, baseOffset: group[0]!.baseOffset }, []);
+    if (abortedBytes === 0) await replaceAborted(io, { folder, baseOffset: group[0]!.baseOffset }, []);
     const gone = new Set(group.slice(1).map(({ baseOffset }) => baseOffset));
     await removeSnapshots(files, folder, (offset) => gone.has(offset) && offset !== state.snapshotOffset);
     await files.syncDirectory(folder);

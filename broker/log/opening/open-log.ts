@@ -8,7 +8,7 @@ import { noteDamage } from "../files/folder-notes.ts";
 import type { LogDamage } from "../log-contract.ts";
 import { LeaderEpochs } from "../partition-log/leader-epochs.ts";
 import type { OpenedLog } from "../partition-log/opened-log.ts";
-import { settleAborted } from "../producers/aborted-files.ts";
+import { restoreLostAborted, settleAborted } from "../producers/aborted-files.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
 import { type ProducerBudget, ProducerStates } from "../producers/producer-states.ts";
 import type { SegmentIo } from "../segment/read-caches.ts";
@@ -73,6 +73,7 @@ async function assemble(
   isAsClosed: boolean,
 ): Promise<OpenedLog> {
   const segments: Segment[] = [];
+  const txnindexes = await restoreLostAborted(io, folder, bases, (base) => expected.get(base)?.txnindex ?? -1);
   let cut: LogDamage | null = null;
   const sealed = bases.slice(0, -1);
   for (let i = 0; i < sealed.length; i += sizesAtOnce) {
@@ -80,6 +81,7 @@ async function assemble(
     const sizes = await Promise.all(some.map((base) => io.files.size(segmentPath(folder, base, "log"))));
     some.forEach((base, j) => {
       const segment = sealedSegment(folder, base, sizes[j]!, expected.get(base));
+      segment.expectIndexBytes({ index: -1, timeindex: -1, ...segment.indexBytes, txnindex: txnindexes.get(base) ?? -1 });
       segments.push(segment);
       if (sizes[j]! < segment.sizeInBytes) cut ??= shorterThanClosed(segment, sizes[j]!);
     });

@@ -205,7 +205,11 @@ export class FolderCopy {
           maxTimestampMs,
           offsetOfMaxTimestamp,
         };
-        const sealed = segments.slice(0, -1).map((segment) => new Segment(folderAfter, segment.baseOffset, segment.sizeInBytes));
+        const sealed = segments.slice(0, -1).map(({ baseOffset, sizeInBytes, indexBytes }) => {
+          const copied = new Segment(folderAfter, baseOffset, sizeInBytes);
+          copied.expectIndexBytes({ index: -1, timeindex: -1, txnindex: indexBytes?.txnindex ?? -1 });
+          return copied;
+        });
         return [...sealed, new Segment(folderAfter, baseOffset, sizeInBytes, growing)];
       });
   }

@@ -3,6 +3,7 @@ import type { File } from "../../runtime/files.ts";
 import { DamagedBatch } from "../log-contract.ts";
 import { settleAborted } from "../producers/aborted-files.ts";
 import { removeSnapshots, restoreProducers } from "../producers/producer-files.ts";
+import { removeIfEmpty } from "../segment/aborted-files.ts";
 import { abortedIndexFormat } from "../segment/aborted-index.ts";
 import { walkHeaders } from "../segment/batch-walk.ts";
 import { type IndexFormat, loadIndex, offsetIndexFormat, timeIndexFormat } from "../segment/index-file.ts";
@@ -57,6 +58,7 @@ export async function truncateLog(state: LogState, flusher: LogFlusher, clock: C
   await trimIndex(io, offsetIndexFormat, segmentPath(folder, target.baseOffset, "index"), target.baseOffset, cut.endOffset);
   await trimIndex(io, timeIndexFormat, segmentPath(folder, target.baseOffset, "timeindex"), target.baseOffset, cut.endOffset);
   await trimIndex(io, abortedIndexFormat, segmentPath(folder, target.baseOffset, "txnindex"), target.baseOffset, cut.endOffset);
+  await removeIfEmpty(io, target);
   await io.files.syncDirectory(folder);
 
   const bases = state.segments.slice(0, cut.index + 1).map(({ baseOffset }) => baseOffset);

@@ -39,6 +39,11 @@ export async function replaceAborted(
   await forgetFile(io, path);
 }
 
+/** Entries were cut: a segment without any has no such file. */
+export async function removeIfEmpty(io: Pick<SegmentIo, "files" | "openFiles" | "indexes">, place: SegmentPlace): Promise<void> {
+  if ((await sizeIfThere(io.files, pathOf(place))) === 0) await replaceAborted(io, place, []);
+}
+
 function pathOf({ folder, baseOffset }: SegmentPlace): string {
   return `${folder}/${segmentFileName(baseOffset, "txnindex")}`;
 }

@@ -61,12 +61,14 @@ async function walk(
     }
     const found = headerIn(window, at - windowStart, to - at);
     if (typeof found === "string") return { endPosition: at, damage: found };
-    if (readsMarkers && found.isControl && at + Math.min(found.sizeInBytes, markerBatchBytesMax) > windowEnd) {
-      windowStart = at;
-      windowEnd = at + (await file.read(window, 0, Math.min(window.length, to - at), at));
+    let marker: EndMarker | null = null;
+    if (readsMarkers && found.isControl) {
+      if (at + Math.min(found.sizeInBytes, markerBatchBytesMax) > windowEnd) {
+        windowStart = at;
+        windowEnd = at + (await file.read(window, 0, Math.min(window.length, to - at), at));
+      }
+      marker = readEndMarker(window.subarray(0, windowEnd - windowStart), { ...found, position: at - windowStart });
     }
-    const marker =
-      readsMarkers && found.isControl ? readEndMarker(window.subarray(at - windowStart, windowEnd - windowStart), found) : null;
     const verdict = visit({ ...found, position: at }, marker);
     if (typeof verdict === "object") return { endPosition: at, damage: verdict.refuse };
     at += found.sizeInBytes;

@@ -44,7 +44,7 @@ export class Segment {
   /** Entries in its `.txnindex`; null: the file was not checked yet. */
   #abortedCount: number | null = null;
   #rebuildingAborted: Promise<void> | null = null;
-  /** The sizes that its index files must have once it is sealed; null: not known. */
+  /** The sizes that its index files must have once it is sealed; null, or -1: not known. */
   #indexBytes: IndexBytes | null = null;
 
   constructor(folder: string, baseOffset: number, sizeInBytes: number, growing: Growing | null = null) {
@@ -234,7 +234,7 @@ export class Segment {
 
   async #replaceIndexes(io: SegmentIo): Promise<SegmentDamage | null> {
     const damage = await rebuildIndexes(io, this);
-    if (damage === null) this.#indexBytes = null;
+    if (damage === null) this.#indexBytes = { index: -1, timeindex: -1, txnindex: this.#indexBytes?.txnindex ?? -1 };
     return damage;
   }
 
@@ -256,8 +256,12 @@ export class Segment {
   }
 
   async #abortedEntries(io: SegmentIo): Promise<number> {
-    this.#abortedCount ??= await countAborted(io, this, this.#indexBytes?.txnindex ?? -1);
-    return this.#abortedCount;
+    if (this.#abortedCount !== null) return this.#abortedCount;
+    const count = await countAborted(io, this, this.#indexBytes?.txnindex ?? -1);
+    this.#abortedCount = count;
+    // from here on its loss is noticed
+    this.#indexBytes = { index: -1, timeindex: -1, ...this.#indexBytes, txnindex: count * abortedIndexFormat.entryBytes };
+    return count;
   }
 
   /** Replaces its `.txnindex` by what `work` writes, once for all who find it damaged. */
