@@ -42,6 +42,8 @@ export interface ShardEnvironment {
    * began.
    */
   leaderEpoch(): number;
+  /** The largest batch that the log accepts now: what could only be changed by a larger one is not begun. */
+  batchBytesMax(): number;
 }
 
 /** When something happens. Timeouts are counted in `monotonicMs`, what goes into records in `wallMs`. */

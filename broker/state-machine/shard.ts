@@ -76,7 +76,14 @@ export class Shard<M extends StateMachine> {
     this.#parts = parts;
     this.#leaderEpoch = leaderEpoch;
     this.#timers = new TimerHeap((deadlineMs) => this.#arm(deadlineMs));
-    this.#machine = parts.makeMachine({ timers: this.#timers, leaderEpoch: () => this.#leaderEpoch });
+    this.#machine = parts.makeMachine({
+      timers: this.#timers,
+      leaderEpoch: () => this.#leaderEpoch,
+      batchBytesMax: () => {
+        const standing = parts.stateLog.standing();
+        return standing.error === null ? standing.batchBytesMax : 0;
+      },
+    });
   }
 
   get isServing(): boolean {
