@@ -3,17 +3,21 @@ import type { Logger } from "../../protocol/base/logger.ts";
 import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
 import type { ClusterImage, ImageSource } from "../cluster/cluster-image.ts";
 import { offsetsTopic } from "../group/group-records.ts";
-import type { CoordinatorFinder } from "./find-coordinator.ts";
+import { transactionStateTopic } from "../transaction/transaction-records.ts";
+import type { CoordinatorFinder, CoordinatorKind } from "./find-coordinator.ts";
 import { nodeOn, partitionRecord } from "./leader-hints.ts";
 import { type NewTopic, PendingTopics, type TopicMaker } from "./topic-maker.ts";
 
-export interface OffsetsTopicConfig {
-  /** `offsets.topic.num.partitions` */
+/** How a topic is made that coordinators keep their state in. */
+export interface StateTopicConfig {
+  /** `offsets.topic.num.partitions`, `transaction.state.log.num.partitions` */
   readonly partitions: number;
-  /** `offsets.topic.replication.factor`: as many replicas, or one on each broker that is alive when the topic is created. */
+  /** `….replication.factor`: as many replicas, or one on each broker that is alive when the topic is created. */
   readonly replicationFactor: number;
-  /** `offsets.topic.segment.bytes` */
+  /** `….segment.bytes` */
   readonly segmentBytes: number;
+  /** `transaction.state.log.min.isr`, or all replicas if there are fewer; null: the cluster's default. */
+  readonly minInsync?: number | null;
 }
 
 export interface GroupFinderParts {
@@ -21,31 +25,46 @@ export interface GroupFinderParts {
   readonly topicMaker: TopicMaker;
   readonly log: Logger;
   readonly clock: Pick<Clock, "monotonicMs">;
-  readonly config: OffsetsTopicConfig;
+  readonly config: StateTopicConfig;
+  /** Null: transactions are not served. */
+  readonly transactions?: StateTopicConfig | null;
 }
 
-const words = { made: "created the topic that groups are kept in", notMade: "could not create the topic that groups are kept in" };
+interface StateTopic {
+  readonly name: string;
+  readonly config: StateTopicConfig;
+  readonly what: string;
+  readonly making: PendingTopics;
+}
 
 /**
- * A group's coordinator is the leader of its partition of `__consumer_offsets`, which is created when the first client asks. There are no
- * transaction coordinators yet.
+ * A group's coordinator is the leader of its partition of `__consumer_offsets`, a transactional id's that of its partition of
+ * `__transaction_state`. Each of these topics is created when the first client asks.
  */
-export function groupFinder({ images, topicMaker, log, clock, config }: GroupFinderParts): CoordinatorFinder {
-  const making = new PendingTopics({ maker: topicMaker, log, clock, images, words, max: 1 });
+export function groupFinder({ images, config, transactions = null, ...parts }: GroupFinderParts): CoordinatorFinder {
+  const stateTopic = (name: string, what: string, own: StateTopicConfig): StateTopic => {
+    const words = { made: `created the topic that ${what} are kept in`, notMade: `could not create the topic that ${what} are kept in` };
+    return { name, config: own, what, making: new PendingTopics({ ...parts, maker: parts.topicMaker, images, words, max: 1 }) };
+  };
+  const topics: Readonly<Record<CoordinatorKind, StateTopic | null>> = {
+    group: stateTopic(offsetsTopic, "groups", config),
+    transaction: transactions === null ? null : stateTopic(transactionStateTopic, "transactions", transactions),
+  };
   return {
     async find(kind, key, listener) {
+      const topic = topics[kind];
       // librdkafka takes this error and one other as final, and repeats all the others without end; the Java client shows the sentence
       // with this one, not with the other
-      if (kind !== "group")
+      if (topic === null)
         return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;
-      const partitions = image.topics.get(offsetsTopic)?.partitions.length ?? 0;
+      const partitions = image.topics.get(topic.name)?.partitions.length ?? 0;
       if (partitions === 0) {
-        const begun = making.begin(newOffsetsTopic(image, config));
+        const begun = topic.making.begin(newStateTopic(image, topic));
         const why = typeof begun === "string" ? "is being created" : `cannot be created: ${begun.message ?? begun.error}`;
-        return { error: "COORDINATOR_NOT_AVAILABLE", message: `the topic that groups are kept in ${why}` };
+        return { error: "COORDINATOR_NOT_AVAILABLE", message: `the topic that ${topic.what} are kept in ${why}` };
       }
-      const record = partitionRecord(image, { topic: offsetsTopic, partition: partitionOfKey(key, partitions) });
+      const record = partitionRecord(image, { topic: topic.name, partition: partitionOfKey(key, partitions) });
       const leader = record === undefined ? undefined : image.brokers.get(record.leader);
       const node = leader === undefined ? null : nodeOn(leader, listener);
       return node === null ? { error: "COORDINATOR_NOT_AVAILABLE" } : { error: null, node };
@@ -53,20 +72,15 @@ export function groupFinder({ images, topicMaker, log, clock, config }: GroupFin
   };
 }
 
-function newOffsetsTopic(
-  { brokers, leavingBrokers }: ClusterImage,
-  { partitions, replicationFactor, segmentBytes }: OffsetsTopicConfig,
-): NewTopic {
+function newStateTopic({ brokers, leavingBrokers }: ClusterImage, { name, config }: StateTopic): NewTopic {
   const available = [...brokers.keys()].filter((id) => !leavingBrokers.has(id)).length;
+  const replicationFactor = Math.max(1, Math.min(config.replicationFactor, available));
+  const { minInsync = null } = config;
   const configs = [
     { name: "cleanup.policy", value: "compact" },
     { name: "compression.type", value: "producer" },
-    { name: "segment.bytes", value: String(segmentBytes) },
+    { name: "segment.bytes", value: String(config.segmentBytes) },
+    ...(minInsync === null ? [] : [{ name: "min.insync.replicas", value: String(Math.min(minInsync, replicationFactor)) }]),
   ];
-  return {
-    name: offsetsTopic,
-    numPartitions: partitions,
-    replicationFactor: Math.max(1, Math.min(replicationFactor, available)),
-    configs,
-  };
+  return { name, numPartitions: config.partitions, replicationFactor, configs };
 }

@@ -44,6 +44,8 @@ import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 import type { TopicTraffic } from "./topic-traffic.ts";
+import { transactionApisOf } from "./transaction-apis.ts";
+import type { TransactionService } from "./transaction-context.ts";
 import type { TransactionGate } from "./transaction-gate.ts";
 import { updateFeaturesApi } from "./update-features.ts";
 
@@ -56,6 +58,8 @@ export interface ApiParts {
   /** `topicMaker`: for the topics that coordinators keep their state in. */
   readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
+  /** Null: transactions are not served. */
+  readonly transactions: TransactionService | null;
   /** Null: nobody wants to know what clients send and are sent. */
   readonly traffic: TopicTraffic | null;
   readonly peers: PeerRequester;
@@ -101,6 +105,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const autoCreation = autoTopicCreation({ ...parts, isEnabled: () => config.autoCreateTopics, topicMaker: maker });
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
+  const finder = parts.coordinators(maker);
   const produce = produceApi(parts);
   const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { ...config, maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
@@ -108,7 +113,7 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
     apiVersions: apiVersionsApi(() => endpoints, { supported: config.supportedFeatures, finalized: () => images.current.features }),
     metadata: metadataApi(images, autoCreation),
     produce: traffic?.countingProduces(produce) ?? produce,
-    initProducerId: initProducerIdApi(parts.producerIds),
+    initProducerId: initProducerIdApi(parts.producerIds, parts.transactions),
     fetch: traffic?.countingFetches(fetch) ?? fetch,
     listOffsets: listOffsetsApi(consumed, images),
     deleteRecords: deleteRecordsApi(partitions, images),
@@ -117,12 +122,14 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
     describeCluster: describeClusterApi(images),
     describeTopicPartitions: describeTopicPartitionsApi(images),
     describeConfigs: describeConfigsApi(images, config),
-    findCoordinator: findCoordinatorApi(parts.coordinators(maker)),
+    findCoordinator: findCoordinatorApi(finder),
     ...more,
   };
   for (const name of Object.keys(apis) as ApiName[])
     invariant(served[name].request === apis[name].request, "an API's handler reads its own request", () => ({ name }));
-  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(served).map((api) =>
+  const transactional = parts.transactions === null ? {} : transactionApisOf({ ...parts, transactions: parts.transactions, finder });
+  const all = { ...served, ...transactional };
+  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(all).map((api) =>
     "failed" in api ? forwarding(api, forwarder) : endpoint(api),
   );
   const turns = new Turns(parts.clock);

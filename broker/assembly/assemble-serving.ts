@@ -1,12 +1,12 @@
 import type { TopicId } from "../../protocol/base/ids.ts";
 import type { Endpoint } from "../api/api.ts";
 import { groupApis } from "../api/group-apis.ts";
-import { groupFinder, type OffsetsTopicConfig } from "../api/group-finder.ts";
+import { groupFinder, type StateTopicConfig } from "../api/group-finder.ts";
 import { logDirectoryApis } from "../api/log-directory-apis.ts";
 import { type ServedApis, servedApis } from "../api/registry.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { heartbeatHandler } from "../cluster/peer-watch.ts";
-import { ProducerIds } from "../cluster/producer-ids.ts";
+import type { ProducerIdSource } from "../cluster/producer-ids.ts";
 import { offsetsTopic } from "../group/group-records.ts";
 import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
@@ -21,6 +21,7 @@ import { MarkerWriter, writeMarkersHandler } from "../peer-api/write-markers.ts"
 import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import { supportedFeatures } from "../runtime/features.ts";
+import type { TransactionCoordinator } from "../transaction/transaction-coordinator.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
@@ -33,6 +34,9 @@ export interface Served
   extends Pick<Storage, "logs" | "images" | "inForce" | "quotas">,
     Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "watch" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
+  readonly producerIds: ProducerIdSource;
+  /** Null: transactions are not served. */
+  readonly transactions: TransactionCoordinator | null;
   /** Null: nothing is counted. */
   readonly recorders: Recorders | null;
   readonly stopping: AbortSignal;
@@ -43,15 +47,14 @@ export interface Served
 export type Serving = ReturnType<typeof assembleServing>;
 
 /** The listeners of this broker: the one for the other brokers, and those for clients. */
-export function assembleServing(options: BrokerOptions, { coordinator, known, peerSecret }: Foundation, served: Served) {
+export function assembleServing(options: BrokerOptions, { known, peerSecret }: Foundation, served: Served) {
   const { settings, transport, clock, random, onFatal } = options;
   const { brokerId, replication } = settings;
   const { table, updates, controller, recorders } = served;
   const logger = (part: string) => options.log.child({ part });
   const warning = tooLittleMemory(settings, options.memoryBytes);
   if (warning !== null) options.log.warn({}, warning);
-  const producerIds = new ProducerIds({ coordinator, brokerId, membership: served.membership, clock, log: logger("api") });
-  const apis = allApis(options, producerIds, served);
+  const apis = allApis(options, served);
   const leaderOf = (topicId: TopicId, partition: number) => table.leaderOf(topicId, partition);
   const replicaFetch = replicaFetchHandler({
     leaders: table,
@@ -98,15 +101,15 @@ export function assembleServing(options: BrokerOptions, { coordinator, known, pe
     log: logger("network"),
     onFatal,
   });
-  return { peerServer, clients };
+  return { peerServer, clients, transactions: served.transactions };
 }
 
 function counted(endpoint: Endpoint, recorders: Recorders | null): Endpoint {
   return recorders?.requests.counting(endpoint) ?? endpoint;
 }
 
-function allApis({ settings, texts, clock, random, log }: BrokerOptions, producerIds: ProducerIds, served: Served): ServedApis {
-  const { table, images, controller, peers, groups, logs, stopping: signal } = served;
+function allApis({ settings, texts, clock, random, log }: BrokerOptions, served: Served): ServedApis {
+  const { table, images, controller, peers, groups, producerIds, transactions, logs, stopping: signal } = served;
   return servedApis(
     {
       partitions: table,
@@ -118,8 +121,16 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
       images,
       controller,
       coordinators: (topicMaker) =>
-        groupFinder({ images, topicMaker, log: log.child({ part: "group" }), clock, config: offsetsTopicConfig(settings) }),
+        groupFinder({
+          images,
+          topicMaker,
+          log: log.child({ part: "group" }),
+          clock,
+          config: offsetsTopicConfig(settings),
+          transactions: transactions === null ? null : stateTopicConfig(settings),
+        }),
       producerIds,
+      transactions,
       traffic: served.recorders?.topics ?? null,
       gate: null,
       peers,
@@ -145,11 +156,20 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, produce
   );
 }
 
-function offsetsTopicConfig({ groups }: BrokerSettings): OffsetsTopicConfig {
+function offsetsTopicConfig({ groups }: BrokerSettings): StateTopicConfig {
   return {
     partitions: groups.offsetsTopicPartitions,
     replicationFactor: groups.offsetsTopicReplicationFactor,
     segmentBytes: groups.offsetsTopicSegmentBytes,
+  };
+}
+
+function stateTopicConfig({ transactions }: BrokerSettings): StateTopicConfig {
+  return {
+    partitions: transactions.stateTopicPartitions,
+    replicationFactor: transactions.stateTopicReplicationFactor,
+    segmentBytes: transactions.stateTopicSegmentBytes,
+    minInsync: transactions.stateTopicMinInsync,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { BrokerOptions } from "../broker-options.ts";
+import { ProducerIds } from "../cluster/producer-ids.ts";
 import { assembleMembership } from "./assemble-membership.ts";
 import { assemblePartitions } from "./assemble-partitions.ts";
 import { assembleServing } from "./assemble-serving.ts";
@@ -24,10 +25,16 @@ export function compose(options: BrokerOptions, foundation: Foundation, monitori
     addresses: () => life.addresses,
   });
   const partitions = assemblePartitions(options, foundation, storage, { ...membership, recorders });
+  const { brokerId } = options.settings;
+  const { membership: registered } = membership;
+  const log = options.log.child({ part: "api" });
+  const producerIds = new ProducerIds({ coordinator: foundation.coordinator, brokerId, membership: registered, clock: options.clock, log });
   const serving = assembleServing(options, foundation, {
     ...storage,
     ...membership,
     ...partitions,
+    producerIds,
+    transactions: null,
     recorders,
     stopping: stopping.signal,
     joined: joined.promise,

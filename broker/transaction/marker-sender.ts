@@ -98,7 +98,9 @@ export class BatchingMarkerSender implements MarkerSender {
     this.#lines.clear();
   }
 
-  /** Race: (1) an order is under way; (2) the leadership ends and comes back, and the log has the same order; (3) the answer to the first. */
+  /**
+   * Race: (1) an order is under way; (2) the leadership ends and comes back, and the log has the same order; (3) the answer to the first.
+   */
   #isWanted(open: Open): boolean {
     const { order } = open;
     if (this.#orders.get(order.transactionalId) !== open) return false;
@@ -252,8 +254,8 @@ function endedOf({
 }
 
 /**
- * Null: not known now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in them. One
- * that is merely unknown may be there in the next image; only what is on record as deleted needs no marker.
+ * Null: not known now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in them.
+ * One that is merely unknown may be there in the next image; only what is on record as deleted needs no marker.
  */
 function leaderOf({ topics, deletedTopics, brokers }: LeaderView, { topic, partition }: TopicPartition): BrokerId | "deleted" | null {
   const found = topics.get(topic)?.partitions[partition];

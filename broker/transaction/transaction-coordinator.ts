@@ -22,13 +22,18 @@ export interface TransactionCoordinatorConfig {
   readonly memoryBytesMax: number;
 }
 
-export interface TransactionCoordinatorParts {
-  readonly partitions: LedPartitions;
+/** What the coordinator needs of the rest of the cluster. */
+export interface ClusterOfTransactions {
   readonly images: { readonly current: LeaderView; onChange(listener: (view: LeaderView) => void): () => void };
   readonly producerIds: { next(): Promise<Outcome<{ readonly producerId: number }>> };
   readonly deliver: Deliver;
   /** The cluster's finalized `transaction.version`. */
   readonly transactionVersion: () => number;
+}
+
+export interface TransactionCoordinatorParts {
+  readonly partitions: LedPartitions;
+  readonly cluster: ClusterOfTransactions;
   readonly clock: Clock;
   readonly log: Logger;
   readonly config: TransactionCoordinatorConfig;
@@ -56,7 +61,8 @@ export class TransactionCoordinator {
   readonly #sender: BatchingMarkerSender;
 
   constructor(parts: TransactionCoordinatorParts) {
-    const { partitions, images, deliver, transactionVersion, clock, log, config } = parts;
+    const { partitions, cluster, clock, log, config } = parts;
+    const { images, deliver, transactionVersion } = cluster;
     this.#parts = parts;
     const memory = new TransactionMemory(config.memoryBytesMax);
     this.memory = memory;
@@ -91,8 +97,8 @@ export class TransactionCoordinator {
   }
 
   /**
-   * As `run`, for what may need a producer id that nobody has: one is fetched only when it does, and the operation is run again. It may meet
-   * another state then, and decide otherwise: the id is not used.
+   * As `run`, for what may need a producer id that nobody has: one is fetched only when it does, and the operation is run again. It may
+   * meet another state then, and decide otherwise: the id is not used.
    */
   async runWithId(
     transactionalId: string,
@@ -102,7 +108,7 @@ export class TransactionCoordinator {
     const first = await this.run(transactionalId, (machine, now) => operation(machine, null, now), origin);
     if (first.error !== null) return first;
     if (first.value !== "needs-id") return first.value;
-    const fresh = await this.#parts.producerIds.next();
+    const fresh = await this.#parts.cluster.producerIds.next();
     if (fresh.error !== null) return { error: fresh.error };
     const second = await this.run(transactionalId, (machine, now) => operation(machine, fresh.producerId, now), origin);
     if (second.error !== null) return second;

@@ -21,7 +21,6 @@ import {
   initialized,
   isPrepared,
   newTransaction,
-  outcomeOf,
   type Producer,
   placesOf,
   prepared,
@@ -29,7 +28,8 @@ import {
   type Transaction,
   withPartitions,
 } from "./transaction.ts";
-import { memoryOf, type TransactionMemory } from "./transaction-memory.ts";
+import { TransactionBook } from "./transaction-book.ts";
+import type { TransactionMemory } from "./transaction-memory.ts";
 import { readTransaction, readTransactionKey, transactionRecord, transactionTombstone } from "./transaction-records.ts";
 import { type EndOrder, judgeAdd, judgeEnd, judgeInit, judgeVerification } from "./transaction-rules.ts";
 
@@ -68,18 +68,6 @@ export interface DescribedTransaction {
   readonly partitions: readonly TopicPartition[];
 }
 
-/** One transactional id here. */
-interface Entry {
-  readonly transaction: Transaction;
-  /** Since when it is as it is, monotonic. */
-  readonly sinceMs: number;
-  /** Since when its transaction is open here, monotonic. */
-  readonly openSinceMs: number;
-  /** While it is being ended; by `topic-partition`. */
-  readonly unmarked: Map<string, TopicPartition>;
-  readonly bytes: number;
-}
-
 const timeoutTimer = "time out";
 const expiryTimer = "expire";
 const retryMs = 1_000;
@@ -99,29 +87,28 @@ const endingBytes = 256;
  *   - It sleeps, and wakes up: its appends are refused, for its leadership is over, and markers that it still sends have the epoch of that
  *     leadership, which the partitions refuse once they have seen the next coordinator's.
  *   - A timeout and an EndTxn: whichever record is appended first decides; the other request meets its outcome.
- *   - The wall clock jumps: timeouts count monotonic time, and begin anew where the log is loaded. Only what is too old to be kept is told by
+ *   - The wall clock jumps: timeouts count monotonic time, and begin anew where the log is loaded. Only what is too old to be kept is told
+ *     by
  *     the wall clock, once, when it is loaded.
  */
 export class TransactionMachine implements StateMachine {
   readonly #parts: TransactionMachineParts;
-  readonly #entries = new Map<string, Entry>();
-  /** With an open transaction. */
-  readonly #ongoing = new Set<string>();
+  readonly #book: TransactionBook;
   readonly #ended = new AbortController();
   /** Of the operation under way. */
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #isLoaded = false;
-  #bytes = 0;
 
   constructor(parts: TransactionMachineParts) {
     this.#parts = parts;
+    this.#book = new TransactionBook(parts.memory);
   }
 
   replay({ key, value }: StateRecord, { isControl }: ReplayedBatch): void {
     if (isControl) return;
     const transactionalId = readTransactionKey(key);
     if (transactionalId === null) return;
-    if (value === null) this.#forget(transactionalId);
+    if (value === null) this.#book.delete(transactionalId);
     else this.#apply(readTransaction(transactionalId, value));
   }
 
@@ -129,35 +116,30 @@ export class TransactionMachine implements StateMachine {
     invariant(!this.#isLoaded, "a log is loaded once");
     this.#isLoaded = true;
     this.#now = now;
-    for (const [id, entry] of this.#entries) {
-      const idleMs = Math.max(0, now.wallMs - entry.transaction.updatedMs);
-      this.#entries.set(id, { ...entry, sinceMs: now.monotonicMs - idleMs, openSinceMs: now.monotonicMs });
-      if (isPrepared(entry.transaction.state)) this.#send(id);
-    }
+    this.#book.loaded(now);
+    for (const id of this.#book.ids()) this.#send(id);
     this.#lookForTimeouts(now.monotonicMs + this.#parts.config.timeoutCheckMs);
     this.#scheduleExpiry(now);
   }
 
   ended(): void {
     this.#ended.abort();
-    this.#parts.memory.change(-this.#bytes);
-    this.#bytes = 0;
-    this.#entries.clear();
+    this.#book.clear();
   }
 
   /** Ids here. */
   get size(): number {
-    return this.#entries.size;
+    return this.#book.size;
   }
 
   get ongoingCount(): number {
-    return this.#ongoing.size;
+    return this.#book.ongoing.size;
   }
 
   /** InitProducerId with a transactional id. */
   initProducer(transactionalId: string, order: InitOrder, now: Now): Decision<WithProducer> {
     this.#now = now;
-    const known = this.#entries.get(transactionalId)?.transaction;
+    const known = this.#book.get(transactionalId)?.transaction;
     const { timeoutMs, expected, freshId } = order;
     const verdict = judgeInit(known, expected);
     if (verdict.kind === "refused") return answered({ error: verdict.error });
@@ -191,13 +173,13 @@ export class TransactionMachine implements StateMachine {
     now: Now,
   ): Decision<KafkaErrorCode> {
     this.#now = now;
-    const known = this.#entries.get(transactionalId)?.transaction;
+    const known = this.#book.get(transactionalId)?.transaction;
     const verdict = judgeAdd(known, producer, partitions);
     if (verdict.kind === "refused") return answered<KafkaErrorCode>(verdict.error);
     if (verdict.kind === "known") return answered<KafkaErrorCode>("NONE");
     invariant(known !== undefined, "only to a known id something is added");
     const next = withPartitions(known, partitions, version, now.wallMs);
-    if (!this.#hasRoomFor(next)) return answered<KafkaErrorCode>("COORDINATOR_NOT_AVAILABLE");
+    if (!this.#book.hasRoomFor(next)) return answered<KafkaErrorCode>("COORDINATOR_NOT_AVAILABLE");
     const record = transactionRecord(next);
     const bytes = record.key.length + (record.value?.length ?? 0) + endingBytes;
     if (bytes > this.#parts.batchBytesMax()) return answered<KafkaErrorCode>("MESSAGE_TOO_LARGE");
@@ -206,7 +188,7 @@ export class TransactionMachine implements StateMachine {
 
   /** For each partition, whether it is in the transaction; TRANSACTION_ABORTABLE: it is not. */
   verify(transactionalId: string, producer: Producer, partitions: readonly TopicPartition[]): Decision<readonly KafkaErrorCode[]> {
-    const known = this.#entries.get(transactionalId)?.transaction;
+    const known = this.#book.get(transactionalId)?.transaction;
     const verdict = judgeVerification(known, producer);
     const ofEach = (place: TopicPartition): KafkaErrorCode => {
       if (verdict.kind === "refused") return verdict.error;
@@ -218,7 +200,7 @@ export class TransactionMachine implements StateMachine {
   /** EndTxn. */
   end(transactionalId: string, order: EndOrder & { readonly freshId: number | null }, now: Now): Decision<WithProducer> {
     this.#now = now;
-    const known = this.#entries.get(transactionalId)?.transaction;
+    const known = this.#book.get(transactionalId)?.transaction;
     const verdict = judgeEnd(known, order);
     if (verdict.kind === "refused") return answered({ error: verdict.error });
     if (verdict.kind === "repeated") return answered({ error: null, ...verdict.follows });
@@ -237,27 +219,27 @@ export class TransactionMachine implements StateMachine {
   /** These have their marker. With the last of them, the transaction is complete. */
   marked(ended: EndedTransaction, partitions: readonly TopicPartition[], now: Now): Decision<null> {
     this.#now = now;
-    const entry = this.#entries.get(ended.transactionalId);
+    const entry = this.#book.get(ended.transactionalId);
     // told late: of a transaction that is over
     if (entry === undefined || !isAbout(entry.transaction, ended)) return answered(null);
     for (const { topic, partition } of partitions) entry.unmarked.delete(partitionKey(topic, partition));
     if (entry.unmarked.size > 0) return answered(null);
     const { transactionalId } = ended;
     // should the record be refused
-    this.#parts.timers.set(`complete ${transactionalId}`, now.monotonicMs + retryMs, (then) => this.#completion(transactionalId, then));
+    this.#parts.timers.set(completionTimer(transactionalId), now.monotonicMs + retryMs, (then) => this.#completion(transactionalId, then));
     return this.#completion(transactionalId, now);
   }
 
   /** A partition has a marker of a later coordinator. That may be this one, in a later epoch of its leadership. */
   fenced(ended: EndedTransaction): Decision<null> {
-    const entry = this.#entries.get(ended.transactionalId);
+    const entry = this.#book.get(ended.transactionalId);
     const isLater = this.#parts.leaderEpoch() > ended.coordinatorEpoch;
     if (entry !== undefined && isAbout(entry.transaction, ended) && isLater) this.#send(ended.transactionalId);
     return answered(null);
   }
 
   describe(transactionalId: string): Decision<DescribedTransaction | null> {
-    const entry = this.#entries.get(transactionalId);
+    const entry = this.#book.get(transactionalId);
     if (entry === undefined) return answered(null);
     const { transaction, unmarked } = entry;
     const places = isPrepared(transaction.state) ? unmarked : placesOf(transaction);
@@ -265,56 +247,24 @@ export class TransactionMachine implements StateMachine {
   }
 
   list(): Decision<readonly Transaction[]> {
-    return answered([...this.#entries.values()].map(({ transaction }) => transaction));
+    return answered([...this.#book.values()].map(({ transaction }) => transaction));
   }
 
   #apply(transaction: Transaction): void {
-    const { transactionalId } = transaction;
-    const before = this.#entries.get(transactionalId);
-    const { monotonicMs } = this.#now;
-    const wasOpen = before?.transaction.state === "Ongoing";
-    const bytes = memoryOf(transaction);
-    this.#count(bytes - (before?.bytes ?? 0));
-    this.#entries.set(transactionalId, {
-      transaction,
-      sinceMs: monotonicMs,
-      openSinceMs: wasOpen ? before.openSinceMs : monotonicMs,
-      unmarked: isPrepared(transaction.state) ? placesOf(transaction) : new Map(),
-      bytes,
-    });
-    if (transaction.state === "Ongoing") this.#ongoing.add(transactionalId);
-    else this.#ongoing.delete(transactionalId);
-    if (this.#isLoaded && outcomeOf(transaction.state) !== null && !isPrepared(transaction.state))
-      this.#parts.timers.cancel(`complete ${transactionalId}`);
-  }
-
-  #forget(transactionalId: string): void {
-    const entry = this.#entries.get(transactionalId);
-    if (entry === undefined) return;
-    this.#entries.delete(transactionalId);
-    this.#ongoing.delete(transactionalId);
-    this.#count(-entry.bytes);
-  }
-
-  #count(bytes: number): void {
-    this.#bytes += bytes;
-    this.#parts.memory.change(bytes);
-  }
-
-  #hasRoomFor(next: Transaction): boolean {
-    return this.#parts.memory.hasRoomFor(memoryOf(next) - (this.#entries.get(next.transactionalId)?.bytes ?? 0));
+    const { transactionalId, state } = transaction;
+    this.#book.set(transaction, this.#now.monotonicMs);
+    if (this.#isLoaded && !isPrepared(state)) this.#parts.timers.cancel(completionTimer(transactionalId));
   }
 
   #admitted(transaction: Transaction): Decision<WithProducer> {
-    return this.#hasRoomFor(transaction) ? this.#began(transaction) : answered({ error: "COORDINATOR_NOT_AVAILABLE" });
+    return this.#book.hasRoomFor(transaction) ? this.#began(transaction) : answered({ error: "COORDINATOR_NOT_AVAILABLE" });
   }
 
   /** What the record does not say of it is kept in memory: a coordinator that loads the log does not recognise the epoch before. */
   #began(transaction: Transaction): Decision<WithProducer> {
     const { transactionalId, producerId, producerEpoch, lastProducerEpoch } = transaction;
     const accepted = () => {
-      const entry = this.#entries.get(transactionalId);
-      if (entry !== undefined) this.#entries.set(transactionalId, { ...entry, transaction: { ...entry.transaction, lastProducerEpoch } });
+      this.#book.remember(transactionalId, lastProducerEpoch);
       return [];
     };
     return { records: [transactionRecord(transaction)], answer: { error: null, producerId, producerEpoch }, accepted };
@@ -345,7 +295,7 @@ export class TransactionMachine implements StateMachine {
   }
 
   #send(transactionalId: string): void {
-    const entry = this.#entries.get(transactionalId);
+    const entry = this.#book.get(transactionalId);
     if (entry === undefined || this.#ended.signal.aborted) return;
     const { transaction, unmarked } = entry;
     const { producerId, producerEpoch, clientVersion: transactionVersion, state } = transaction;
@@ -364,7 +314,7 @@ export class TransactionMachine implements StateMachine {
 
   #completion(transactionalId: string, now: Now): Decision<null> {
     this.#now = now;
-    const entry = this.#entries.get(transactionalId);
+    const entry = this.#book.get(transactionalId);
     if (entry === undefined || !isPrepared(entry.transaction.state) || entry.unmarked.size > 0) return answered(null);
     return { records: [transactionRecord(completed(entry.transaction, now.wallMs))], answer: null };
   }
@@ -373,7 +323,7 @@ export class TransactionMachine implements StateMachine {
   #lookForTimeouts(atMs: number, places: Iterator<string> | null = null): void {
     this.#parts.timers.set(timeoutTimer, atMs, (now) => {
       this.#now = now;
-      const steps = places ?? [...this.#ongoing][Symbol.iterator]();
+      const steps = places ?? [...this.#book.ongoing][Symbol.iterator]();
       const found = this.#nextOverdue(steps, now);
       if (found === "end") this.#lookForTimeouts(now.monotonicMs + this.#parts.config.timeoutCheckMs);
       else this.#lookForTimeouts(now.monotonicMs + pauseMs, steps);
@@ -386,7 +336,7 @@ export class TransactionMachine implements StateMachine {
     for (let looks = 0; looks < looksPerTurnMax; looks++) {
       const { done, value } = steps.next();
       if (done === true) return "end";
-      const entry = this.#entries.get(value);
+      const entry = this.#book.get(value);
       if (entry?.transaction.state === "Ongoing" && monotonicMs - entry.openSinceMs >= entry.transaction.timeoutMs)
         return entry.transaction;
     }
@@ -401,7 +351,7 @@ export class TransactionMachine implements StateMachine {
     const { timers, config } = this.#parts;
     const steps = this.#everyId();
     const isOver = (id: string, { monotonicMs }: Now) => {
-      const entry = this.#entries.get(id);
+      const entry = this.#book.get(id);
       if (entry === undefined || entry.transaction.state === "Ongoing" || isPrepared(entry.transaction.state)) return false;
       return monotonicMs - entry.sinceMs >= config.expirationMs;
     };
@@ -418,9 +368,11 @@ export class TransactionMachine implements StateMachine {
 
   /** As they are when the sweep begins. */
   *#everyId(): Generator<string> {
-    yield* [...this.#entries.keys()];
+    yield* [...this.#book.ids()];
   }
 }
+
+const completionTimer = (transactionalId: string) => `complete ${transactionalId}`;
 
 const noneBefore = { previousProducerId: -1, lastProducerEpoch: -1 } as const;
 

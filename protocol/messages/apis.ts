@@ -107,8 +107,10 @@ export const transactionApis = {
 } as const;
 
 export type ApiName = keyof typeof apis;
-export type RequestOf<N extends ApiName> = MessageType<(typeof apis)[N]["request"]>;
-export type ResponseOf<N extends ApiName> = MessageType<(typeof apis)[N]["response"]>;
+export type TransactionApiName = keyof typeof transactionApis;
+type AllApis = typeof apis & typeof transactionApis;
+export type RequestOf<N extends keyof AllApis> = MessageType<AllApis[N]["request"]>;
+export type ResponseOf<N extends keyof AllApis> = MessageType<AllApis[N]["response"]>;
 
 /** For code that treats all of them alike. */
 export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map(Object.values(apis).map((pair) => [pair.request.apiKey, pair]));

@@ -19,7 +19,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "broker/replication": ["broker/partition", "broker/runtime", "protocol"],
   "broker/state-machine": ["broker/partition", "protocol"],
   "broker/group": ["broker/state-machine", "broker/runtime", "protocol"],
-  "broker/transaction": ["broker/state-machine", "broker/partition", "broker/runtime", "protocol"],
+  "broker/transaction": ["broker/state-machine", "protocol"],
   "broker/cluster": ["broker/partition", "broker/runtime", "protocol", "coordinator-client"],
   "broker/controller": ["broker/cluster", "broker/runtime", "placement", "protocol", "coordinator-client"],
   "broker/api": [

@@ -19,6 +19,7 @@ const titles: Readonly<Record<SettingGroupName, string | null>> = {
   fetching: "Fetching",
   groups: "Groups",
   consumerGroups: "Consumer groups",
+  transactions: "Transactions",
   logging: "Logging",
   monitoring: "Monitoring",
   withoutEffect: "Without effect",

@@ -18,6 +18,7 @@ import { cleanerSettings, logSettings } from "./log-settings.ts";
 import type { BrokerValues, OfTopics, Setting, Synonym } from "./setting.ts";
 import { settingsWithoutEffect } from "./settings-without-effect.ts";
 import { topicSettingGroups } from "./topic-settings.ts";
+import { transactionSettings } from "./transaction-settings.ts";
 
 const { topicDefaults, logs, messages, compaction, ofTopicsOnly } = topicSettingGroups;
 
@@ -38,6 +39,7 @@ export const settingGroups = {
   fetching,
   groups: groupSettings,
   consumerGroups: consumerGroupSettings,
+  transactions: transactionSettings,
   logging,
   monitoring,
   withoutEffect: settingsWithoutEffect,

@@ -16,6 +16,7 @@ export function apiParts(given: Pick<ApiParts, "partitions" | "images" | "coordi
     },
     controller: new FakeController(),
     producerIds: { next: async () => ({ error: null, producerId: 7 }) },
+    transactions: null,
     traffic: null,
     gate: null,
     peers: { request: () => Promise.reject(new PeerUnavailable("none")) },
