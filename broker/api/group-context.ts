@@ -5,6 +5,9 @@ import type { RequestContext } from "./api.ts";
 /** What the group APIs need of the coordinator. */
 export type GroupService = Pick<GroupCoordinator, "run" | "runEvenUnnamed" | "listGroups">;
 
+/** The same for what is part of a producer's transaction. */
+export type EnteredGroups = Pick<GroupCoordinator, "enter">;
+
 /** How a client is shown where its group is described: Kafka puts a slash before the address. */
 export function clientOf({ clientId, remote }: RequestContext): { readonly clientId: string; readonly clientHost: string } {
   const host = remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");

@@ -121,6 +121,8 @@ const waitingPerShardMax = 100_000;
 
 /** A share of what clients' requests and answers may take, in addition to that. */
 const memberMemoryShare = 1 / 4;
+/** The same for positions that are pending in transactions. */
+const pendingMemoryShare = 1 / 8;
 
 function groupConfig(settings: BrokerSettings, memoryBytes: number): GroupCoordinatorConfig {
   const { groups, consumerGroups } = settings;
@@ -129,5 +131,6 @@ function groupConfig(settings: BrokerSettings, memoryBytes: number): GroupCoordi
     machine: { ...groups, consumer: consumerGroups },
     shard: { commitTimeoutMs, loadBufferBytes, waitingMax: waitingPerShardMax },
     memberBytesMax: clientMemoryBytes(settings, memoryBytes) * memberMemoryShare,
+    pendingBytesMax: clientMemoryBytes(settings, memoryBytes) * pendingMemoryShare,
   };
 }

@@ -78,7 +78,12 @@ export function assembleServing(options: BrokerOptions, { known, peerSecret }: F
       committedEnds: committedEndsHandler(leaderOf),
       joinTransaction: joinTransactionHandler(async ({ partitions }) => partitions.map(() => "NOT_COORDINATOR")),
       writeMarkers: writeMarkersHandler(
-        new MarkerWriter({ clock, leaderOf, offsetsMarker: () => ({ error: "NOT_COORDINATOR" }), offsetsTopic }),
+        new MarkerWriter({
+          clock,
+          leaderOf,
+          offsetsMarker: (partition, marker) => served.groups.appendMarker(partition, marker),
+          offsetsTopic,
+        }),
       ),
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),

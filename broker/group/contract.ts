@@ -37,6 +37,11 @@ export interface Committer {
   readonly generationIdOrMemberEpoch: number;
   /** Of the OffsetCommit request. */
   readonly apiVersion: number;
+  /**
+   * In a producer's transaction: the producer need not say which member it acts for. Its transaction fences it, so it may also commit while
+   * the members are waiting for their parts. Default false.
+   */
+  readonly isTransactional?: boolean;
 }
 
 /** The groups of a shard by id, of whatever kind. Each kind adds and removes its own on replay. */

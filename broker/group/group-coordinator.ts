@@ -1,10 +1,12 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { VersionedMarker } from "../log/log-contract.ts";
+import type { AppendedState } from "../partition/internal-topic-partitions.ts";
 import type { Decision, Now, RequestOrigin } from "../state-machine/contract.ts";
 import type { ShardConfig } from "../state-machine/shard.ts";
-import { type LedPartitions, Shards } from "../state-machine/shards.ts";
+import { type Entered, type LedPartitions, Shards } from "../state-machine/shards.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { TopicSource, TopicsView } from "./contract.ts";
@@ -17,6 +19,8 @@ export interface GroupCoordinatorConfig {
   readonly shard: ShardConfig;
   /** For members, over all groups here: see `MemberMemory`. */
   readonly memberBytesMax: number;
+  /** The same for positions that are pending in transactions. */
+  readonly pendingBytesMax: number;
 }
 
 export interface GroupCoordinatorParts {
@@ -44,6 +48,7 @@ export class GroupCoordinator {
   constructor({ partitions, topics, clock, random, log, config }: GroupCoordinatorParts) {
     const memberMemory = new MemberMemory(config.memberBytesMax);
     this.memberMemory = memberMemory;
+    const pendingMemory = new MemberMemory(config.pendingBytesMax);
     const patternTurns = new PatternTurns();
     this.#shards = new Shards<GroupMachine>({
       topic: { name: offsetsTopic, what: "groups", partitionCount: () => topics.current.topics.get(offsetsTopic)?.partitions.length ?? 0 },
@@ -51,7 +56,8 @@ export class GroupCoordinator {
       clock,
       log,
       config: config.shard,
-      makeMachine: ({ timers }) => new GroupMachine({ timers, topics, random, config: config.machine, memberMemory, patternTurns }),
+      makeMachine: ({ timers }) =>
+        new GroupMachine({ timers, topics, random, config: config.machine, memberMemory, pendingMemory, patternTurns }),
     });
     this.#topics = topics.current.topics;
     this.#deletedTopics = topics.current.deletedTopics;
@@ -70,6 +76,16 @@ export class GroupCoordinator {
    */
   runEvenUnnamed<T>(groupId: string, operation: (machine: GroupMachine, now: Now) => Decision<T>, origin?: RequestOrigin): Promise<Ran<T>> {
     return this.#shards.run(groupId, operation, origin);
+  }
+
+  /** See `Shards.enter`. */
+  enter(groupId: string, producerId: number, origin?: RequestOrigin): Outcome<Entered<GroupMachine>> {
+    return this.#shards.enter(groupId, producerId, origin);
+  }
+
+  /** The end of a transaction in a partition of `__consumer_offsets`: see `Shards.appendMarker`. */
+  appendMarker(partition: number, marker: VersionedMarker): Outcome<AppendedState> {
+    return this.#shards.appendMarker(partition, marker);
   }
 
   /** From every shard here; while one of them is loading, the list is not complete and says so. */

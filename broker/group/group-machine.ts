@@ -2,6 +2,7 @@ import type { TopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Random } from "../../protocol/base/random.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { readControlRecord } from "../../protocol/records/decode-batch.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { answered, type Decision, type Now, type ReplayedBatch, type ShardTimers, type StateMachine } from "../state-machine/contract.ts";
 import { sweep } from "../state-machine/sweep.ts";
@@ -11,9 +12,10 @@ import type { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { Group, GroupBook, GroupKind, GroupRecord, TopicSource } from "./contract.ts";
 import { offsetKeyVersions, offsetTombstone } from "./group-records.ts";
 import { MemberMemory } from "./member-memory.ts";
-import { type CommittedOffset, OffsetBook, type OffsetPlace, offsetPlaces, placeBytes } from "./offset-book.ts";
+import { type CommittedOffset, OffsetBook, type OffsetPlace, offsetPlaces, placeBytes, readOffset } from "./offset-book.ts";
 import {
   type CommitRequest,
+  commitInTransaction,
   commitOffsets,
   deleteGroup,
   deleteOffsets,
@@ -21,8 +23,10 @@ import {
   fetchOffsets,
   isExpired,
   type TopicErrors,
+  type TransactionalCommitRequest,
   type WantedTopic,
 } from "./offset-requests.ts";
+import { PendingOffsets } from "./pending-offsets.ts";
 
 /** The settings that a shard's state machine needs. */
 export interface GroupMachineConfig extends ClassicConfig {
@@ -43,6 +47,8 @@ export interface GroupMachineParts {
   readonly config: GroupMachineConfig;
   /** Shared with the other shards of the broker; absent: without a bound. */
   readonly memberMemory?: MemberMemory;
+  /** The same for what is pending in transactions. */
+  readonly pendingMemory?: MemberMemory;
   /** Shared as well. */
   readonly patternTurns?: PatternTurns;
 }
@@ -65,8 +71,11 @@ export class GroupMachine implements StateMachine {
   readonly classic: ClassicGroups;
   readonly consumer: ConsumerGroups;
   readonly offsets = new OffsetBook();
+  /** Of transactions that are still open. */
+  readonly pending: PendingOffsets;
   readonly #groups = new Groups();
   readonly #parts: GroupMachineParts;
+  readonly #pendingMemory: MemberMemory;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
   /** Deleted topics with positions that do not name the topic's id, until those positions are removed. */
@@ -78,11 +87,13 @@ export class GroupMachine implements StateMachine {
 
   constructor(parts: GroupMachineParts) {
     this.#parts = parts;
+    this.#pendingMemory = parts.pendingMemory ?? new MemberMemory();
     const environment = { ...parts, groups: this.#groups };
     const memberMemory = parts.memberMemory ?? new MemberMemory();
+    this.pending = new PendingOffsets(this.#pendingMemory);
     this.classic = new ClassicGroups({
       ...environment,
-      hasOffsets: (groupId) => this.offsets.has(groupId),
+      hasOffsets: (groupId) => this.#hasOffsets(groupId),
       memberMemory,
     });
     this.consumer = new ConsumerGroups({ ...environment, config: parts.config.consumer }, parts.patternTurns, memberMemory);
@@ -97,27 +108,48 @@ export class GroupMachine implements StateMachine {
   /**
    * Applies a record of the log, or one that was just appended. Throws MalformedFrame. Unknown kinds of records are ignored.
    *
-   * A transaction's offset commits (`batch.isTransactional`) are applied as all others: no producer can begin a transaction here yet. Once
-   * one can, such a record is kept aside under its producer's id and shown to no client, until a control batch of that producer applies
-   * what was kept (commit) or drops it (abort). That marker itself is not an offset, although its key begins like that of an offset.
+   * A position that is committed in a transaction is kept aside under its producer's id and shown to no client, until a control batch of
+   * that producer applies it (commit) or drops it (abort). That marker is not an offset, although its key begins like that of one.
    */
-  replay({ key, value }: GroupRecord, batch: ReplayedBatch): void {
-    if (batch.isControl) return;
-    const reader = new Reader(key);
+  replay(record: GroupRecord, batch: ReplayedBatch): void {
+    if (batch.isControl) return this.#endTransaction(batch.producerId, record);
+    const reader = new Reader(record.key);
     const version = reader.int16();
-    if (offsetKeyVersions.includes(version)) {
-      const groupId = this.offsets.replay(version, reader, value, this.#isLoaded ? this.#idOf : () => null);
-      if (this.#isLoaded && value !== null) this.classic.keepOffsetsOf(groupId);
+    if (offsetKeyVersions.includes(version)) this.#replayOffset(version, reader, record.value, batch);
+    else this.#kinds.get(version)?.replay(version, reader, record.value);
+  }
+
+  #replayOffset(version: number, key: Reader, value: Buffer | null, { baseOffset, isTransactional, producerId }: ReplayedBatch): void {
+    const idOf = this.#isLoaded ? this.#idOf : () => null;
+    const { place, committed } = readOffset(version, key, { value, loggedAt: baseOffset }, idOf);
+    if (committed === null) {
+      this.offsets.remove(place);
+      this.pending.forget(place);
       return;
     }
-    this.#kinds.get(version)?.replay(version, reader, value);
+    if (isTransactional) this.pending.add({ ...place, producerId, committed });
+    else this.offsets.set(place, committed);
+    if (this.#isLoaded) this.classic.keepOffsetsOf(place.groupId);
+  }
+
+  /**
+   * What was committed at the same place since is later in the log, and stays, whichever transaction ends first. So a log that compaction
+   * has left only the last of them in gives the same positions.
+   */
+  #endTransaction(producerId: number, marker: GroupRecord): void {
+    const { kind } = readControlRecord(marker);
+    if (kind === "other") return;
+    for (const { committed, ...place } of this.pending.end(producerId)) {
+      const known = this.offsets.find(place.groupId, place.topic, place.partition);
+      if (kind === "commit" && (known === undefined || known.loggedAt < committed.loggedAt)) this.offsets.set(place, committed);
+    }
   }
 
   /** The whole log was replayed: members get their timers, and this machine starts to serve. */
   loaded(now: Now): void {
     invariant(!this.#isLoaded, "a log is loaded once");
     this.#isLoaded = true;
-    for (const groupId of this.offsets.groupIds()) this.classic.keepOffsetsOf(groupId);
+    for (const book of [this.offsets, this.pending]) for (const groupId of book.groupIds()) this.classic.keepOffsetsOf(groupId);
     for (const kind of this.#allKinds) kind.loaded(now);
     this.#scheduleExpiry(now);
     for (const topic of this.#goneTopics()) this.#namesGone.add(topic);
@@ -127,6 +159,7 @@ export class GroupMachine implements StateMachine {
   ended(): void {
     this.classic.ended();
     this.consumer.ended();
+    this.pending.clear();
   }
 
   commitOffsets(groupId: string, request: CommitRequest, now: Now): Decision<readonly TopicErrors[]> {
@@ -134,21 +167,35 @@ export class GroupMachine implements StateMachine {
     return commitOffsets(groupId, this.#find(groupId), request, rules, now);
   }
 
+  /** The producer's transaction was found to be open, with this group in it: see `Shards.guard`. */
+  commitInTransaction(groupId: string, request: TransactionalCommitRequest, now: Now): Decision<readonly TopicErrors[]> {
+    const metadataMaxBytes = this.#parts.config.offsetMetadataMaxBytes;
+    const rules = { metadataMaxBytes, idOf: this.#idOf, memory: this.#pendingMemory };
+    return commitInTransaction(groupId, this.#find(groupId), request, rules, now);
+  }
+
+  /** `requireStable`: not what a transaction that is still open may change. */
   fetchOffsets(
     groupId: string,
     by: { readonly memberId: string | null; readonly memberEpoch: number },
     wanted: readonly WantedTopic[] | null,
+    requireStable = false,
   ): Decision<{ readonly error: KafkaError | null; readonly topics: readonly FetchedTopic[] }> {
     const refusal = this.#find(groupId)?.admitOffsetFetch(by) ?? null;
-    return answered({ error: refusal, topics: refusal === null ? fetchOffsets(this.offsets.of(groupId), wanted, this.#isMeant) : [] });
+    if (refusal !== null) return answered({ error: refusal, topics: [] });
+    const isPending = (topic: string, partition: number) =>
+      [...this.pending.at({ groupId, topic, partition })].some(({ committed }) => this.#isMeant(topic, committed));
+    const rules = { isMeant: this.#isMeant, isUnstable: requireStable ? isPending : () => false };
+    return answered({ error: null, topics: fetchOffsets(this.offsets.of(groupId), wanted, rules) });
   }
 
-  deleteOffsets(groupId: string, topics: Parameters<typeof deleteOffsets>[2]): ReturnType<typeof deleteOffsets> {
-    return deleteOffsets(this.#find(groupId), this.offsets.of(groupId), topics);
+  deleteOffsets(groupId: string, topics: Parameters<typeof deleteOffsets>[3]): ReturnType<typeof deleteOffsets> {
+    const hasPending = (topic: string, partition: number) => this.pending.hasAt({ groupId, topic, partition });
+    return deleteOffsets(this.#find(groupId), this.offsets.of(groupId), hasPending, topics);
   }
 
   deleteGroup(groupId: string, offsetsMax = Number.POSITIVE_INFINITY): ReturnType<typeof deleteGroup> {
-    return deleteGroup(this.#find(groupId), this.offsets.of(groupId), offsetsMax);
+    return deleteGroup(this.#find(groupId), this.offsets.of(groupId), this.pending.of(groupId), offsetsMax);
   }
 
   listGroups(): ListedGroup[] {
@@ -207,9 +254,15 @@ export class GroupMachine implements StateMachine {
     sweep(order, now.monotonicMs);
   }
 
-  #tombstoneIf({ groupId, topic, partition }: OffsetPlace, isToGo: (committed: CommittedOffset) => boolean) {
+  /**
+   * Not while something is pending there, which the tombstone would take along: (1) a topic is deleted, and re-created; (2) a transaction
+   * commits a position in the new one; (3) the position in the old one is removed. What is left then is removed some time after.
+   */
+  #tombstoneIf(place: OffsetPlace, isToGo: (committed: CommittedOffset) => boolean) {
+    const { groupId, topic, partition } = place;
     const committed = this.offsets.find(groupId, topic, partition);
-    return committed !== undefined && isToGo(committed) ? [offsetTombstone(groupId, topic, partition)] : [];
+    const isRemoved = committed !== undefined && isToGo(committed) && !this.pending.hasAt(place);
+    return isRemoved ? [offsetTombstone(groupId, topic, partition)] : [];
   }
 
   /**
@@ -219,6 +272,10 @@ export class GroupMachine implements StateMachine {
   *#goneTopics(): Generator<string> {
     const { topics, deletedTopics } = this.#parts.topics.current;
     for (const topic of new Set(deletedTopics.values())) if (!topics.has(topic)) yield topic;
+  }
+
+  #hasOffsets(groupId: string): boolean {
+    return this.offsets.has(groupId) || this.pending.has(groupId);
   }
 
   #find(groupId: string): Group | null {
@@ -239,7 +296,9 @@ export class GroupMachine implements StateMachine {
     const recordsOf = (place: OffsetPlace, then: Now) => {
       const group = this.#find(place.groupId);
       if (group === null) return [];
-      return this.#tombstoneIf(place, (committed) => isExpired(group, place.topic, committed, config.offsetsRetentionMs, then));
+      const isToGo = (committed: CommittedOffset) =>
+        isExpired(group, place.topic, committed, config.offsetsRetentionMs, then) || this.#isGone(place.topic, committed);
+      return this.#tombstoneIf(place, isToGo);
     };
     const steps = offsetPlaces(this.offsets, everyGroup);
     const atMs = now.monotonicMs + config.offsetsRetentionCheckIntervalMs;
@@ -248,7 +307,7 @@ export class GroupMachine implements StateMachine {
 
   #tombstonesIfUnused(groupId: string): readonly GroupRecord[] {
     const group = this.#find(groupId);
-    return group?.isEmpty === true && !this.offsets.has(groupId) ? group.tombstones() : [];
+    return group?.isEmpty === true && !this.#hasOffsets(groupId) ? group.tombstones() : [];
   }
 }
 

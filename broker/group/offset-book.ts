@@ -14,6 +14,8 @@ export interface CommittedOffset {
   readonly expireTimestampMs: number;
   /** The topic that it is a position in; null: a record that does not name it, and was written before this broker coordinated the group. */
   readonly topicId: TopicId | null;
+  /** Where in the groups' log its batch begins. Of two positions at one place the one that is later in the log counts. */
+  readonly loggedAt: number;
 }
 
 export type TopicOffsets = ReadonlyMap<number, CommittedOffset>;
@@ -48,21 +50,7 @@ export class OffsetBook {
     return this.#byGroup.get(groupId)?.get(topic)?.get(partition);
   }
 
-  /** Returns the group's id. `idOf`: of a topic by its name, for a record that does not name it. */
-  replay(keyVersion: number, key: Reader, value: Buffer | null, idOf: (topic: string) => TopicId | null): string {
-    const { group, topic, partition } = readKey(offsetCommitKey, keyVersion, key);
-    if (value === null) this.#remove(group, topic, partition);
-    else
-      this.#set(
-        group,
-        topic,
-        partition,
-        fromRecord(readVersioned(offsetCommitValue, value), () => idOf(topic)),
-      );
-    return group;
-  }
-
-  #set(groupId: string, topic: string, partition: number, committed: CommittedOffset): void {
+  set({ groupId, topic, partition }: OffsetPlace, committed: CommittedOffset): void {
     const topics = this.#byGroup.get(groupId) ?? new Map<string, Map<number, CommittedOffset>>();
     if (topics.size === 0) this.#byGroup.set(groupId, topics);
     const partitions = topics.get(topic) ?? new Map<number, CommittedOffset>();
@@ -73,7 +61,7 @@ export class OffsetBook {
     this.#check();
   }
 
-  #remove(groupId: string, topic: string, partition: number): void {
+  remove({ groupId, topic, partition }: OffsetPlace): void {
     const topics = this.#byGroup.get(groupId);
     const partitions = topics?.get(topic);
     if (topics === undefined || partitions === undefined || !partitions.delete(partition)) return;
@@ -89,7 +77,28 @@ export class OffsetBook {
   }
 }
 
-function fromRecord(value: OffsetCommitValue, idOf: () => TopicId | null): CommittedOffset {
+/** What a record of the log says about a position; `committed` null: it is deleted. */
+export interface OffsetNews {
+  readonly place: OffsetPlace;
+  readonly committed: CommittedOffset | null;
+}
+
+/**
+ * `key` is positioned after its version. `idOf`: of a topic by its name, for a record that does not name it. Throws MalformedFrame.
+ */
+export function readOffset(
+  keyVersion: number,
+  key: Reader,
+  { value, loggedAt }: { readonly value: Buffer | null; readonly loggedAt: number },
+  idOf: (topic: string) => TopicId | null,
+): OffsetNews {
+  const { group: groupId, topic, partition } = readKey(offsetCommitKey, keyVersion, key);
+  const place = { groupId, topic, partition };
+  if (value === null) return { place, committed: null };
+  return { place, committed: { ...fromRecord(readVersioned(offsetCommitValue, value), () => idOf(topic)), loggedAt } };
+}
+
+function fromRecord(value: OffsetCommitValue, idOf: () => TopicId | null): Omit<CommittedOffset, "loggedAt"> {
   const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp, topicId } = value;
   const id = topicId === zeroTopicId ? idOf() : topicId;
   return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp, topicId: id };

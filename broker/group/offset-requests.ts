@@ -1,9 +1,11 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
-import { answered, type Decision, type Now } from "../state-machine/contract.ts";
+import { answered, type Decision, type Now, type Transaction } from "../state-machine/contract.ts";
 import type { Committer, Group, GroupRecord } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
-import type { CommittedOffset, GroupOffsets } from "./offset-book.ts";
+import type { MemberMemory } from "./member-memory.ts";
+import type { CommittedOffset, GroupOffsets, OffsetPlace } from "./offset-book.ts";
+import { pendingBytes } from "./pending-offsets.ts";
 
 export interface CommitRequest extends Committer {
   /** Of a commit that names its own retention; -1: the broker's. */
@@ -31,18 +33,63 @@ export interface TopicErrors {
 /** No log has a record there: larger offsets are read as this number, and the position would not be the one that was committed. */
 const offsetsEnd = Number.MAX_SAFE_INTEGER;
 
+export interface CommitRules {
+  readonly metadataMaxBytes: number;
+  idOf(topic: string): TopicId | null;
+}
+
 /** `group`: null when it does not exist yet. */
 export function commitOffsets(
   groupId: string,
   group: Group | null,
   request: CommitRequest,
-  { metadataMaxBytes, idOf }: { readonly metadataMaxBytes: number; readonly idOf: (topic: string) => TopicId | null },
+  rules: CommitRules,
   now: Now,
 ): Decision<readonly TopicErrors[]> {
-  // without a group, only a client that is not a member may start to store offsets
-  const refusal =
-    group === null ? (request.generationIdOrMemberEpoch < 0 ? null : "ILLEGAL_GENERATION") : group.admitOffsetCommit(request, now);
-  if (refusal !== null) return answered(allTopics(request.topics, refusal));
+  const refusal = commitRefusal(group, request, now);
+  return refusal === null ? offsetRecords(groupId, request, rules, now) : answered(allTopics(request.topics, refusal));
+}
+
+/** A commit in the transaction of a producer, which ends with a marker of its own: see `PendingOffsets`. */
+export interface TransactionalCommitRequest extends Omit<CommitRequest, "apiVersion" | "retentionTimeMs" | "isTransactional"> {
+  readonly transaction: Transaction;
+}
+
+/** `memory`: where what the positions take until the transaction ends is counted; beyond its bound the client asks again later. */
+export function commitInTransaction(
+  groupId: string,
+  group: Group | null,
+  request: TransactionalCommitRequest,
+  { memory, ...rules }: CommitRules & { readonly memory: MemberMemory },
+  now: Now,
+): Decision<readonly TopicErrors[]> {
+  const { topics, transaction } = request;
+  const commit = { ...request, apiVersion: noApiVersion, retentionTimeMs: -1, isTransactional: true };
+  const refusal = commitRefusal(group, commit, now);
+  // producers know no member epochs
+  if (refusal !== null) return answered(allTopics(topics, refusal === "STALE_MEMBER_EPOCH" ? "ILLEGAL_GENERATION" : refusal));
+  const bytes = topics.reduce((sum, { name, partitions }) => {
+    const place = { groupId, topic: name };
+    return partitions.reduce((more, { committedMetadata }) => more + pendingBytes(place, committedMetadata ?? ""), sum);
+  }, 0);
+  if (!memory.hasRoomFor(bytes)) return answered(allTopics(topics, "COORDINATOR_NOT_AVAILABLE"));
+  return { ...offsetRecords(groupId, commit, rules, now), transaction };
+}
+
+const noApiVersion = -1;
+
+/** Without a group, only a client that is not a member may start to store offsets. */
+function commitRefusal(group: Group | null, by: Committer, now: Now): KafkaError | null {
+  if (group === null) return by.generationIdOrMemberEpoch < 0 ? null : "ILLEGAL_GENERATION";
+  return group.admitOffsetCommit(by, now);
+}
+
+function offsetRecords(
+  groupId: string,
+  request: CommitRequest,
+  { metadataMaxBytes, idOf }: CommitRules,
+  now: Now,
+): Decision<readonly TopicErrors[]> {
   const records: GroupRecord[] = [];
   const expireTimestamp = request.retentionTimeMs < 0 ? -1 : Math.min(now.wallMs + request.retentionTimeMs, Number.MAX_SAFE_INTEGER);
   const answer = request.topics.map(({ name, partitions }) => ({
@@ -90,27 +137,35 @@ export interface WantedTopic {
   readonly partitions: readonly number[];
 }
 
-/** `wanted` null: everything that the group has. `isMeant`: what was committed is a position in the topic that has this name. */
+export interface FetchRules {
+  /** What was committed is a position in the topic that has this name. */
+  isMeant(topic: string, committed: CommittedOffset): boolean;
+  /** A transaction that is still open may change it, and the client wants none that may change like this. */
+  isUnstable(topic: string, partition: number): boolean;
+}
+
+/** `wanted` null: everything that the group has. */
 export function fetchOffsets(
   offsets: GroupOffsets,
   wanted: readonly WantedTopic[] | null,
-  isMeant: (topic: string, committed: CommittedOffset) => boolean,
+  { isMeant, isUnstable }: FetchRules,
 ): FetchedTopic[] {
-  if (wanted === null) {
-    const all = [...offsets].map(([name, partitions]) => ({
+  const one = (name: string, partition: number, committed: CommittedOffset | undefined): FetchedOffset => {
+    if (isUnstable(name, partition)) return { ...fetched(partition, undefined), errorCode: "UNSTABLE_OFFSET_COMMIT" };
+    return fetched(partition, committed !== undefined && isMeant(name, committed) ? committed : undefined);
+  };
+  if (wanted !== null)
+    return wanted.map(({ name, partitions }) => ({
       name,
-      partitions: [...partitions].flatMap(([partition, committed]) => (isMeant(name, committed) ? [fetched(partition, committed)] : [])),
+      partitions: partitions.map((partition) => one(name, partition, offsets.get(name)?.get(partition))),
     }));
-    return all.filter(({ partitions }) => partitions.length > 0);
-  }
-  return wanted.map(({ name, partitions }) => {
-    const ofTopic = offsets.get(name);
-    const meant = (partition: number) => {
-      const committed = ofTopic?.get(partition);
-      return committed !== undefined && isMeant(name, committed) ? committed : undefined;
-    };
-    return { name, partitions: partitions.map((partition) => fetched(partition, meant(partition))) };
-  });
+  const all = [...offsets].map(([name, partitions]) => ({
+    name,
+    partitions: [...partitions].flatMap(([partition, committed]) =>
+      isMeant(name, committed) || isUnstable(name, partition) ? [one(name, partition, committed)] : [],
+    ),
+  }));
+  return all.filter(({ partitions }) => partitions.length > 0);
 }
 
 function fetched(partitionIndex: number, committed: CommittedOffset | undefined): FetchedOffset {
@@ -120,9 +175,11 @@ function fetched(partitionIndex: number, committed: CommittedOffset | undefined)
 
 export type OffsetsDeleted = { readonly error: KafkaError } | { readonly error: null; readonly topics: readonly TopicErrors[] };
 
+/** `hasPending`: a transaction that is still open has committed a position there, which must not come back when it ends. */
 export function deleteOffsets(
   group: Group | null,
   offsets: GroupOffsets,
+  hasPending: (topic: string, partition: number) => boolean,
   topics: readonly { readonly name: string; readonly partitions: readonly { readonly partitionIndex: number }[] }[],
 ): Decision<OffsetsDeleted> {
   if (group === null) return answered({ error: "GROUP_ID_NOT_FOUND" });
@@ -133,7 +190,8 @@ export function deleteOffsets(
     const errorCode = group.isSubscribedTo(name) ? "GROUP_SUBSCRIBED_TO_TOPIC" : "NONE";
     if (errorCode === "NONE")
       for (const { partitionIndex } of partitions)
-        if (offsets.get(name)?.has(partitionIndex)) records.push(offsetTombstone(group.groupId, name, partitionIndex));
+        if (offsets.get(name)?.has(partitionIndex) || hasPending(name, partitionIndex))
+          records.push(offsetTombstone(group.groupId, name, partitionIndex));
     return { name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode }) as const) };
   });
   return { records, answer: { error: null, topics: answers }, divisible: true };
@@ -145,24 +203,36 @@ export interface GroupDeletion {
   readonly isDone: boolean;
 }
 
-/** Offsets first, so many at a time: if not all of it is appended, what is left is still a group that can be deleted. */
-export function deleteGroup(group: Group | null, offsets: GroupOffsets, offsetsMax: number): Decision<GroupDeletion> {
+/**
+ * Offsets first, so many at a time: if not all of it is appended, what is left is still a group that can be deleted. With them goes what is
+ * pending, or the group would come back when a transaction ends.
+ */
+export function deleteGroup(
+  group: Group | null,
+  offsets: GroupOffsets,
+  pending: Iterable<OffsetPlace>,
+  offsetsMax: number,
+): Decision<GroupDeletion> {
   if (group === null) return answered({ errorCode: "GROUP_ID_NOT_FOUND", isDone: true });
   if (!group.isEmpty) return answered({ errorCode: "NON_EMPTY_GROUP", isDone: true });
-  const some = someOf(offsets, offsetsMax + 1);
+  const some = someOf(offsets, pending, offsetsMax + 1);
   const isDone = some.length <= offsetsMax;
   const records = some.slice(0, offsetsMax).map(([topic, partition]) => offsetTombstone(group.groupId, topic, partition));
   const answer: GroupDeletion = { errorCode: "NONE", isDone };
   return { records: isDone ? [...records, ...group.tombstones()] : records, answer, divisible: true };
 }
 
-function someOf(offsets: GroupOffsets, max: number): (readonly [topic: string, partition: number])[] {
+function someOf(offsets: GroupOffsets, pending: Iterable<OffsetPlace>, max: number): (readonly [topic: string, partition: number])[] {
   const some: (readonly [string, number])[] = [];
   for (const [topic, partitions] of offsets)
     for (const partition of partitions.keys()) {
       if (some.length >= max) return some;
       some.push([topic, partition]);
     }
+  for (const { topic, partition } of pending) {
+    if (some.length >= max) return some;
+    if (offsets.get(topic)?.has(partition) !== true) some.push([topic, partition]);
+  }
   return some;
 }
 

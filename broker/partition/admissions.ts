@@ -108,11 +108,16 @@ export class Admissions {
  * A produced batch, its header and CRC checked. The only place where the header is read: from here to the log it is passed along with the
  * bytes.
  */
-export function parseProduced(bytes: Buffer, settings: TopicSettings): { readonly error: null; readonly batch: ParsedBatch } | Refused {
+export function parseProduced(
+  bytes: Buffer,
+  settings: TopicSettings,
+  origin: BatchOrigin = "client",
+): { readonly error: null; readonly batch: ParsedBatch } | Refused {
   const validated = validateProducedBatches(bytes, {
     exactlyOneBatch: true,
     batchBytesMax: settings.maxMessageBytes,
     zstdAllowed: true, // that the version of the request allows it was checked where the version is known
+    mayLackSequence: origin === "broker",
   });
   if (validated.error !== null) return { error: validated.error, message: validated.message ?? "", recordErrors: [] };
   const [header] = validated.batches;

@@ -81,7 +81,7 @@ export class Intake {
     const { admissions, replica, refusal, append } = this.#parts;
     const refused = refusal(acks, deadlineMs);
     if (refused !== null) return refused;
-    const parsed = parseProduced(records, replica.settings);
+    const parsed = parseProduced(records, replica.settings, origin);
     if (parsed.error !== null) return parsed;
     const admitted = admissions.now(parsed.batch, origin, replica.settings);
     if (admitted === null) return { later: parsed.batch };

@@ -1,4 +1,5 @@
 import type { BatchInfo } from "../../protocol/records/batch-header.ts";
+import type { AppendOptions } from "../partition/client-contract.ts";
 import type { Settlement, Ticket } from "./ticket.ts";
 
 /**
@@ -59,7 +60,7 @@ export interface StateRecord {
 }
 
 /**
- * The batch that a record came in. A batch appended by a decision has no producer (-1); a batch of the log may belong to a transaction, or
+ * The batch that a record came in. A batch appended by a decision has no producer (-1), unless it is one of a `transaction`; a batch of the log may belong to a transaction, or
  * be the control batch that ends one.
  */
 export type ReplayedBatch = Pick<
@@ -83,6 +84,11 @@ export interface Decision<T> {
    * a batch. Default false.
    */
   readonly divisible?: boolean;
+  /**
+   * The records are part of the transaction that this producer has open: they are in the log as its batches, and a control batch of it says
+   * what becomes of them (`Shards.appendMarker`). The log refuses a producer whose epoch is over. Left out: they are nobody's.
+   */
+  readonly transaction?: Transaction;
   /** The answer to the request, or the ticket of one that a later decision settles. */
   readonly answer: T | Ticket<T>;
   /** Tickets of earlier requests that are answered with this decision, once it is committed. */
@@ -92,6 +98,11 @@ export interface Decision<T> {
    * timers), and may settle more tickets.
    */
   readonly accepted?: () => readonly Settlement[];
+}
+
+export interface Transaction extends Pick<ReplayedBatch, "producerId" | "producerEpoch"> {
+  /** Needed where the producer has nothing open in the partition: see `Shards.enter`. */
+  readonly guard?: AppendOptions["guard"];
 }
 
 /** A decision that only answers. */

@@ -6,10 +6,12 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { type BatchInfo, batchHeaderBytes } from "../../protocol/records/batch-header.ts";
 import { decompressRecords } from "../../protocol/records/compression.ts";
 import { decodeBatch, openBatch } from "../../protocol/records/decode-batch.ts";
-import { BatchBuilder, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
+import { BatchBuilder, type BatchOptions, recordBytesAtMost } from "../../protocol/records/encode-batch.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
+import type { VersionedMarker } from "../log/log-contract.ts";
+import type { AppendOptions, GuardingLeader } from "../partition/client-contract.ts";
 import type { AppendedState, StatePartitions, StateStanding } from "../partition/internal-topic-partitions.ts";
-import type { ReplayedBatch, StateRecord } from "./contract.ts";
+import type { ReplayedBatch, StateRecord, Transaction } from "./contract.ts";
 
 export interface ShardLogParts {
   readonly ref: TopicPartition;
@@ -56,8 +58,17 @@ export class ShardLog {
   }
 
   /** See `StatePartitions.append`. */
-  append(batch: Buffer): Outcome<AppendedState> {
-    return this.#parts.partitions.append(this.ref, batch);
+  append(batch: Buffer, guard?: AppendOptions["guard"]): Outcome<AppendedState> {
+    return this.#parts.partitions.append(this.ref, batch, guard);
+  }
+
+  /** See `StatePartitions.appendMarker`. */
+  appendMarker(marker: VersionedMarker): Outcome<AppendedState> {
+    return this.#parts.partitions.appendMarker(this.ref, marker);
+  }
+
+  guards(): Outcome<{ readonly leader: GuardingLeader }> {
+    return this.#parts.partitions.guards(this.ref);
   }
 
   /**
@@ -183,11 +194,23 @@ export interface EncodedBatch {
   readonly records: readonly StateRecord[];
 }
 
+export interface BatchTerms {
+  readonly batchBytesMax: number;
+  readonly divisible: boolean;
+  readonly timestampMs: number;
+  /** Its batches have no sequence: they are told apart by nothing but their order. Left out: no producer's. */
+  readonly transaction?: Transaction | undefined;
+}
+
 /** The records in batches that the partition accepts; null: they need more than one and may not be divided, or one alone is too large. */
 export function inBatches(
   records: readonly StateRecord[],
-  { batchBytesMax, divisible, timestampMs }: { readonly batchBytesMax: number; readonly divisible: boolean; readonly timestampMs: number },
+  { batchBytesMax, divisible, timestampMs, transaction }: BatchTerms,
 ): readonly EncodedBatch[] | null {
+  const options: BatchOptions =
+    transaction === undefined
+      ? {}
+      : { producerId: transaction.producerId, producerEpoch: transaction.producerEpoch, isTransactional: true };
   const batches: EncodedBatch[] = [];
   let builder = new BatchBuilder();
   let from = 0;
@@ -195,14 +218,14 @@ export function inBatches(
     const isFull = builder.sizeInBytes + recordBytesAtMost(record) > batchBytesMax;
     if (isFull && (builder.recordsCount === 0 || !divisible)) return null;
     if (isFull) {
-      batches.push({ bytes: builder.build(), records: records.slice(from, index) });
+      batches.push({ bytes: builder.build(options), records: records.slice(from, index) });
       builder = new BatchBuilder();
       from = index;
       if (builder.sizeInBytes + recordBytesAtMost(record) > batchBytesMax) return null;
     }
     builder.append({ ...record, timestampMs });
   }
-  if (builder.recordsCount > 0) batches.push({ bytes: builder.build(), records: records.slice(from) });
+  if (builder.recordsCount > 0) batches.push({ bytes: builder.build(options), records: records.slice(from) });
   invariant(batches.length <= 1 || divisible, "what may not be divided is one batch");
   return batches;
 }

@@ -1,10 +1,14 @@
 import type { Clock, Timer } from "../../protocol/base/clock.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
-import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import { noProducerId, noSequence } from "../../protocol/records/batch-header.ts";
+import { decodeBatch } from "../../protocol/records/decode-batch.ts";
+import { encodeEndMarker } from "../../protocol/records/end-marker.ts";
+import type { VersionedMarker } from "../log/log-contract.ts";
 import type { Deadlines } from "../partition/deadlines.ts";
-import type { Decision, Now, ReplayedBatch, ShardEnvironment, StateMachine } from "./contract.ts";
+import type { AppendedState } from "../partition/internal-topic-partitions.ts";
+import type { Decision, Now, ReplayedBatch, ShardEnvironment, StateMachine, Transaction } from "./contract.ts";
 import { type EncodedBatch, inBatches, type ShardLog } from "./shard-log.ts";
 import { type Ran, type Settlement, Ticket } from "./ticket.ts";
 import { TimerHeap } from "./timer-heap.ts";
@@ -172,30 +176,53 @@ export class Shard<M extends StateMachine> {
     return refusal;
   }
 
-  #append({ records, divisible = false }: Effects, now: Now): KafkaError | null {
+  /**
+   * The end of a transaction, after all that was decided before. Where the log takes it, it is replayed in the same turn, and so are those
+   * that come after it told what it changed. NOT_LEADER_OR_FOLLOWER while the log is read: what is read has an end, and whoever sends the
+   * marker sends it again.
+   */
+  appendMarker(marker: VersionedMarker): Outcome<AppendedState> {
+    if (!this.#isServing) return { error: "NOT_LEADER_OR_FOLLOWER" };
+    const { stateLog } = this.#parts;
+    const standing = stateLog.standing();
+    if (standing.error !== null) return standing;
+    const appended = stateLog.appendMarker(marker);
+    // nothing was appended of one that the log has the like of
+    if (appended.error !== null || appended.endOffset === standing.endOffset) return appended;
+    const { endOffset, committed } = appended;
+    this.#last = { endOffset, committed, settlements: [], isOver: false };
+    const { producerId, producerEpoch } = marker;
+    const batch = { baseOffset: standing.endOffset, producerId, producerEpoch, baseSequence: noSequence };
+    for (const { key, value } of decodeBatch(encodeEndMarker(marker, this.#now().wallMs)))
+      if (key !== null) this.#machine.replay({ key, value }, { ...batch, isTransactional: true, isControl: true });
+    this.#watch(this.#last);
+    return appended;
+  }
+
+  #append({ records, divisible = false, transaction }: Effects, now: Now): KafkaError | null {
     if (records.length === 0) return null;
     const standing = this.#parts.stateLog.standing();
     if (standing.error !== null) return refusalOf(standing.error);
-    const batches = inBatches(records, { batchBytesMax: standing.batchBytesMax, divisible, timestampMs: now.wallMs });
+    const batches = inBatches(records, { batchBytesMax: standing.batchBytesMax, divisible, timestampMs: now.wallMs, transaction });
     if (batches === null) return "MESSAGE_TOO_LARGE";
     const before = this.#last;
     let refusal: KafkaError | null = null;
     for (const batch of batches) {
-      refusal = this.#appendBatch(batch);
+      refusal = this.#appendBatch(batch, transaction);
       if (refusal !== null) break;
     }
     if (this.#last !== null && this.#last !== before) this.#watch(this.#last);
     return refusal;
   }
 
-  #appendBatch({ bytes, records }: EncodedBatch): KafkaError | null {
-    const appended = this.#parts.stateLog.append(bytes);
+  #appendBatch({ bytes, records }: EncodedBatch, transaction: Transaction | undefined): KafkaError | null {
+    const appended = this.#parts.stateLog.append(bytes, transaction?.guard);
     if (appended.error !== null) return refusalOf(appended.error);
     const { endOffset, committed } = appended;
     const baseOffset = endOffset - records.length;
     invariant(baseOffset >= (this.#last?.endOffset ?? 0), "appends follow each other", () => ({ baseOffset, last: this.#last?.endOffset }));
     this.#last = { endOffset, committed, settlements: [], isOver: false };
-    const batch = { baseOffset, ...ordinary };
+    const batch = { baseOffset, ...(transaction === undefined ? ordinary : transactional(transaction)) };
     for (const record of records) this.#machine.replay(record, batch);
     return null;
   }
@@ -289,7 +316,7 @@ export class Shard<M extends StateMachine> {
   }
 }
 
-/** What our own batches say of a producer: there is none. */
+/** What our own batches say of a producer, unless they are part of a transaction: there is none. */
 const ordinary: Omit<ReplayedBatch, "baseOffset"> = {
   producerId: noProducerId,
   producerEpoch: -1,
@@ -297,6 +324,10 @@ const ordinary: Omit<ReplayedBatch, "baseOffset"> = {
   isTransactional: false,
   isControl: false,
 };
+
+function transactional({ producerId, producerEpoch }: Transaction): Omit<ReplayedBatch, "baseOffset"> {
+  return { ...ordinary, producerId, producerEpoch, isTransactional: true };
+}
 
 function refused<T>(error: KafkaError): Promise<Ran<T>> {
   return Promise.resolve({ error });
@@ -309,6 +340,9 @@ function refusalOf(error: KafkaErrorCode): KafkaError {
     case "KAFKA_STORAGE_ERROR":
       return "NOT_COORDINATOR";
     case "MESSAGE_TOO_LARGE":
+    // of a producer's transaction
+    case "INVALID_PRODUCER_EPOCH":
+    case "INVALID_TXN_STATE":
       return error;
     default:
       invariant(error !== "NONE", "a refusal has an error");

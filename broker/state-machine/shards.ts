@@ -2,8 +2,11 @@ import type { Clock } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
+import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
+import type { VersionedMarker } from "../log/log-contract.ts";
 import { Deadlines } from "../partition/deadlines.ts";
-import type { StatePartitions } from "../partition/internal-topic-partitions.ts";
+import type { AppendedState, StatePartitions } from "../partition/internal-topic-partitions.ts";
+import type { TransactionGuard } from "../partition/transaction-guards.ts";
 import type { Decision, Now, RequestOrigin, ShardEnvironment, StateMachine } from "./contract.ts";
 import { Shard, type ShardConfig } from "./shard.ts";
 import { ShardLog } from "./shard-log.ts";
@@ -32,6 +35,18 @@ export interface ShardsParts<M extends StateMachine> {
   readonly makeMachine: (environment: ShardEnvironment) => M;
 }
 
+/** See `Shards.enter`. */
+export interface Entered<M> {
+  readonly ref: TopicPartition;
+  /** The producer has something open in the partition already: nobody need be asked. */
+  readonly isOpen: boolean;
+  /** For `Decision.transaction`. */
+  readonly guard: TransactionGuard;
+  /** As `Shards.run`, where the guard was taken: NOT_COORDINATOR when that is over. */
+  run<T>(operation: (machine: M, now: Now) => Decision<T>): Promise<Ran<T>>;
+  leave(): void;
+}
+
 /** One shard for each partition of an internal topic that this broker leads: loaded when the leadership begins, ended with it. */
 export class Shards<M extends StateMachine> {
   readonly #parts: ShardsParts<M>;
@@ -39,6 +54,8 @@ export class Shards<M extends StateMachine> {
   readonly #shards = new Map<number, Shard<M>>();
   /** Partitions whose leadership has ended here; since when this broker leads them again, monotonic. */
   readonly #ledAgainMs = new Map<number, number>();
+  /** Those who entered and have not left. */
+  #entered = 0;
 
   constructor(parts: ShardsParts<M>) {
     this.#parts = parts;
@@ -78,15 +95,58 @@ export class Shards<M extends StateMachine> {
    * is older than this leadership; and whoever was told of this leadership can open a new one.
    */
   run<T>(key: string, operation: (machine: M, now: Now) => Decision<T>, origin?: RequestOrigin): Promise<Ran<T>> {
-    const partitions = this.#parts.topic.partitionCount();
+    const found = this.#find(key, origin);
+    return found.error === null ? found.shard.run(operation) : Promise.resolve(found);
+  }
+
+  #find(key: string, origin: RequestOrigin | undefined): Outcome<{ readonly shard: Shard<M>; readonly ref: TopicPartition }> {
+    const { name: topic, partitionCount } = this.#parts.topic;
+    const partitions = partitionCount();
     const partition = partitions === 0 ? -1 : partitionOfKey(key, partitions);
     const shard = this.#shards.get(partition);
-    if (shard === undefined) return Promise.resolve({ error: "NOT_COORDINATOR" });
+    if (shard === undefined) return { error: "NOT_COORDINATOR" };
     if (origin !== undefined && origin.acceptedMs <= (this.#ledAgainMs.get(partition) ?? Number.NEGATIVE_INFINITY)) {
       origin.retire();
-      return Promise.resolve({ error: "NOT_COORDINATOR" });
+      return { error: "NOT_COORDINATOR" };
     }
-    return shard.run(operation);
+    return { error: null, shard, ref: { topic, partition } };
+  }
+
+  /**
+   * The end of a transaction in one of the partitions: `StatePartitions.appendMarker`, and the shard hears of it. Markers go no other way
+   * there.
+   */
+  appendMarker(partition: number, marker: VersionedMarker): Outcome<AppendedState> {
+    return this.#shards.get(partition)?.appendMarker(marker) ?? { error: "NOT_LEADER_OR_FOLLOWER" };
+  }
+
+  /**
+   * For what is to be appended in a producer's transaction, before the transaction coordinator is asked whether it is open: see
+   * `TransactionGuards`. Each is left in the end. Errors as `run` has them.
+   */
+  enter(key: string, producerId: number, origin?: RequestOrigin): Outcome<Entered<M>> {
+    const found = this.#find(key, origin);
+    if (found.error !== null) return found;
+    const { shard, ref } = found;
+    if (!shard.isServing) return { error: "COORDINATOR_LOAD_IN_PROGRESS" };
+    if (this.#entered >= this.#parts.config.waitingMax) return { error: "COORDINATOR_NOT_AVAILABLE" };
+    const guarding = this.#parts.partitions.guards(ref);
+    if (guarding.error !== null) return { error: "NOT_COORDINATOR" };
+    const { leader } = guarding;
+    this.#entered++;
+    const guard = leader.guards.take(producerId);
+    const leave = () => {
+      leader.guards.giveBack(guard);
+      this.#entered--;
+    };
+    return {
+      error: null,
+      ref,
+      isOpen: leader.openTransactionOf(producerId) !== null,
+      guard,
+      run: (operation) => shard.run(operation),
+      leave,
+    };
   }
 
   /** The same question to every shard here. */

@@ -8,6 +8,7 @@ import {
   hasValidCrc,
   magicAt,
   noProducerId,
+  noSequence,
   noTimestamp,
   readBatchInfo,
 } from "./batch-header.ts";
@@ -19,6 +20,8 @@ export interface ProduceValidation {
   readonly batchBytesMax?: number;
   /** zstd came with Produce version 7 (KIP-110); a client of an older version cannot have meant it. */
   readonly zstdAllowed: boolean;
+  /** A batch with a producer may be without sequence: only what a broker writes itself. Default false. */
+  readonly mayLackSequence?: boolean;
 }
 
 interface Refusal {
@@ -80,7 +83,8 @@ function refuseProduced(batch: BatchInfo, options: ProduceValidation): Refusal |
   if (recordsCount < 1) return refuse("INVALID_RECORD", `batch of ${recordsCount} records`);
   if (lastOffset - baseOffset !== recordsCount - 1)
     return refuse("INVALID_RECORD", `last offset delta ${lastOffset - baseOffset} with ${recordsCount} records`);
-  if (batch.producerId > noProducerId && (batch.baseSequence < 0 || batch.producerEpoch < 0))
+  const lowestSequence = options.mayLackSequence === true ? noSequence : 0;
+  if (batch.producerId > noProducerId && (batch.baseSequence < lowestSequence || batch.producerEpoch < 0))
     return refuse("INVALID_RECORD", `producer ${batch.producerId} without epoch or sequence`);
   if (batch.producerId < noProducerId) return refuse("INVALID_RECORD", `producer id ${batch.producerId}`);
   if (batch.isTransactional && batch.producerId === noProducerId) return refuse("INVALID_RECORD", "transactional without producer id");

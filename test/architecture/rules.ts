@@ -17,7 +17,7 @@ export const mayImport: Readonly<Record<string, readonly string[]>> = {
   "broker/log": ["broker/runtime", "protocol"],
   "broker/partition": ["broker/log", "broker/runtime", "protocol"],
   "broker/replication": ["broker/partition", "broker/runtime", "protocol"],
-  "broker/state-machine": ["broker/partition", "protocol"],
+  "broker/state-machine": ["broker/partition", "broker/log", "protocol"],
   "broker/group": ["broker/state-machine", "broker/runtime", "protocol"],
   "broker/transaction": ["broker/state-machine", "protocol"],
   "broker/cluster": ["broker/partition", "broker/runtime", "protocol", "coordinator-client"],

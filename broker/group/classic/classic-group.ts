@@ -293,14 +293,16 @@ export class ClassicGroup implements Group {
     return this.members.has(memberId) ? null : "UNKNOWN_MEMBER_ID";
   }
 
-  admitOffsetCommit({ memberId, groupInstanceId, generationIdOrMemberEpoch: generation }: Committer, now: Now): KafkaError | null {
+  admitOffsetCommit(by: Committer, now: Now): KafkaError | null {
+    const { memberId, groupInstanceId, generationIdOrMemberEpoch: generation, isTransactional = false } = by;
     if (generation < 0 && this.isEmpty) return null;
-    if (generation < 0 && memberId === "" && groupInstanceId === null) return "UNKNOWN_MEMBER_ID"; // while there are members, only they commit
+    // while there are members, only they commit
+    if (generation < 0 && memberId === "" && groupInstanceId === null) return isTransactional ? null : "UNKNOWN_MEMBER_ID";
     const refusal = this.memberRefusal(memberId, groupInstanceId);
     if (refusal !== null) return refusal;
     if (generation !== this.generation) return "ILLEGAL_GENERATION";
     // the members know the new generation but not yet their partitions in it: whatever they commit is from the last one
-    if (this.#state === "CompletingRebalance") return "REBALANCE_IN_PROGRESS";
+    if (this.#state === "CompletingRebalance" && !isTransactional) return "REBALANCE_IN_PROGRESS";
     this.#onSignOfLife(this, this.members.get(memberId)!, now);
     return null;
   }

@@ -131,11 +131,13 @@ export class ConsumerGroup implements Group {
     return this.#owners.ownerOf(topicId, partition);
   }
 
-  admitOffsetCommit({ memberId, generationIdOrMemberEpoch: epoch, apiVersion }: Committer): KafkaError | null {
+  admitOffsetCommit(by: Committer): KafkaError | null {
+    const { memberId, groupInstanceId, generationIdOrMemberEpoch: epoch, apiVersion, isTransactional = false } = by;
     // from outside, while there are no members: an administrator sets positions
     if (epoch < 0 && this.isEmpty) return null;
+    if (isTransactional && epoch < 0 && memberId === "" && groupInstanceId === null) return null;
     if (!this.#profiles.has(memberId)) return "UNKNOWN_MEMBER_ID";
-    if (apiVersion < epochAwareCommitVersion) return "UNSUPPORTED_VERSION";
+    if (!isTransactional && apiVersion < epochAwareCommitVersion) return "UNSUPPORTED_VERSION";
     return epoch === this.current(memberId).epoch ? null : "STALE_MEMBER_EPOCH";
   }
 

@@ -189,6 +189,8 @@ const append = { kind: "append" } as const;
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch, isUntouched: boolean): ProducerVerdict {
   const { producerEpoch, baseSequence } = batch;
+  // a coordinator's own records in a producer's transaction have no sequence: they come from one place, in their order
+  if (baseSequence === noSequence && producerEpoch >= (entry?.epoch ?? 0)) return append;
   if (entry === undefined) {
     if (!isUntouched || baseSequence === 0) return append;
     return refuse(

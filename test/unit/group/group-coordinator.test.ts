@@ -57,7 +57,7 @@ async function setUp() {
     clock,
     random: seededRandom(2),
     log: silentLogger,
-    config: { machine: machineConfig, shard: shardConfig, memberBytesMax: 1_000_000 },
+    config: { machine: machineConfig, shard: shardConfig, memberBytesMax: 1_000_000, pendingBytesMax: 1_000_000 },
   });
   const assign = async (number: number, leader: number, leaderEpoch: number, isr = [leader]) => {
     const state = partition(number, { leader, leaderEpoch, isr, replicas: [1, 2] });

@@ -170,7 +170,9 @@ class Run {
     expect(memberMemory.usedBytes, "what members take is counted, whoever coordinates").toBe(keptBytes);
     expect(machine.offsets.find("g", "t", 0)?.offset ?? 0, "no acknowledged position goes back").toBeGreaterThanOrEqual(this.#acknowledged);
     const replayed = replay(partition.records());
-    expect(Object.fromEntries(replayed.offsets.of("g").get("t") ?? [])).toEqual(Object.fromEntries(machine.offsets.of("g").get("t") ?? []));
+    const positions = ({ offsets }: GroupMachine) =>
+      [...(offsets.of("g").get("t") ?? [])].map(([partition, { loggedAt: _, ...committed }]) => [partition, committed]);
+    expect(positions(replayed)).toEqual(positions(machine));
     const stored = replayed.classic.find("g");
     if (group === null || (stored?.generation ?? 0) === 0) return;
     expect(stored!.generation).toBeLessThanOrEqual(group.generation);

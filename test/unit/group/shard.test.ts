@@ -161,11 +161,14 @@ describe("loading", () => {
     expect(await world.offsets()).toEqual({ t: 11 });
   });
 
-  test("what a transaction's batch commits counts as any other commit, as long as nobody can begin a transaction here", async () => {
+  test("what a transaction's batch commits counts when the transaction is committed", async () => {
     const world = await World.loaded();
     const value = { offset: 7, leaderEpoch: -1, metadata: "", commitTimestamp: 1, expireTimestamp: -1, topicId: idOf("t") };
     const committed = { ...offsetRecord("g", "t", 0, value), timestampMs: 1 };
     world.partition.append(null, encodeBatch([committed], { producerId: 5, producerEpoch: 0, isTransactional: true }));
+    await world.move();
+    expect(await world.offsets()).toEqual({});
+    world.partition.appendMarker(null, { producerId: 5, producerEpoch: 0, coordinatorEpoch: 1, kind: "commit", transactionVersion: 1 });
     await world.move();
     expect(await world.offsets()).toEqual({ t: 7 });
   });

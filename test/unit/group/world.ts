@@ -84,6 +84,7 @@ export class World {
   readonly partition = new FakePartition();
   readonly random = seededRandom(7);
   readonly memberMemory: MemberMemory;
+  readonly pendingMemory = new MemberMemory(100_000);
   topics: TopicsView;
   shard: Shard<GroupMachine>;
   machine!: GroupMachine;
@@ -213,7 +214,8 @@ export class World {
     const readBytesMax = this.#shardConfig.loadBufferBytes;
     const stateLog = new ShardLog({ ref, partitions: partition, clock, log: silentLogger, what: "groups", readBytesMax });
     const makeMachine = ({ timers }: ShardEnvironment) => {
-      this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory: this.memberMemory });
+      const { memberMemory, pendingMemory } = this;
+      this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory, pendingMemory });
       return this.machine;
     };
     const parts = { stateLog, clock, deadlines: new Deadlines(clock), log: silentLogger, config: this.#shardConfig, makeMachine };

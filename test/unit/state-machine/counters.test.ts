@@ -123,7 +123,7 @@ beforeEach(() => {
   };
   const of = ({ partition }: TopicPartition) => partitions[partition]!;
   const led: LedPartitions = {
-    append: (ref, records) => of(ref).append(ref, records),
+    append: (ref, records, guard) => of(ref).append(ref, records, guard),
     appendMarker: (ref, marker) => of(ref).appendMarker(ref, marker),
     guards: (ref) => of(ref).guards(),
     standing: (ref) => of(ref).standing(),

@@ -1,5 +1,5 @@
 import type { VersionedMarker } from "../../../broker/log/log-contract.ts";
-import type { ConsumerRead, ConsumerReadOptions, GuardingLeader } from "../../../broker/partition/client-contract.ts";
+import type { AppendOptions, ConsumerRead, ConsumerReadOptions, GuardingLeader } from "../../../broker/partition/client-contract.ts";
 import type { AppendedState, StatePartitions, StateStanding } from "../../../broker/partition/internal-topic-partitions.ts";
 import { TransactionGuards } from "../../../broker/partition/transaction-guards.ts";
 import type { KafkaErrorCode, Outcome } from "../../../protocol/errors/kafka-errors.ts";
@@ -24,6 +24,10 @@ export class FakePartition implements StatePartitions {
   refusal: KafkaErrorCode | null = null;
   batchBytesMax = 1_048_588;
   appends = 0;
+  isGuarded = false;
+  /** Every marker is one that the log has already. */
+  knowsMarkers = false;
+  readonly #open = new Map<number, number>();
   #waiting: { readonly endOffset: number; readonly resolve: (end: KafkaErrorCode) => void }[] = [];
   #watchers = new Set<() => void>();
   readonly #guards = new TransactionGuards();
@@ -32,10 +36,18 @@ export class FakePartition implements StatePartitions {
     return this.batches.at(-1)?.endOffset ?? 0;
   }
 
-  append(_ref: unknown, records: Buffer): Outcome<AppendedState> {
+  /** With `isGuarded` as a leader does: a transaction begins under a guard only. */
+  append(_ref: unknown, records: Buffer, guard?: AppendOptions["guard"]): Outcome<AppendedState> {
+    const { isTransactional, isControl, producerId } = openBatch(records);
+    if (this.isGuarded && isTransactional && !isControl && !this.#open.has(producerId)) {
+      const mayBegin = guard === "waived" || (guard !== undefined && this.#guards.isHeld(guard));
+      if (!mayBegin) return { error: "INVALID_TXN_STATE" };
+    }
     if (this.refusal !== null && this.refusal !== "NONE") return { error: this.refusal };
     if (records.length > this.batchBytesMax) return { error: "MESSAGE_TOO_LARGE" };
     this.appends++;
+    if (isControl) this.#open.delete(producerId);
+    else if (isTransactional && !this.#open.has(producerId)) this.#open.set(producerId, this.endOffset);
     const baseOffset = this.endOffset;
     writeInt64(records, 0, baseOffset);
     const endOffset = openBatch(records).lastOffset + 1;
@@ -45,14 +57,15 @@ export class FakePartition implements StatePartitions {
     return { error: null, endOffset, committed };
   }
 
-  /** As a log that knows nothing of producers: every marker is appended. */
+  /** As a log that knows nothing of producers: every marker is appended, unless `knowsMarkers`. */
   appendMarker(_ref: unknown, { transactionVersion: _, ...marker }: VersionedMarker): Outcome<AppendedState> {
+    if (this.knowsMarkers) return { error: null, endOffset: this.endOffset, committed: Promise.resolve("NONE") };
     this.#guards.markerWritten(marker.producerId);
     return this.append(_ref, encodeEndMarker(marker, 0));
   }
 
   guards(): Outcome<{ readonly leader: GuardingLeader }> {
-    return { error: null, leader: { guards: this.#guards, openTransactionOf: () => null } };
+    return { error: null, leader: { guards: this.#guards, openTransactionOf: (producerId) => this.#open.get(producerId) ?? null } };
   }
 
   /** The in-sync replicas have everything up to here. */
