@@ -1,11 +1,13 @@
 import { balanceMutants } from "./balance-mutants.ts";
 import { failoverMutants } from "./failover-mutants.ts";
+import { groupTransactionMutants } from "./group-transaction-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
   ...failoverMutants,
   ...balanceMutants,
+  ...groupTransactionMutants,
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",
