@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { mutated, readSource } from "../../mutants/mutant.ts";
-import { mutants } from "../../mutants/mutants.ts";
+import { mutants as simulated } from "../../mutants/mutants.ts";
+import { transactionMutants } from "../../mutants/transaction-mutants.ts";
+
+const mutants = [...simulated, ...transactionMutants];
 
 test.each(mutants.map((mutant) => [mutant.name, mutant] as const))("mutant %s still applies to the sources", (_name, mutant) => {
   const source = readSource(mutant);
