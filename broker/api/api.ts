@@ -1,5 +1,5 @@
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { ApiName, RequestOf, ResponseOf, TransactionApiName } from "../../protocol/messages/apis.ts";
+import type { ApiName, RequestOf, ResponseOf } from "../../protocol/messages/apis.ts";
 import type { Message } from "../../protocol/schema/message.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { Writer, WrittenTooMuch } from "../../protocol/wire/writer.ts";
@@ -52,7 +52,7 @@ export interface ControllerApi<Req, Res> extends Api<Req, Res> {
 }
 
 /** A handler for each of these APIs of the protocol's list: one that is missing, or that answers other messages, does not compile. */
-export type ApisNamed<Name extends ApiName | TransactionApiName> = { readonly [N in Name]: Api<RequestOf<N>, ResponseOf<N>> };
+export type ApisNamed<Name extends ApiName> = { readonly [N in Name]: Api<RequestOf<N>, ResponseOf<N>> };
 
 /**
  * Rejection of `Endpoint.serve` (never a bug): there is no answer to send, and the client must learn of the failure by losing its

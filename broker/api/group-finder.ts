@@ -26,8 +26,7 @@ export interface GroupFinderParts {
   readonly log: Logger;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly config: StateTopicConfig;
-  /** Null: transactions are not served. */
-  readonly transactions?: StateTopicConfig | null;
+  readonly transactions: StateTopicConfig;
 }
 
 interface StateTopic {
@@ -41,22 +40,18 @@ interface StateTopic {
  * A group's coordinator is the leader of its partition of `__consumer_offsets`, a transactional id's that of its partition of
  * `__transaction_state`. Each of these topics is created when the first client asks.
  */
-export function groupFinder({ images, config, transactions = null, ...parts }: GroupFinderParts): CoordinatorFinder {
+export function groupFinder({ images, config, transactions, ...parts }: GroupFinderParts): CoordinatorFinder {
   const stateTopic = (name: string, what: string, own: StateTopicConfig): StateTopic => {
     const words = { made: `created the topic that ${what} are kept in`, notMade: `could not create the topic that ${what} are kept in` };
     return { name, config: own, what, making: new PendingTopics({ ...parts, maker: parts.topicMaker, images, words, max: 1 }) };
   };
-  const topics: Readonly<Record<CoordinatorKind, StateTopic | null>> = {
+  const topics: Readonly<Record<CoordinatorKind, StateTopic>> = {
     group: stateTopic(offsetsTopic, "groups", config),
-    transaction: transactions === null ? null : stateTopic(transactionStateTopic, "transactions", transactions),
+    transaction: stateTopic(transactionStateTopic, "transactions", transactions),
   };
   return {
     async find(kind, key, listener) {
       const topic = topics[kind];
-      // librdkafka takes this error and one other as final, and repeats all the others without end; the Java client shows the sentence
-      // with this one, not with the other
-      if (topic === null)
-        return { error: "CLUSTER_AUTHORIZATION_FAILED", message: "transactions are not served: leave transactional.id out" };
       const image = images.current;
       const partitions = image.topics.get(topic.name)?.partitions.length ?? 0;
       if (partitions === 0) {

@@ -15,9 +15,7 @@ const noEpoch = -1;
 /**
  * Behavior: gives a producer an id of its own, with epoch 0. A producer without a transactional id gets a new one each time, whatever id
  * and epoch it names (it raises its epoch by itself). With a transactional id, only its coordinator answers: what was open under the id is
- * aborted first (CONCURRENT_TRANSACTIONS, the producer asks again), and whoever had the id is fenced by a raised epoch. Where transactions
- * are not served (`transactions` is null), a transactional id is CLUSTER_AUTHORIZATION_FAILED, which every client takes as final and does
- * not retry (FindCoordinator answers the same).
+ * aborted first (CONCURRENT_TRANSACTIONS, the producer asks again), and whoever had the id is fenced by a raised epoch.
  * Version notes: the producer's current id and epoch since 3 (KIP-360): both or none, otherwise INVALID_REQUEST. A fenced producer is
  * INVALID_PRODUCER_EPOCH before 4, PRODUCER_FENCED since. Since 6 a producer may ask for two-phase commit (KIP-939), which is not served:
  * TRANSACTIONAL_ID_AUTHORIZATION_FAILED as where Kafka has it turned off, UNSUPPORTED_VERSION to keep what is open, and INVALID_REQUEST
@@ -25,16 +23,15 @@ const noEpoch = -1;
  */
 export function initProducerIdApi(
   ids: ProducerIdSource,
-  transactions: Pick<TransactionService, "runWithId" | "allowsTimeout"> | null = null,
+  transactions: Pick<TransactionService, "runWithId" | "allowsTimeout">,
 ): Api<InitProducerIdRequest, InitProducerIdResponse> {
   return {
     request: initProducerIdRequest,
     response: initProducerIdResponse,
     async handle(request, context) {
       const { transactionalId, producerId, producerEpoch, enable2Pc, keepPreparedTxn } = request;
-      if (transactionalId !== null && transactions === null) return refused("CLUSTER_AUTHORIZATION_FAILED");
       if ((producerId === noProducerId) !== (producerEpoch === noEpoch)) return refused("INVALID_REQUEST");
-      if (transactionalId !== null && transactions !== null) return transactional(transactions, transactionalId, request, context);
+      if (transactionalId !== null) return transactional(transactions, transactionalId, request, context);
       if (enable2Pc || keepPreparedTxn) return refused("INVALID_REQUEST");
       const given = await ids.next();
       if (given.error !== null) return refused(given.error);

@@ -19,8 +19,7 @@ const closedTopic = { error: "INVALID_TOPIC_EXCEPTION" } as const;
 export interface ProduceParts {
   readonly partitions: LeaderLookup<AppendingLeader>;
   readonly images: Pick<ImageSource, "current">;
-  /** Null: transactions are not served, and leaders refuse their batches. */
-  readonly gate: TransactionGate | null;
+  readonly gate: Pick<TransactionGate, "enter">;
 }
 
 /** What a request says of all its batches. */
@@ -72,7 +71,6 @@ export function produceApi({ partitions, images, gate }: ProduceParts): Api<Prod
   const enter = (request: ProduceRequest, { apiVersion, clientId, meter }: RequestContext): TopicBegun[] | Promise<TopicBegun[]> => {
     const options = appendOptions(request, () => meter.releaseRequest());
     const wanted = { version: apiVersion, mayWriteInternal: clientId === repairClientId, options, entrances: noEntrances };
-    if (gate === null) return begin(request, wanted);
     const found = findTransaction(request.transactionalId, batchesOf(request), apiVersion);
     if (found.kind === "none") return begin(request, wanted);
     if (found.kind === "refused") return begin(request, { ...wanted, entrances: refusedEverywhere(request, found) });

@@ -33,6 +33,7 @@ import { FetchSessionCache, sessionsPartitionsMax } from "./fetch-session-cache.
 import { type CoordinatorFinder, findCoordinatorApi } from "./find-coordinator.ts";
 import { Forwarder, forwarding } from "./forwarding.ts";
 import type { groupApis } from "./group-apis.ts";
+import type { EnteredGroups } from "./group-context.ts";
 import { incrementalAlterConfigsApi } from "./incremental-alter-configs.ts";
 import { initProducerIdApi } from "./init-producer-id.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
@@ -44,9 +45,7 @@ import { produceApi } from "./produce.ts";
 import { ForwardedMeter } from "./request-meter.ts";
 import { type TopicMaker, topicMaker } from "./topic-maker.ts";
 import type { TopicTraffic } from "./topic-traffic.ts";
-import { transactionApisOf } from "./transaction-apis.ts";
-import type { TransactionService } from "./transaction-context.ts";
-import type { TransactionGate } from "./transaction-gate.ts";
+import { type TransactionParts, transactionApisOf } from "./transaction-apis.ts";
 import { updateFeaturesApi } from "./update-features.ts";
 
 export interface ApiParts {
@@ -58,16 +57,15 @@ export interface ApiParts {
   /** `topicMaker`: for the topics that coordinators keep their state in. */
   readonly coordinators: (topicMaker: TopicMaker) => CoordinatorFinder;
   readonly producerIds: ProducerIdSource;
-  /** Null: transactions are not served. */
-  readonly transactions: TransactionService | null;
+  readonly transactions: TransactionParts;
+  /** What of the groups is part of transactions. */
+  readonly enteredGroups: EnteredGroups;
   /** Null: nobody wants to know what clients send and are sent. */
   readonly traffic: TopicTraffic | null;
   readonly peers: PeerRequester;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
-  /** For what belongs to transactions; null: they are not served. */
-  readonly gate: TransactionGate | null;
   /** Aborts when the broker shuts down. */
   readonly signal: AbortSignal;
   readonly config: ApiConfig;
@@ -106,14 +104,14 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
   const sessionLimits = { sessionsMax: config.fetchSessionsMax, partitionsMax: sessionsPartitionsMax };
   const sessions = new FetchSessionCache(sessionLimits, parts.clock, parts.random);
   const finder = parts.coordinators(maker);
-  const produce = produceApi(parts);
+  const produce = produceApi({ ...parts, gate: parts.transactions.gate });
   const fetch = fetchApi({ ...parts, partitions: consumed }, sessions, { ...config, maxBytes: config.fetchMaxBytes });
   const served: ApisNamed<ApiName> = {
     ...controllerApis,
     apiVersions: apiVersionsApi(() => endpoints, { supported: config.supportedFeatures, finalized: () => images.current.features }),
     metadata: metadataApi(images, autoCreation),
     produce: traffic?.countingProduces(produce) ?? produce,
-    initProducerId: initProducerIdApi(parts.producerIds, parts.transactions),
+    initProducerId: initProducerIdApi(parts.producerIds, parts.transactions.coordinator),
     fetch: traffic?.countingFetches(fetch) ?? fetch,
     listOffsets: listOffsetsApi(consumed, images),
     deleteRecords: deleteRecordsApi(partitions, images),
@@ -123,13 +121,12 @@ export function servedApis(parts: ApiParts, more: ReturnType<typeof groupApis> &
     describeTopicPartitions: describeTopicPartitionsApi(images),
     describeConfigs: describeConfigsApi(images, config),
     findCoordinator: findCoordinatorApi(finder),
+    ...transactionApisOf({ ...parts, groups: parts.enteredGroups, finder }),
     ...more,
   };
   for (const name of Object.keys(apis) as ApiName[])
     invariant(served[name].request === apis[name].request, "an API's handler reads its own request", () => ({ name }));
-  const transactional = parts.transactions === null ? {} : transactionApisOf({ ...parts, transactions: parts.transactions, finder });
-  const all = { ...served, ...transactional };
-  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(all).map((api) =>
+  const endpoints = Object.values<Api<unknown, unknown> | ControllerApi<unknown, unknown>>(served).map((api) =>
     "failed" in api ? forwarding(api, forwarder) : endpoint(api),
   );
   const turns = new Turns(parts.clock);

@@ -3,6 +3,7 @@ import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-err
 import { attributeBits, batchHeaderBytes, fieldAt, readInt64 } from "../../protocol/records/batch-header.ts";
 import type { AppendOptions, GuardingLeader, LeaderLookup } from "../partition/client-contract.ts";
 import type { TransactionGuard } from "../partition/transaction-guards.ts";
+import { isInternalTopic } from "../runtime/topic-names.ts";
 import type { TransactionVerifier } from "../runtime/transaction-verifier.ts";
 
 export interface TransactionGateParts {
@@ -106,7 +107,7 @@ export class TransactionGate {
         : await verifier.verify({ transactionalId, producerId, producerEpoch, partitions: asked, adds });
     const entrances = new Map<string, Entrance>(batch.partitions.map((ref) => [keyOf(ref), open]));
     for (const { ref, guard } of held) {
-      const error = errors?.get(keyOf(ref)) ?? "NONE";
+      const error = errors === null ? "NONE" : (errors.get(keyOf(ref)) ?? "COORDINATOR_NOT_AVAILABLE");
       entrances.set(keyOf(ref), error === "NONE" ? admitted(guard, isWaived) : refused(error, apiVersion));
     }
     // in one turn with the answer: whoever is next finds the transaction open
@@ -178,6 +179,8 @@ export function findTransaction(transactionalId: string | null, batches: Iterabl
     [producerId, producerEpoch] = [id, epoch];
     sizeInBytes += batch.length;
     partitions.set(keyOf(ref), ref);
+    if (isInternalTopic(ref.topic))
+      return { kind: "refused", error: "INVALID_TOPIC_EXCEPTION", message: "the brokers' own topics are in no client's transaction" };
   }
   if (partitions.size === 0) return { kind: "none" };
   if (transactionalId === null)

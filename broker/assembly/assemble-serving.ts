@@ -7,7 +7,6 @@ import { type ServedApis, servedApis } from "../api/registry.ts";
 import type { BrokerOptions } from "../broker-options.ts";
 import { heartbeatHandler } from "../cluster/peer-watch.ts";
 import type { ProducerIdSource } from "../cluster/producer-ids.ts";
-import { offsetsTopic } from "../group/group-records.ts";
 import { ClientListeners } from "../network/client-listener.ts";
 import { Dispatcher } from "../network/dispatcher.ts";
 import { peerFrameMaxBytes } from "../network/peer-frame.ts";
@@ -17,14 +16,14 @@ import { forwardHandler } from "../peer-api/forward.ts";
 import { handOverHandler } from "../peer-api/hand-over.ts";
 import { joinTransactionHandler } from "../peer-api/join-transaction.ts";
 import { peerHandlers } from "../peer-api/peer-handlers.ts";
-import { MarkerWriter, writeMarkersHandler } from "../peer-api/write-markers.ts";
+import { writeMarkersHandler } from "../peer-api/write-markers.ts";
 import { replicaFetchHandler, sessionPartitionsMaxDefault } from "../replication/replica-fetch-handler.ts";
 import type { BrokerSettings } from "../runtime/config/start-settings.ts";
 import { supportedFeatures } from "../runtime/features.ts";
-import type { TransactionCoordinator } from "../transaction/transaction-coordinator.ts";
 import type { ClusterMembership } from "./assemble-membership.ts";
 import type { Partitions } from "./assemble-partitions.ts";
 import type { Storage } from "./assemble-storage.ts";
+import type { Transactions } from "./assemble-transactions.ts";
 import type { Foundation } from "./foundation.ts";
 import type { Recorders } from "./recorders.ts";
 import { clientMemoryBytes, tooLittleMemory } from "./shares.ts";
@@ -35,8 +34,7 @@ export interface Served
     Pick<ClusterMembership, "cluster" | "membership" | "controller" | "peers" | "watch" | "vote">,
     Pick<Partitions, "table" | "groups" | "updates"> {
   readonly producerIds: ProducerIdSource;
-  /** Null: transactions are not served. */
-  readonly transactions: TransactionCoordinator | null;
+  readonly transactions: Transactions;
   /** Null: nothing is counted. */
   readonly recorders: Recorders | null;
   readonly stopping: AbortSignal;
@@ -50,7 +48,7 @@ export type Serving = ReturnType<typeof assembleServing>;
 export function assembleServing(options: BrokerOptions, { known, peerSecret }: Foundation, served: Served) {
   const { settings, transport, clock, random, onFatal } = options;
   const { brokerId, replication } = settings;
-  const { table, updates, controller, recorders } = served;
+  const { table, updates, controller, transactions, recorders } = served;
   const logger = (part: string) => options.log.child({ part });
   const warning = tooLittleMemory(settings, options.memoryBytes);
   if (warning !== null) options.log.warn({}, warning);
@@ -76,15 +74,8 @@ export function assembleServing(options: BrokerOptions, { known, peerSecret }: F
       heartbeat: heartbeatHandler(clock, served.membership, served.watch),
       vote: served.vote,
       committedEnds: committedEndsHandler(leaderOf),
-      joinTransaction: joinTransactionHandler(async ({ partitions }) => partitions.map(() => "NOT_COORDINATOR")),
-      writeMarkers: writeMarkersHandler(
-        new MarkerWriter({
-          clock,
-          leaderOf,
-          offsetsMarker: (partition, marker) => served.groups.appendMarker(partition, marker),
-          offsetsTopic,
-        }),
-      ),
+      joinTransaction: joinTransactionHandler(transactions.coordinator),
+      writeMarkers: writeMarkersHandler(transactions.writer),
       forward: forwardHandler(apis.controllerEndpoints, controller, logger("api")),
     }),
     limits: { ...peerServerDefaults, frameMaxBytes: peerFrameMaxBytes(settings) },
@@ -106,7 +97,7 @@ export function assembleServing(options: BrokerOptions, { known, peerSecret }: F
     log: logger("network"),
     onFatal,
   });
-  return { peerServer, clients, transactions: served.transactions };
+  return { peerServer, clients, transactions: served.transactions.coordinator };
 }
 
 function counted(endpoint: Endpoint, recorders: Recorders | null): Endpoint {
@@ -132,12 +123,12 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, served:
           log: log.child({ part: "group" }),
           clock,
           config: offsetsTopicConfig(settings),
-          transactions: transactions === null ? null : stateTopicConfig(settings),
+          transactions: stateTopicConfig(settings),
         }),
       producerIds,
       transactions,
       traffic: served.recorders?.topics ?? null,
-      gate: null,
+      enteredGroups: groups,
       peers,
       clock,
       random,

@@ -4,6 +4,7 @@ import { assembleMembership } from "./assemble-membership.ts";
 import { assemblePartitions } from "./assemble-partitions.ts";
 import { assembleServing } from "./assemble-serving.ts";
 import { assembleStorage } from "./assemble-storage.ts";
+import { assembleTransactions } from "./assemble-transactions.ts";
 import type { Foundation } from "./foundation.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import type { Monitoring } from "./monitoring.ts";
@@ -29,12 +30,13 @@ export function compose(options: BrokerOptions, foundation: Foundation, monitori
   const { membership: registered } = membership;
   const log = options.log.child({ part: "api" });
   const producerIds = new ProducerIds({ coordinator: foundation.coordinator, brokerId, membership: registered, clock: options.clock, log });
+  const transactions = assembleTransactions(options, { ...storage, ...membership, ...partitions, producerIds });
   const serving = assembleServing(options, foundation, {
     ...storage,
     ...membership,
     ...partitions,
     producerIds,
-    transactions: null,
+    transactions,
     recorders,
     stopping: stopping.signal,
     joined: joined.promise,

@@ -105,7 +105,7 @@ export class LifeCycle {
     await storage.notes.close();
     await partitions.table.close();
     partitions.groups.close();
-    serving.transactions?.close();
+    serving.transactions.close();
     membership.peers.close();
     await serving.peerServer.close();
   }

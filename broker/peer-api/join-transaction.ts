@@ -1,15 +1,20 @@
-import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
+import { type BrokerId, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { partitionOfKey } from "../../protocol/base/partition-of-key.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import type { ClusterImage } from "../cluster/cluster-image.ts";
 import { type PeerHandler, type PeerRequester, PeerUnavailable } from "../runtime/peer-port.ts";
 import type { TransactionVerifier, VerificationOrder } from "../runtime/transaction-verifier.ts";
 
-/** The coordinator on this broker: an error for each partition of the order, NOT_COORDINATOR for all when it is another. */
-export type JoinTransaction = (order: VerificationOrder) => Promise<readonly KafkaErrorCode[]>;
+/** `here`: the coordinator on this broker; NOT_COORDINATOR for all of the order when it is another. */
+export function joinTransactionHandler(here: TransactionVerifier): PeerHandler<"join-transaction"> {
+  return async ({ brokerId: _, ...order }) => {
+    const errors = await here.verify(order);
+    return { body: { errors: order.partitions.map((place) => errorOf(errors, place)) } };
+  };
+}
 
-export function joinTransactionHandler(join: JoinTransaction): PeerHandler<"join-transaction"> {
-  return async ({ brokerId: _, ...order }) => ({ body: { errors: await join(order) } });
+function errorOf(errors: ReadonlyMap<string, KafkaErrorCode>, { topic, partition }: TopicPartition): KafkaErrorCode {
+  return errors.get(partitionKey(topic, partition)) ?? "COORDINATOR_NOT_AVAILABLE";
 }
 
 /** The producer waits meanwhile, and tries again when it is over. */
@@ -20,7 +25,7 @@ export interface CoordinatorLinkParts {
   readonly image: () => ClusterImage;
   readonly peers: PeerRequester;
   readonly stateTopic: string;
-  readonly joinHere: JoinTransaction;
+  readonly here: TransactionVerifier;
 }
 
 /** Finds the coordinator of a transactional id, here or on another broker. */
@@ -32,26 +37,24 @@ export class CoordinatorLink implements TransactionVerifier {
   }
 
   async verify(order: VerificationOrder): Promise<ReadonlyMap<string, KafkaErrorCode>> {
-    const errors = await this.#ask(order);
-    return new Map(
-      order.partitions.map(({ topic, partition }, at) => [partitionKey(topic, partition), errors[at] ?? "COORDINATOR_NOT_AVAILABLE"]),
-    );
-  }
-
-  async #ask(order: VerificationOrder): Promise<readonly KafkaErrorCode[]> {
-    const { brokerId, image, peers, stateTopic, joinHere } = this.#parts;
+    const { brokerId, image, peers, stateTopic, here } = this.#parts;
     const { topics, brokers } = image();
     const partitions = topics.get(stateTopic)?.partitions ?? [];
     const leader = partitions.length === 0 ? -1 : partitions[partitionOfKey(order.transactionalId, partitions.length)]?.leader;
-    if (leader === brokerId) return joinHere(order);
+    if (leader === brokerId) return here.verify(order);
     const peer = brokers.get(leader ?? -1)?.peer;
-    if (peer === undefined) return [];
+    if (peer === undefined) return new Map();
     try {
       const { body } = await peers.request(peer, "join-transaction", { brokerId, ...order }, { timeoutMs: answerMaxMs, lane: "control" });
-      return body.errors;
+      return new Map(
+        order.partitions.map(({ topic, partition }, at) => [
+          partitionKey(topic, partition),
+          body.errors[at] ?? "COORDINATOR_NOT_AVAILABLE",
+        ]),
+      );
     } catch (error) {
       if (!(error instanceof PeerUnavailable)) throw error;
-      return [];
+      return new Map();
     }
   }
 }

@@ -78,20 +78,20 @@ export interface MarkerDeliveryParts {
 
 const answerMaxMs = 10_000;
 
-/** To the leader of all of the markers' partitions. Null: it did not answer. */
+/** To the leader of all of the markers' partitions. Too few answers: it did not answer. */
 export async function deliverMarkers(
   { brokerId, image, peers, writer }: MarkerDeliveryParts,
   to: BrokerId,
   markers: readonly TransactionMarker[],
-): Promise<readonly (readonly KafkaErrorCode[])[] | null> {
+): Promise<readonly (readonly KafkaErrorCode[])[]> {
   if (to === brokerId) return writer.write(markers);
   const peer = image().brokers.get(to)?.peer;
-  if (peer === undefined) return null;
+  if (peer === undefined) return [];
   try {
     const { body } = await peers.request(peer, "write-markers", { brokerId, markers }, { timeoutMs: answerMaxMs, lane: "control" });
     return body.errors;
   } catch (error) {
     if (!(error instanceof PeerUnavailable)) throw error;
-    return null;
+    return [];
   }
 }

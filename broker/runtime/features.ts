@@ -6,13 +6,8 @@ import type { FinalizedFeatures, SupportedFeatures } from "../../protocol/base/f
  */
 export const transactionVersionName = "transaction.version";
 
-/** Until all of transactions is served, no client may be told of them. */
-const announcesTransactions = false;
-
 /** What this version of the broker can act by. */
-export const supportedFeatures: SupportedFeatures = announcesTransactions
-  ? new Map([[transactionVersionName, { min: 0, max: 2 }]])
-  : new Map();
+export const supportedFeatures: SupportedFeatures = new Map([[transactionVersionName, { min: 0, max: 2 }]]);
 
 /** The level in force; 0 also where it is one that we know nothing of: at that level nothing is done that anybody could not understand. */
 export function transactionVersionOf({ levels }: FinalizedFeatures): 0 | 1 | 2 {

@@ -17,6 +17,6 @@ export interface VerificationOrder {
  * becomes a part of the next transaction, or of none that will ever end.
  */
 export interface TransactionVerifier {
-  /** By `topic-3`. Never rejects: a coordinator that does not answer is COORDINATOR_NOT_AVAILABLE. */
+  /** By `topic-3`. Never rejects: what is not answered is left out, and to be asked again. */
   verify(order: VerificationOrder): Promise<ReadonlyMap<string, KafkaErrorCode>>;
 }

@@ -93,10 +93,6 @@ export const apis = {
   offsetDelete: api(offsetDeleteRequest, offsetDeleteResponse),
   consumerGroupHeartbeat: api(consumerGroupHeartbeatRequest, consumerGroupHeartbeatResponse),
   consumerGroupDescribe: api(consumerGroupDescribeRequest, consumerGroupDescribeResponse),
-} as const;
-
-/** What transactions need besides: not among `apis`, and so announced by nobody, until all of it is served. */
-export const transactionApis = {
   addPartitionsToTxn: api(addPartitionsToTxnRequest, addPartitionsToTxnResponse),
   addOffsetsToTxn: api(addOffsetsToTxnRequest, addOffsetsToTxnResponse),
   endTxn: api(endTxnRequest, endTxnResponse),
@@ -107,13 +103,8 @@ export const transactionApis = {
 } as const;
 
 export type ApiName = keyof typeof apis;
-export type TransactionApiName = keyof typeof transactionApis;
-type AllApis = typeof apis & typeof transactionApis;
-export type RequestOf<N extends keyof AllApis> = MessageType<AllApis[N]["request"]>;
-export type ResponseOf<N extends keyof AllApis> = MessageType<AllApis[N]["response"]>;
+export type RequestOf<N extends ApiName> = MessageType<(typeof apis)[N]["request"]>;
+export type ResponseOf<N extends ApiName> = MessageType<(typeof apis)[N]["response"]>;
 
 /** For code that treats all of them alike. */
 export const messagesByKey: ReadonlyMap<number, MessagePair> = new Map(Object.values(apis).map((pair) => [pair.request.apiKey, pair]));
-
-/** All that are declared, served or not. */
-export const declaredMessages: readonly MessagePair[] = [...Object.values(apis), ...Object.values(transactionApis)];

@@ -67,7 +67,6 @@ const definitions: Readonly<Record<string, Definition<unknown>>> = {
   "group.share.partition.max.record.locks": int(200, why.shareGroups, { min: 100, max: 10000 }),
   "group.share.record.lock.duration.ms": int(30000, why.shareGroups, { min: 1000, max: 60000 }),
   "group.share.session.timeout.ms": int(45000, why.shareGroups, { min: 1 }),
-  "transaction.partition.verification.enable": boolean(true, why.transactions, atRunTime),
   "auto.include.jmx.reporter": boolean(true, why.metrics),
   "kafka.metrics.polling.interval.secs": int(10, why.metrics, { min: 1 }),
   "kafka.metrics.reporters": list("", why.metrics, { emptyAllowed: true }),

@@ -1,4 +1,4 @@
-import { int, short } from "./definition.ts";
+import { boolean, int, short } from "./definition.ts";
 import { brokerSetting } from "./setting.ts";
 
 /** Of the transaction coordinator. */
@@ -55,5 +55,13 @@ export const transactionSettings = {
   stateTopicSegmentBytes: brokerSetting(
     "transaction.state.log.segment.bytes",
     int(104857600, "Segment size of `__transaction_state`: small, so that it is compacted and loaded quickly.", { min: 1, unit: "bytes" }),
+  ),
+  verifiesPartitions: brokerSetting(
+    "transaction.partition.verification.enable",
+    boolean(
+      true,
+      "Whether a leader asks the transaction coordinator before the first batch of a transaction is appended. Without that, a batch that is late may become a part of the wrong transaction. Clients of transaction version 2 do not depend on it.",
+      { update: "per-broker" },
+    ),
   ),
 };

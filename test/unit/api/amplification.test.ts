@@ -80,6 +80,7 @@ beforeAll(async () => {
           log: silentLogger,
           clock: nodeClock,
           config: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
+          transactions: { partitions: 1, replicationFactor: 1, segmentBytes: 1000 },
         }),
     }),
     { ...groupApis(groups, images), ...logDirectoryApis(directories, () => null) },

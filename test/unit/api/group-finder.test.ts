@@ -7,6 +7,7 @@ import { partitionOfKey } from "../../../protocol/base/partition-of-key.ts";
 import { broker, image, ManualClock, partition, topic, topicId } from "./fixtures.ts";
 
 const config = { partitions: 50, replicationFactor: 3, segmentBytes: 104_857_600 };
+const transactions = { ...config, partitions: 7 };
 
 /** Makes topics when it is told to. */
 function setUp(current: ClusterImage) {
@@ -21,7 +22,7 @@ function setUp(current: ClusterImage) {
     },
   };
   const images = { current };
-  const finder = groupFinder({ images, topicMaker, log: silentLogger, clock: new ManualClock(), config });
+  const finder = groupFinder({ images, topicMaker, log: silentLogger, clock: new ManualClock(), config, transactions });
   return { finder, images, created, answer: () => answer() };
 }
 
@@ -65,15 +66,17 @@ describe("finding a group's coordinator", () => {
     expect(await finder.find("group", "b", "PUBLIC")).toMatchObject({ error: null, node: { nodeId: 1, host: "public-1" } });
   });
 
-  test("nobody, while the partition has no leader, or none on that listener; and nobody for transactions", async () => {
+  test("nobody, while the partition has no leader, or none on that listener", async () => {
     const none = setUp(image([offsets(-1)]));
     expect(await none.finder.find("group", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
     const led = setUp(image([offsets(2)]));
     expect(await led.finder.find("group", "a", "OTHER")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
-    expect(await led.finder.find("transaction", "a", "PUBLIC")).toMatchObject({
-      error: "CLUSTER_AUTHORIZATION_FAILED",
-      message: "transactions are not served: leave transactional.id out",
-    });
     expect([none.created, led.created]).toEqual([[], []]);
+  });
+
+  test("a transactional id has one of its own, for which another topic is created", async () => {
+    const { finder, created } = setUp(image([offsets(2)]));
+    expect(await finder.find("transaction", "a", "PUBLIC")).toMatchObject({ error: "COORDINATOR_NOT_AVAILABLE" });
+    expect(created).toMatchObject([{ name: "__transaction_state", numPartitions: 7 }]);
   });
 });

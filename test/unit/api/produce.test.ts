@@ -42,13 +42,17 @@ function request(acks: number, topicData: Record<string, Record<number, readonly
   };
 }
 
+const neverAsked = () => {
+  throw new Error("no transaction is asked about");
+};
+const gate = { enter: neverAsked };
 const bytes = (text: string) => [Buffer.from(text)];
 
 describe("Produce", () => {
   test("answers every partition with its offset, in every version", async () => {
     for (let version = 3; version <= 12; version++) {
       const partitions = new Appends();
-      const response = await answerOf(produceApi({ partitions, images, gate: null }), request(-1, { orders: { 0: bytes("a") } }), version);
+      const response = await answerOf(produceApi({ partitions, images, gate }), request(-1, { orders: { 0: bytes("a") } }), version);
       expect(partitions.calls).toMatchObject([
         { ref: { topic: "orders", partition: 0 }, text: "a", options: { acks: -1, timeoutMs: 1500 } },
       ]);
@@ -65,17 +69,17 @@ describe("Produce", () => {
   test("the brokers' own topics are closed to clients, but for Kafka's repair tools", async () => {
     const partitions = new Appends();
     const own = request(-1, { __consumer_offsets: { 0: bytes("a") } });
-    const refused = await answerOf(produceApi({ partitions, images, gate: null }), own, 9);
+    const refused = await answerOf(produceApi({ partitions, images, gate }), own, 9);
     expect(refused.responses[0]?.partitionResponses[0]?.errorCode).toBe("INVALID_TOPIC_EXCEPTION");
     expect(partitions.calls).toEqual([]);
-    await answerOf(produceApi({ partitions, images, gate: null }), own, 9, { clientId: "__admin_client" });
+    await answerOf(produceApi({ partitions, images, gate }), own, 9, { clientId: "__admin_client" });
     expect(partitions.calls).toHaveLength(1);
   });
 
   test("appends in the order of the request before anything is awaited", async () => {
     const partitions = new Appends();
     partitions.gate = new Promise(() => {});
-    const api = produceApi({ partitions, images, gate: null });
+    const api = produceApi({ partitions, images, gate });
     void api.handle(request(1, { orders: { 0: bytes("a"), 1: bytes("b") }, bills: { 0: bytes("c") } }), context(9));
     void api.handle(request(1, { orders: { 0: bytes("d") } }), context(9));
     expect(partitions.calls.map(({ text }) => text)).toEqual(["a", "b", "c", "d"]);
@@ -83,14 +87,14 @@ describe("Produce", () => {
 
   test("appends nothing and says so when acks is none of 0, 1 and -1", async () => {
     const partitions = new Appends();
-    const response = await answerOf(produceApi({ partitions, images, gate: null }), request(2, { orders: { 0: bytes("a") } }), 9);
+    const response = await answerOf(produceApi({ partitions, images, gate }), request(2, { orders: { 0: bytes("a") } }), 9);
     expect(partitions.calls).toEqual([]);
     expect(response.responses[0]?.partitionResponses[0]).toMatchObject({ errorCode: "INVALID_REQUIRED_ACKS", baseOffset: -1 });
   });
 
   test("does not answer acks=0, and closes the connection when something failed", async () => {
     const partitions = new Appends();
-    const api = produceApi({ partitions, images, gate: null });
+    const api = produceApi({ partitions, images, gate });
     expect(await ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).toBeNull();
     partitions.outcomes.set("orders-0", { error: "NOT_LEADER_OR_FOLLOWER" });
     await expect(ask(api, request(0, { orders: { 0: bytes("a") } }), 9)).rejects.toThrow(CloseConnection);
@@ -99,7 +103,7 @@ describe("Produce", () => {
   test("one partition without records does not keep the others from being appended", async () => {
     const partitions = new Appends();
     const response = await answerOf(
-      produceApi({ partitions, images, gate: null }),
+      produceApi({ partitions, images, gate }),
       request(1, { orders: { 0: null, 1: [Buffer.alloc(0)] }, bills: { 0: bytes("c") } }),
       9,
     );
@@ -116,7 +120,7 @@ describe("Produce", () => {
     batch.writeInt8(2, 16);
     batch.writeInt16BE(4, 21);
     const partitions = new Appends();
-    const api = produceApi({ partitions, images, gate: null });
+    const api = produceApi({ partitions, images, gate });
     const codeIn = async (version: number) =>
       (await answerOf(api, request(1, { orders: { 0: [batch] } }), version)).responses[0]?.partitionResponses[0]?.errorCode;
     expect(await codeIn(6)).toBe("UNSUPPORTED_COMPRESSION_TYPE");
@@ -128,7 +132,7 @@ describe("Produce", () => {
     const recordErrors = [{ index: 3, error: "INVALID_RECORD", message: "no key" }] as const;
     partitions.outcomes.set("orders-0", { error: "INVALID_RECORD", message: "1 of 4", recordErrors });
     const partIn = async (version: number) =>
-      (await answerOf(produceApi({ partitions, images, gate: null }), request(-1, { orders: { 0: bytes("a") } }), version)).responses[0]
+      (await answerOf(produceApi({ partitions, images, gate }), request(-1, { orders: { 0: bytes("a") } }), version)).responses[0]
         ?.partitionResponses[0];
     expect(await partIn(8)).toMatchObject({
       errorCode: "INVALID_RECORD",
@@ -141,7 +145,7 @@ describe("Produce", () => {
   test("from version 10 on tells who leads now and where", async () => {
     const partitions = new Appends();
     partitions.outcomes.set("orders-1", { error: "NOT_LEADER_OR_FOLLOWER", message: "moved" });
-    const api = produceApi({ partitions, images, gate: null });
+    const api = produceApi({ partitions, images, gate });
     const at10 = await answerOf(api, request(1, { orders: { 0: bytes("a"), 1: bytes("b") } }), 10);
     expect(at10.responses[0]?.partitionResponses.map(({ currentLeader }) => currentLeader)).toEqual([
       { leaderId: -1, leaderEpoch: -1 },
@@ -157,7 +161,7 @@ describe("Produce", () => {
     partitions.outcomes.set("orders-0", { error: "UNKNOWN_TOPIC_OR_PARTITION" });
     partitions.outcomes.set("ghosts-0", { error: "NOT_LEADER_OR_FOLLOWER" });
     const response = await answerOf(
-      produceApi({ partitions, images, gate: null }),
+      produceApi({ partitions, images, gate }),
       request(1, { orders: { 0: bytes("a") }, ghosts: { 0: bytes("b") } }),
       11,
     );
@@ -172,26 +176,23 @@ describe("Produce", () => {
     partitions.gate = new Promise(() => {});
     let released = 0;
     const meter = { ...uncounted, releaseRequest: () => void released++ };
-    void ask(
-      produceApi({ partitions, images, gate: null }),
-      request(-1, { orders: { 0: bytes("a"), 1: null }, bills: { 0: bytes("b") } }),
-      9,
-      { meter },
-    );
+    void ask(produceApi({ partitions, images, gate }), request(-1, { orders: { 0: bytes("a"), 1: null }, bills: { 0: bytes("b") } }), 9, {
+      meter,
+    });
     const [a, b] = partitions.calls.map(({ options }) => options.onWritten);
     a?.();
     expect(released).toBe(0);
     b?.();
     expect(released, "it still waits for its replicas").toBe(1);
     void ask(
-      produceApi({ partitions: { leader: () => "NOT_LEADER_OR_FOLLOWER" }, images, gate: null }),
+      produceApi({ partitions: { leader: () => "NOT_LEADER_OR_FOLLOWER" }, images, gate }),
       request(-1, { orders: { 0: bytes("a") } }),
       9,
       { meter },
     );
     expect(released, "nobody leads here").toBe(2);
     const written = new Appends();
-    void ask(produceApi({ partitions: written, images, gate: null }), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
+    void ask(produceApi({ partitions: written, images, gate }), request(1, { orders: { 0: bytes("a") } }), 9, { meter });
     expect(written.calls[0]?.options, "acks=1 waits for nothing else").toEqual({ acks: 1, timeoutMs: 1500 });
   });
 });

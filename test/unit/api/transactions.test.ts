@@ -29,6 +29,8 @@ async function setUp(topics = [topic("orders", topicId("o"), parts(3)), topic("_
   const coordinator = new TransactionCoordinator({
     partitions: {
       append: (ref, records) => log.append(ref, records),
+      appendMarker: (ref, marker) => log.appendMarker(ref, marker),
+      guards: () => log.guards(),
       standing: () => log.standing(),
       read: (ref, options) => log.read(ref, options),
       changed: (refs, deadlineMs, signal) => log.changed(refs, deadlineMs, signal),

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { kafkaErrors } from "../../../protocol/errors/kafka-errors.ts";
-import { declaredMessages, type MessagePair } from "../../../protocol/messages/apis.ts";
+import { type MessagePair, messagesByKey } from "../../../protocol/messages/apis.ts";
 import type { Fields } from "../../../protocol/schema/composites.ts";
 import type { Message } from "../../../protocol/schema/message.ts";
 import type { PrimitiveName, Shape, Type } from "../../../protocol/schema/type.ts";
 import { printable } from "../../../protocol/wire/printable.ts";
 
 /** Every message that is declared, in every version, named as in a test report. */
-export const everyVersion: readonly (readonly [name: string, message: Message<unknown>, version: number])[] = declaredMessages
+export const everyVersion: readonly (readonly [name: string, message: Message<unknown>, version: number])[] = [...messagesByKey.values()]
   .flatMap((pair: MessagePair) => [pair.request, pair.response])
   .flatMap((message) => versionsOf(message).map((version) => [`${message.name} v${version}`, message, version] as const));
 
