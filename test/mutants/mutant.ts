@@ -14,6 +14,8 @@ export interface Mutant {
   readonly also?: readonly { readonly find: string; readonly replace: string }[];
   /** What is lost, and when. */
   readonly breaks: string;
+  /** The file of the unit tests that must fail with it; absent: the simulator finds it. */
+  readonly caughtBy?: string;
   /** About how quickly others take over: the scenes that measure it are played before the seeds. */
   readonly isOfFailover?: boolean;
   /** About throttles: so are the scenes of these. */

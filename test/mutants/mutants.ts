@@ -2,12 +2,14 @@ import { balanceMutants } from "./balance-mutants.ts";
 import { failoverMutants } from "./failover-mutants.ts";
 import { groupTransactionMutants } from "./group-transaction-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { transactionLogMutants } from "./transaction-log-mutants.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
   ...failoverMutants,
   ...balanceMutants,
   ...groupTransactionMutants,
+  ...transactionLogMutants,
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",
@@ -225,7 +227,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: "cut-keeps-producers",
     file: "broker/log/partition-log/log-state.ts",
-    find: "    this.producers.become(producers);\n",
+    find: "    this.producers.become(producers, this.endOffset);\n",
     replace: "",
     breaks: "After a cut, a producer's batches that were cut count as duplicates.",
   },

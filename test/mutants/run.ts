@@ -1,12 +1,12 @@
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { type Mutant, mutated, readSource } from "./mutant.ts";
+import { parseArgs, stripVTControlCharacters } from "node:util";
+import { type Mutant, mutated, readSource, root } from "./mutant.ts";
 import { mutants } from "./mutants.ts";
 
 /**
  * `npm run mutants -- --seeds 200 [--from 1] [--only NAME,NAME]`: runs the simulator's seeds on each mutant until one fails, and prints a
- * table for docs/correctness.md.
+ * table for docs/correctness.md. Those that unit tests catch are run against these.
  * A mutant that survives them all is something that the simulator does not see. Exit code 1 then.
  */
 const { values } = parseArgs({
@@ -54,6 +54,27 @@ function seedsUntilCaught({ name }: Mutant, from: number, count: number): Promis
   });
 }
 
+/** Vitest reads the sources itself, with the mutant (`vitest.config.ts`). */
+function unitTestsCatch({ name }: Mutant, tests: string): Promise<Outcome> {
+  const startedMs = performance.now();
+  const args = [join(root, "node_modules/vitest/vitest.mjs"), "run", "--project", "unit", tests];
+  const child = spawn(process.execPath, args, { env: { ...process.env, OTTLA_MUTANT: name }, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (text) => {
+      said = `${said}${text}`.slice(-100_000);
+    });
+  const timer = setTimeout(() => child.kill("SIGKILL"), seedLimitMs);
+  return new Promise((resolve) => {
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      const failure = /AssertionError.*|InvariantViolation.*/.exec(said)?.[0] ?? "";
+      const by = `${tests}: ${stripVTControlCharacters(failure)}`;
+      resolve({ seed: code === 0 ? null : 0, failure: by, seconds: (performance.now() - startedMs) / 1000 });
+    });
+  });
+}
+
 const only = values.only?.split(",");
 const chosen = mutants.filter(({ name }) => only === undefined || only.includes(name));
 if (chosen.length === 0) throw new Error(`no mutant is called ${values.only}; there are ${mutants.map(({ name }) => name).join(", ")}`);
@@ -62,10 +83,14 @@ for (const mutant of chosen) mutated(mutant, readSource(mutant));
 console.log("| Mutant | Caught at seed | After | By |\n|---|---|---|---|");
 let survivors = 0;
 for (const mutant of chosen) {
-  const { seed, failure, seconds } = await seedsUntilCaught(mutant, Number(values.from), Number(values.seeds));
+  const { seed, failure, seconds } = await (mutant.caughtBy === undefined
+    ? seedsUntilCaught(mutant, Number(values.from), Number(values.seeds))
+    : unitTestsCatch(mutant, mutant.caughtBy));
   if (seed === null) survivors++;
   const by = failure.split("\n")[0]!.slice(0, 160).replaceAll("|", "/");
-  console.log(`| ${mutant.name} | ${seed ?? `**not in ${values.seeds}**`} | ${seconds.toFixed(0)} s | ${by} |`);
+  console.log(
+    `| ${mutant.name} | ${seed === 0 ? "unit test" : (seed ?? `**not in ${values.seeds}**`)} | ${seconds.toFixed(0)} s | ${by} |`,
+  );
 }
 console.log(`\n${chosen.length - survivors} of ${chosen.length} mutants caught`);
 process.exitCode = survivors === 0 ? 0 : 1;

@@ -41,6 +41,7 @@ export async function dumpWithKafka(
     else if (line.startsWith("| offset: ")) current.records.push(recordOf(fieldsOf(line)));
     else if (/^(offset|timestamp): \d+ (offset|position): \d+$/.test(line)) current.entries.push(numbersOf(fieldsOf(line)));
     else if (line.startsWith("producerId: ")) current.entries.push(producerOf(fieldsOf(line)));
+    else if (line.startsWith("version: ")) current.entries.push(numbersOf(fieldsOf(line)));
     else if (complaint.test(line)) throw new Error(`Kafka's tool: ${line}`);
     if (line.includes("isvalid: false")) throw new Error(`Kafka's tool: ${line}`);
   }
@@ -125,10 +126,12 @@ function ourRecord({ offset, timestampMs, keyBytes, valueBytes, headers }: Recor
 /** A row of a snapshot. */
 function producerOf(fields: Map<string, string>): Record<string, number> {
   const names = ["producerId", "coordinatorEpoch", "lastSequence", "lastOffset", "offsetDelta", "timestamp"];
-  return { ...Object.fromEntries(names.map((name) => [name, Number(fields.get(name))])), epoch: Number(fields.get("producerEpoch")) };
+  const first = /\d+/.exec(fields.get("currentTxnFirstOffset") ?? "")?.[0] ?? -1;
+  const numbers = Object.fromEntries(names.map((name) => [name, Number(fields.get(name))]));
+  return { ...numbers, epoch: Number(fields.get("producerEpoch")), transactionFirstOffset: Number(first) };
 }
 
-function ourEntry({ timestampMs, transactionFirstOffset: _, ...entry }: Record<string, number>): Record<string, number> {
+function ourEntry({ timestampMs, ...entry }: Record<string, number>): Record<string, number> {
   return timestampMs === undefined ? entry : { timestamp: timestampMs, ...entry };
 }
 
