@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { seededRandom } from "../../protocol/base/random.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { encodeBatch } from "../../protocol/records/encode-batch.ts";
+import { encodeEndMarker } from "../../protocol/records/end-marker.ts";
 import { MemoryDisk } from "../support/memory-files.ts";
 import { readStoredLog } from "./stored-log.ts";
 
@@ -43,4 +44,18 @@ test("it stops at a cut batch, a wrong CRC and a gap, and keeps what is before",
   rotten[rotten.length - 2]! ^= 1;
   expect((await stored({ [first]: Buffer.concat([whole, rotten]) }))?.damage).toContain("CRC");
   expect((await stored({ [first]: Buffer.concat([whole, batch(3, 0, ["c"])]) }))?.damage).toContain("offset 3 where 2 was due");
+});
+
+test("it tells the ends of transactions from records, and of which producer a batch is", async () => {
+  const producer = { producerId: 7, producerEpoch: 2, baseSequence: 0, isTransactional: true };
+  const records = encodeBatch([{ key: null, value: Buffer.from("a"), timestampMs: 1 }], { ...producer, leaderEpoch: 0 });
+  const marker = encodeEndMarker({ producerId: 7, producerEpoch: 3, coordinatorEpoch: 9, kind: "commit" }, 1);
+  marker.writeBigInt64BE(1n, 0);
+  const log = await stored({ [first]: Buffer.concat([records, marker, batch(2, 0, ["b"])]) });
+  expect(log?.records.map(({ value }) => value)).toStrictEqual(["a", "b"]);
+  expect(log?.batches.map(({ transaction }) => transaction)).toStrictEqual([
+    { producerId: 7, producerEpoch: 2, marker: null },
+    { producerId: 7, producerEpoch: 3, marker: { kind: "commit", coordinatorEpoch: 9 } },
+    null,
+  ]);
 });

@@ -4,7 +4,7 @@ import type { MemoryInode } from "../support/memory-nodes.ts";
 
 /** What a partition's segment files hold, read by the format's description alone: nothing here is shared with the broker. */
 export interface StoredLog {
-  /** In the order of offsets, from `startOffset` on; all of them, except where compaction may have removed some. */
+  /** In the order of offsets, from `startOffset` on; all of them, except where compaction may have removed some. Without markers. */
   readonly records: readonly StoredRecord[];
   readonly startOffset: number;
   /** Exclusive. */
@@ -29,6 +29,15 @@ export interface StoredBatch {
   readonly checksum: number;
   readonly maxTimestampMs: number;
   readonly sizeInBytes: number;
+  /** Of a batch that is part of a transaction, or ends one. */
+  readonly transaction: StoredTransactionPart | null;
+}
+
+export interface StoredTransactionPart {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  /** Null: records. */
+  readonly marker: { readonly kind: "commit" | "abort"; readonly coordinatorEpoch: number } | null;
 }
 
 const headerBytes = 61;
@@ -120,14 +129,35 @@ function readOn(segment: ReadSegment, content: Buffer): string | null {
       found.push({ offset, epoch, key, value });
       due = offset + 1;
     }
-    segment.records.push(...found);
+    const attributes = content.readInt16BE(position + 21);
+    if ((attributes & 0x20) === 0) segment.records.push(...found);
     const maxTimestampMs = Number(content.readBigInt64BE(position + 35));
     const lastOffset = baseOffset + lastDelta;
-    segment.batches.push({ baseOffset, lastOffset, epoch, checksum, maxTimestampMs, sizeInBytes });
+    segment.batches.push({
+      baseOffset,
+      lastOffset,
+      epoch,
+      checksum,
+      maxTimestampMs,
+      sizeInBytes,
+      transaction: transactionAt(content, position, plain),
+    });
     segment.next = lastOffset + 1;
     segment.position += sizeInBytes;
   }
   return null;
+}
+
+function transactionAt(content: Buffer, position: number, plain: Buffer): StoredTransactionPart | null {
+  const attributes = content.readInt16BE(position + 21);
+  if ((attributes & 0x10) === 0) return null;
+  const producerId = Number(content.readBigInt64BE(position + 43));
+  const producerEpoch = content.readInt16BE(position + 51);
+  if ((attributes & 0x20) === 0 || content.readInt32BE(position + 57) !== 1) return { producerId, producerEpoch, marker: null };
+  // a key of four bytes and a value of six, each after its length, and no headers
+  const end = plain.length;
+  const coordinatorEpoch = plain.readInt32BE(end - 5);
+  return { producerId, producerEpoch, marker: { kind: plain.readInt16BE(end - 10) === 1 ? "commit" : "abort", coordinatorEpoch } };
 }
 
 function unpacked(bytes: Buffer, codec: number): Buffer {

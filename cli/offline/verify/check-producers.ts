@@ -100,6 +100,14 @@ export function compareRows(
         offset: row.lastOffset,
         reason: `producer ${row.producerId}: its last batch has ${wordsOf(row)}, not ${wordsOf(said)}`,
       });
+    } else if (said.transactionFirstOffset !== row.transactionFirstOffset && said.transactionFirstOffset >= firstOffset) {
+      const [inLog, inSnapshot] = [row, said].map(({ transactionFirstOffset: first }) =>
+        first === -1 ? "none" : `one since offset ${first}`,
+      );
+      faults.push({
+        offset: said.transactionFirstOffset,
+        reason: `producer ${row.producerId}: of its transactions ${inLog} is open, not ${inSnapshot}`,
+      });
     }
   }
   return faults;

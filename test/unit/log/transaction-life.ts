@@ -14,7 +14,7 @@ import { type Fixture, root, StillClock, settingsWith, startStore, topicId } fro
 import { expectedOfMarker, loggedBatch, TransactionModel } from "./transaction-model.ts";
 
 const folder = `${root}/t-0`;
-const settings = settingsWith({ segmentBytes: 500, indexIntervalBytes: 100, fileDeleteDelayMs: 0 });
+const settings = settingsWith({ indexIntervalBytes: 100, fileDeleteDelayMs: 0 });
 const producers = 4;
 
 const share = fc.double({ min: 0, max: 1, noNaN: true });
@@ -115,7 +115,8 @@ export class TransactionLife {
 
   async #open(): Promise<void> {
     this.#fixture = await startStore(this.#disk, { tailCacheBytesMax: 4096 }, this.#clock, this.#seed);
-    this.#log = await this.#fixture.store.open("t", 0, topicId, settings);
+    // many segments, or many transactions in one
+    this.#log = await this.#fixture.store.open("t", 0, topicId, { ...settings, segmentBytes: this.#seed % 2 === 0 ? 500 : 2000 });
   }
 
   async #take(step: Step): Promise<void> {
@@ -310,8 +311,9 @@ function zeroed(content: Buffer, from: number): Buffer {
 function rangesWithin(start: number, end: number): (readonly [number, number])[] {
   if (end <= start) return [];
   const length = end - start;
-  const parts = [0, 1, 2, 3].map(
-    (part) => [start + Math.floor((length * part) / 4), start + Math.ceil((length * (part + 1)) / 4)] as const,
-  );
+  const parts = [0, 1, 2, 3, 4, 5].map((part) => {
+    const at = (share: number) => start + Math.floor((length * share) / 6);
+    return [at(part), at(part + 1)] as const;
+  });
   return [[start, end], ...parts.filter(([from, to]) => from < to)];
 }
