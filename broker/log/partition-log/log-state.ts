@@ -131,7 +131,8 @@ export class LogState {
     own(this).layout = placed.state;
     const aborted = this.producers.note(batch, marker);
     own(this).endOffset = batch.lastOffset + 1;
-    return { ...placed, aborted };
+    const { state, offsetEntry, timeEntry } = placed;
+    return { state, offsetEntry, timeEntry, aborted };
   }
 
   /** What is assigned next goes to a new segment, which begins at `baseOffset`: the log's end, or above it where no segment spans a gap. */

@@ -66,15 +66,20 @@ export class ProducerStates {
    * Returns the transaction that it aborts.
    */
   note(batch: BatchInfo, marker: EndMarker | null = null): AbortedTransaction | null {
-    const { producerId, producerEpoch, baseOffset, isControl } = batch;
-    if (producerId === noProducerId || (isControl && marker === null)) return null;
+    const { producerId } = batch;
+    if (producerId === noProducerId) return null;
+    if (marker !== null) return this.#noteMarker(batch, marker);
+    if (batch.isControl) return null;
+    const entry = this.#entryOf(producerId, batch.producerEpoch);
+    if (batch.isTransactional && entry.transactionFirstOffset === -1) this.#transactions.begin(batch.baseOffset);
+    entry.note(batch);
+    return null;
+  }
+
+  #noteMarker(batch: BatchInfo, marker: EndMarker): AbortedTransaction | null {
+    const { producerId, producerEpoch, baseOffset } = batch;
     const entry = this.#entryOf(producerId, producerEpoch);
     const firstOffset = entry.transactionFirstOffset;
-    if (marker === null) {
-      entry.note(batch);
-      if (firstOffset === -1 && entry.transactionFirstOffset !== -1) this.#transactions.begin(entry.transactionFirstOffset);
-      return null;
-    }
     entry.end(marker, batch.maxTimestampMs);
     if (firstOffset === -1) return null;
     this.#transactions.end(firstOffset, baseOffset);
