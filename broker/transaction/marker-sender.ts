@@ -3,6 +3,7 @@ import { type BrokerId, partitionKey, type TopicId, type TopicPartition } from "
 import type { Logger } from "../../protocol/base/logger.ts";
 import { isWorthTelling } from "../../protocol/base/worth-telling.ts";
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
+import { printable } from "../../protocol/wire/printable.ts";
 import type { EndedTransaction, MarkerOrder, MarkerSender } from "./marker-order.ts";
 
 /** What one broker is asked to write, in the partitions that it leads. */
@@ -12,7 +13,7 @@ export interface Markers extends EndedTransaction {
 
 /**
  * By the place in `markers` and in its partitions, what became of each. Rejects, or has too few answers: whatever is not answered is not
- * known, and asked again.
+ * known, and asked again. Settles within a time of its own: until then nothing else goes to a broker that does not answer.
  */
 export type Deliver = (to: BrokerId, markers: readonly Markers[]) => Promise<readonly (readonly KafkaErrorCode[])[]>;
 
@@ -76,7 +77,7 @@ export class BatchingMarkerSender implements MarkerSender {
 
   constructor(parts: BatchingSenderParts) {
     this.#parts = parts;
-    parts.images.onChange((view) => this.#onImage(view));
+    parts.images.onChange(() => this.#onImage());
   }
 
   /** Transactions whose markers are being written. */
@@ -127,9 +128,15 @@ export class BatchingMarkerSender implements MarkerSender {
       if (leader === null) continue;
       open.idle.delete(key);
       if (leader === "deleted") gone.push(place);
-      else byLeader.set(leader, [...(byLeader.get(leader) ?? []), place]);
+      else {
+        const known = byLeader.get(leader);
+        if (known === undefined) byLeader.set(leader, [place]);
+        else known.push(place);
+      }
     }
-    for (const [leader, partitions] of byLeader) this.#enqueue(leader, { open, partitions });
+    for (const [leader, partitions] of byLeader)
+      for (let at = 0; at < partitions.length; at += partitionsPerRequestMax)
+        this.#enqueue(leader, { open, partitions: partitions.slice(at, at + partitionsPerRequestMax) });
     if (gone.length > 0) this.#report({ open, partitions: gone });
     if (open.order.partitions.length === 0) this.#report({ open, partitions: [] });
     if (open.idle.size > 0) this.#later(open);
@@ -174,7 +181,7 @@ export class BatchingMarkerSender implements MarkerSender {
       const answer = answers[at] ?? "UNKNOWN_SERVER_ERROR";
       if (answer === "TRANSACTION_COORDINATOR_FENCED") {
         this.#drop(open);
-        this.#parts.log.warn(endedOf(open.order), "a partition has the marker of a later coordinator: this one sends none");
+        this.#parts.log.warn(told(open.order), "a partition has the marker of a later coordinator: this one sends none");
         return this.#parts.fenced(endedOf(open.order));
       }
       // the partition has seen a later epoch of the producer, which begins after this marker was written
@@ -205,7 +212,7 @@ export class BatchingMarkerSender implements MarkerSender {
     open.failures++;
     if (isWorthTelling(open.failures))
       this.#parts.log.warn(
-        { ...endedOf(open.order), left: open.idle.size + open.underway, why, attempts: open.failures },
+        { ...told(open.order), left: open.idle.size + open.underway, why, attempts: open.failures },
         "a transaction cannot be completed yet: partitions have no marker",
       );
     this.#later(open);
@@ -218,7 +225,7 @@ export class BatchingMarkerSender implements MarkerSender {
   }
 
   /** Those that wait may have a leader now, or be gone. */
-  #onImage(_view: LeaderView): void {
+  #onImage(): void {
     for (const open of [...this.#orders.values()]) {
       if (open.timer === null) continue;
       this.#route(open);
@@ -226,7 +233,12 @@ export class BatchingMarkerSender implements MarkerSender {
   }
 }
 
-/** Up to a request's worth, without what nobody waits for any more; one piece at least, however large. */
+/** For the broker's log, without more of a client's text than fits there. */
+function told(order: MarkerOrder): EndedTransaction {
+  return { ...endedOf(order), transactionalId: printable(order.transactionalId) };
+}
+
+/** Up to a request's worth, without what nobody waits for any more. */
 function takePieces(line: Line, isWanted: (open: Open) => boolean): readonly Piece[] {
   const taken: Piece[] = [];
   let count = 0;

@@ -74,6 +74,11 @@ const retryMs = 1_000;
 /** Ids looked at in one turn of the loop. */
 const looksPerTurnMax = 5_000;
 const pauseMs = 1;
+/**
+ * A transaction's record has all its partitions, and is written anew with each that joins: a request of a few bytes must not append
+ * megabytes. So much has tens of thousands of partitions.
+ */
+const recordBytesMax = 256 * 1024;
 /** What the record about its end takes beyond the one about its partitions: without that much room, a transaction could not be ended. */
 const endingBytes = 256;
 
@@ -182,7 +187,7 @@ export class TransactionMachine implements StateMachine {
     if (!this.#book.hasRoomFor(next)) return answered<KafkaErrorCode>("COORDINATOR_NOT_AVAILABLE");
     const record = transactionRecord(next);
     const bytes = record.key.length + (record.value?.length ?? 0) + endingBytes;
-    if (bytes > this.#parts.batchBytesMax()) return answered<KafkaErrorCode>("MESSAGE_TOO_LARGE");
+    if (bytes > Math.min(this.#parts.batchBytesMax(), recordBytesMax)) return answered<KafkaErrorCode>("MESSAGE_TOO_LARGE");
     return { records: [record], answer: "NONE" };
   }
 

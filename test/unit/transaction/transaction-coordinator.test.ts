@@ -95,7 +95,7 @@ async function setUp() {
     },
     clock,
     log: silentLogger,
-    config: { machine: machineConfig, shard: shardConfig, timeoutMaxMs: 900_000, memoryBytesMax: 1_000_000 },
+    config: { machine: machineConfig, shard: shardConfig, timeoutMaxMs: 900_000, memoryBytesMax: 10_000_000 },
   });
   const assign = async (number: number, leader: number, leaderEpoch: number) => {
     const state = partition(number, { leader, leaderEpoch, isr: [leader], replicas: [1, 2] });
@@ -202,6 +202,27 @@ describe("the transaction coordinator", () => {
     expect(deliveries.map(({ markers }) => markers.length)).toEqual([1, 1]);
     await deliveries[0]!.answer("NONE");
     expect(deliveries.map(({ markers }) => markers.length)).toEqual([1, 1, 28]);
+  });
+
+  test("a transaction of very many partitions goes out in several requests", async () => {
+    const { assign, begin, commit, deliveries, stateOf, images, led } = await setUp();
+    await assign(0, 1, 3);
+    images.replace(led(Array.from({ length: 5_000 }, () => 1)));
+    await commit(
+      a,
+      await begin(
+        a,
+        Array.from({ length: 5_000 }, (_, number) => number),
+      ),
+    );
+    const counts = () => deliveries.map(({ markers }) => markers.map(({ partitions }) => partitions.length));
+    expect(counts()).toEqual([[2_000], [2_000]]);
+    await deliveries[0]!.answer("NONE");
+    expect(counts()).toEqual([[2_000], [2_000], [1_000]]);
+    await deliveries[1]!.answer("NONE");
+    expect(await stateOf(a)).toBe("PrepareCommit");
+    await deliveries[2]!.answer("NONE");
+    expect(await stateOf(a)).toBe("CompleteCommit");
   });
 
   test("a partition with a later epoch of the producer has no need of the marker; a later coordinator's ends the sending", async () => {
