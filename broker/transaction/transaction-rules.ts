@@ -96,8 +96,9 @@ export function judgeEnd(known: Transaction | undefined, order: EndOrder): EndVe
 function isRepeated(known: Transaction, { producer, raisesEpoch }: EndOrder): boolean {
   if (outcomeOf(known.state) === null) return false;
   const isRaised = known.clientVersion >= raisingVersion;
-  if (isRaised !== raisesEpoch) return false;
   const { producerId, producerEpoch } = producer;
+  // before the first epoch there is none, whatever a request says
+  if (isRaised !== raisesEpoch || producerEpoch < 0) return false;
   if (known.producerId === producerId) return producerEpoch === (isRaised ? known.producerEpoch - 1 : known.producerEpoch);
   return known.previousProducerId === producerId && known.producerEpoch === 0 && producerEpoch === lastUsableEpoch;
 }

@@ -97,6 +97,7 @@ describe("a transaction of version 2", () => {
     await world.markAll();
     expect(await world.end(producer("7/32766"), "commit")).toBe("100/0");
     expect(await world.end(producer("7/32766"), "abort")).toBe("INVALID_TXN_STATE");
+    expect(await world.end(producer("100/-1"), "commit")).toBe("PRODUCER_FENCED");
     expect(world.states().slice(-2)).toEqual(["PrepareCommit 7/32767", "CompleteCommit 100/0"]);
     expect(await world.add(producer("100/0"))).toBe("NONE");
   });
