@@ -6,7 +6,7 @@ import type { RequestContext } from "./api.ts";
 export type GroupService = Pick<GroupCoordinator, "run" | "runEvenUnnamed" | "listGroups">;
 
 /** The same for what is part of a producer's transaction. */
-export type EnteredGroups = Pick<GroupCoordinator, "enter">;
+export type EnteredGroups = Pick<GroupCoordinator["transactions"], "enter">;
 
 /** How a client is shown where its group is described: Kafka puts a slash before the address. */
 export function clientOf({ clientId, remote }: RequestContext): { readonly clientId: string; readonly clientHost: string } {

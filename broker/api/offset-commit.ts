@@ -13,8 +13,9 @@ import { type CommittedTopic, commitPositions } from "./committing.ts";
 import type { GroupService } from "./group-context.ts";
 
 /**
- * Behavior: commits positions of a group; answered when the in-sync replicas have them (see `commitPositions`). Partitions that do not exist
- * are UNKNOWN_TOPIC_OR_PARTITION. If a request would append far more than its own size, nothing is committed: INVALID_COMMIT_OFFSET_SIZE.
+ * Behavior: commits positions of a group; answered when the in-sync replicas have them (see `commitPositions`). Partitions that do not
+ * exist are UNKNOWN_TOPIC_OR_PARTITION. If a request would append far more than its own size, nothing is committed:
+ * INVALID_COMMIT_OFFSET_SIZE.
  * Version notes: 0 is always from outside the group, and is stored like the others, not in ZooKeeper; a time of the commit in 1; a
  * retention of its own from 2 to 4; leader epochs since 6 (KIP-320); static members since 7 (KIP-345); the generation may be a member epoch
  * since 9 (KIP-848); topics by their ids since 10, where a topic that no longer exists is UNKNOWN_TOPIC_ID, even if there is another of its

@@ -89,15 +89,18 @@ async function admit(
   const { ref, isOpen, guard } = entered;
   const adds = apiVersion >= addingOffsetsVersion;
   const isWaived = !adds && !verifies();
-  if (!isOpen && !isWaived) {
-    const errors = await verifier.verify({ transactionalId, producerId, producerEpoch, partitions: [ref], adds });
-    const error = refusal(errors.get(partitionKey(ref.topic, ref.partition)) ?? "COORDINATOR_NOT_AVAILABLE", apiVersion);
-    if (error !== "NONE") {
-      entered.leave();
-      return { error };
+  let isAdmitted = false;
+  try {
+    if (!isOpen && !isWaived) {
+      const errors = await verifier.verify({ transactionalId, producerId, producerEpoch, partitions: [ref], adds });
+      const error = refusal(errors.get(partitionKey(ref.topic, ref.partition)) ?? "COORDINATOR_NOT_AVAILABLE", apiVersion);
+      if (error !== "NONE") return { error };
     }
+    isAdmitted = true;
+    return { error: null, entered, transaction: { producerId, producerEpoch, guard: isWaived ? "waived" : guard } };
+  } finally {
+    if (!isAdmitted) entered.leave();
   }
-  return { error: null, entered, transaction: { producerId, producerEpoch, guard: isWaived ? "waived" : guard } };
 }
 
 function leave(admitted: Admitted | null): void {

@@ -128,7 +128,7 @@ function allApis({ settings, texts, clock, random, log }: BrokerOptions, served:
       producerIds,
       transactions,
       traffic: served.recorders?.topics ?? null,
-      enteredGroups: groups,
+      enteredGroups: groups.transactions,
       peers,
       clock,
       random,

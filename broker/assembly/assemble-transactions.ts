@@ -41,7 +41,7 @@ export function assembleTransactions(
   const writer = new MarkerWriter({
     clock,
     leaderOf: (topicId, partition) => table.leaderOf(topicId, partition),
-    offsetsMarker: (partition, marker) => groups.appendMarker(partition, marker),
+    offsetsMarker: (partition, marker) => groups.transactions.appendMarker(partition, marker),
     offsetsTopic,
   });
   const coordinator = new TransactionCoordinator({

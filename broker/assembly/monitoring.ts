@@ -128,12 +128,13 @@ export class Monitoring {
 
   #memory({ storage, partitions, clients }: Monitored): readonly MemoryUse[] {
     const { tails, indexes } = storage.logs.caches;
-    const { memberMemory } = partitions.groups;
+    const { memberMemory, pendingMemory } = partitions.groups;
     return [
       { user: "clients", bytes: clients.heldBytes, limitBytes: clients.heldBytesMax },
       { user: "log_tails", bytes: tails.sizeInBytes, limitBytes: tails.bytesMax },
       { user: "log_indexes", bytes: indexes.sizeInBytes, limitBytes: indexes.bytesMax },
       { user: "group_members", bytes: memberMemory.usedBytes, limitBytes: memberMemory.maxBytes },
+      { user: "group_pending", bytes: pendingMemory.usedBytes, limitBytes: pendingMemory.maxBytes },
       { user: "free_slabs", bytes: this.#options.slabs.keptBytes, limitBytes: null },
     ];
   }

@@ -1,12 +1,10 @@
 import type { Clock } from "../../protocol/base/clock.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { Random } from "../../protocol/base/random.ts";
-import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
-import type { VersionedMarker } from "../log/log-contract.ts";
-import type { AppendedState } from "../partition/internal-topic-partitions.ts";
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Decision, Now, RequestOrigin } from "../state-machine/contract.ts";
 import type { ShardConfig } from "../state-machine/shard.ts";
-import { type Entered, type LedPartitions, Shards } from "../state-machine/shards.ts";
+import { type LedPartitions, Shards } from "../state-machine/shards.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { TopicSource, TopicsView } from "./contract.ts";
@@ -41,6 +39,7 @@ export interface ListedGroups {
 /** The groups that this broker coordinates: one shard for each partition of `__consumer_offsets` that it leads. */
 export class GroupCoordinator {
   readonly memberMemory: MemberMemory;
+  readonly pendingMemory: MemberMemory;
   readonly #shards: Shards<GroupMachine>;
   #topics: TopicsView["topics"];
   #deletedTopics: TopicsView["deletedTopics"];
@@ -48,7 +47,8 @@ export class GroupCoordinator {
   constructor({ partitions, topics, clock, random, log, config }: GroupCoordinatorParts) {
     const memberMemory = new MemberMemory(config.memberBytesMax);
     this.memberMemory = memberMemory;
-    const pendingMemory = new MemberMemory(config.pendingBytesMax);
+    this.pendingMemory = new MemberMemory(config.pendingBytesMax);
+    const memory = { members: memberMemory, pending: this.pendingMemory };
     const patternTurns = new PatternTurns();
     this.#shards = new Shards<GroupMachine>({
       topic: { name: offsetsTopic, what: "groups", partitionCount: () => topics.current.topics.get(offsetsTopic)?.partitions.length ?? 0 },
@@ -56,8 +56,7 @@ export class GroupCoordinator {
       clock,
       log,
       config: config.shard,
-      makeMachine: ({ timers }) =>
-        new GroupMachine({ timers, topics, random, config: config.machine, memberMemory, pendingMemory, patternTurns }),
+      makeMachine: ({ timers }) => new GroupMachine({ timers, topics, random, config: config.machine, memory, patternTurns }),
     });
     this.#topics = topics.current.topics;
     this.#deletedTopics = topics.current.deletedTopics;
@@ -78,14 +77,9 @@ export class GroupCoordinator {
     return this.#shards.run(groupId, operation, origin);
   }
 
-  /** See `Shards.enter`. */
-  enter(groupId: string, producerId: number, origin?: RequestOrigin): Outcome<Entered<GroupMachine>> {
-    return this.#shards.enter(groupId, producerId, origin);
-  }
-
-  /** The end of a transaction in a partition of `__consumer_offsets`: see `Shards.appendMarker`. */
-  appendMarker(partition: number, marker: VersionedMarker): Outcome<AppendedState> {
-    return this.#shards.appendMarker(partition, marker);
+  /** For what is committed in transactions, by group, and for their ends, by partition of `__consumer_offsets`. */
+  get transactions(): Pick<Shards<GroupMachine>, "enter" | "appendMarker"> {
+    return this.#shards;
   }
 
   /** From every shard here; while one of them is loading, the list is not complete and says so. */

@@ -45,10 +45,8 @@ export interface GroupMachineParts {
   readonly topics: TopicSource;
   readonly random: Random;
   readonly config: GroupMachineConfig;
-  /** Shared with the other shards of the broker; absent: without a bound. */
-  readonly memberMemory?: MemberMemory;
-  /** The same for what is pending in transactions. */
-  readonly pendingMemory?: MemberMemory;
+  /** Of members, and of what is pending in transactions. Shared with the other shards of the broker; absent: without a bound. */
+  readonly memory?: { readonly members: MemberMemory; readonly pending: MemberMemory };
   /** Shared as well. */
   readonly patternTurns?: PatternTurns;
 }
@@ -87,9 +85,9 @@ export class GroupMachine implements StateMachine {
 
   constructor(parts: GroupMachineParts) {
     this.#parts = parts;
-    this.#pendingMemory = parts.pendingMemory ?? new MemberMemory();
+    this.#pendingMemory = parts.memory?.pending ?? new MemberMemory();
     const environment = { ...parts, groups: this.#groups };
-    const memberMemory = parts.memberMemory ?? new MemberMemory();
+    const memberMemory = parts.memory?.members ?? new MemberMemory();
     this.pending = new PendingOffsets(this.#pendingMemory);
     this.classic = new ClassicGroups({
       ...environment,

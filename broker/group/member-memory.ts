@@ -2,7 +2,9 @@ import { invariant } from "../../protocol/base/invariant.ts";
 
 /**
  * Memory that clients take for longer than their requests last, and its bound. A second one counts what is pending in transactions
- * (`PendingOffsets`): a producer may have a position at each place. What members take, over all groups that this broker coordinates: what they report about themselves, what they are assigned, and the ids
+ * (`PendingOffsets`): each producer may have a position at each place.
+ *
+ * What members take, over all groups that this broker coordinates: what they report about themselves, what they are assigned, and the ids
  * that were handed out to clients that are about to join. It is kept for as long as they are members, which may begin long before any of it
  * is in a log, and last longer than any request is in flight. So it has a bound of its own, and does not count as memory that requests
  * hold.

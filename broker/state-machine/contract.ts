@@ -60,8 +60,8 @@ export interface StateRecord {
 }
 
 /**
- * The batch that a record came in. A batch appended by a decision has no producer (-1), unless it is one of a `transaction`; a batch of the log may belong to a transaction, or
- * be the control batch that ends one.
+ * The batch that a record came in. A batch appended by a decision has no producer (-1), unless it has a `transaction`; a batch of the log
+ * may belong to a transaction, or be the control batch that ends one.
  */
 export type ReplayedBatch = Pick<
   BatchInfo,

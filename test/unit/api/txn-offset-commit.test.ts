@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { offsetFetchApi } from "../../../broker/api/offset-fetch.ts";
 import { txnOffsetCommitApi } from "../../../broker/api/txn-offset-commit.ts";
 import type { VerificationOrder } from "../../../broker/runtime/transaction-verifier.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
@@ -17,7 +18,7 @@ async function served() {
   let verdict: KafkaErrorCode | Promise<KafkaErrorCode> = "NONE";
   let verifies = true;
   const api = txnOffsetCommitApi({
-    groups: world.coordinator,
+    groups: world.coordinator.transactions,
     images: world.images,
     verifier: {
       verify: async (order) => {
@@ -44,7 +45,7 @@ async function served() {
     return answer.topics.map(({ partitions: [one] }) => one!.errorCode).join();
   };
   const end = (producerEpoch = 0, more: object = {}) =>
-    world.coordinator.appendMarker(0, {
+    world.coordinator.transactions.appendMarker(0, {
       producerId: 7,
       producerEpoch,
       coordinatorEpoch: 2,
@@ -54,6 +55,7 @@ async function served() {
     });
   return {
     ...world,
+    commitOutside: world.commit,
     orders,
     commit,
     end,
@@ -156,6 +158,26 @@ describe("TxnOffsetCommit", () => {
     expect(await offsetOf(a)).toBe("");
     say("NONE");
     expect(await commit(6)).toBe("NONE");
+  });
+
+  test("those who require stable positions are told in every version that knows how while one is pending", async () => {
+    const { commit, commitOutside, end, coordinator } = await served();
+    await commitOutside(a, 1);
+    const api = offsetFetchApi(coordinator);
+    const fetched = async (version: number, requireStable: boolean) => {
+      const topics = [{ name: "t", partitionIndexes: [0] }];
+      const request = { groupId: a, topics, groups: [{ groupId: a, memberId: null, memberEpoch: -1, topics }], requireStable };
+      const answer = await answerOf(api, request, version);
+      const [one] = (version >= 8 ? answer.groups[0]! : answer).topics[0]!.partitions;
+      return [one!.errorCode, one!.committedOffset];
+    };
+    await commit(5);
+    for (let version = 7; version <= 9; version++) {
+      expect(await fetched(version, true)).toEqual(["UNSTABLE_OFFSET_COMMIT", -1]);
+      expect(await fetched(version, false)).toEqual(["NONE", 1]);
+    }
+    end();
+    for (let version = 7; version <= 9; version++) expect(await fetched(version, true)).toEqual(["NONE", 5]);
   });
 
   test("nobody is asked where the setting says so, unless the group is to be added", async () => {

@@ -53,7 +53,6 @@ const unasked = { replicaFetch, forward, heartbeat, committedEnds, joinTransacti
 const clusterId = "test-cluster";
 
 /** One life of one broker, without partitions and network. */
-
 export class Node {
   readonly id: number;
   readonly owner: string;

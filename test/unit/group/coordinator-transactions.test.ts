@@ -12,7 +12,8 @@ async function coordinating() {
   const world = await setUp();
   await world.assign(0, 1, 3);
   const { coordinator, table } = world;
-  const enter = (producerId = 7, origin?: Parameters<typeof coordinator.enter>[2]) => coordinator.enter(a, producerId, origin);
+  const enter = (producerId = 7, origin?: Parameters<typeof coordinator.transactions.enter>[2]) =>
+    coordinator.transactions.enter(a, producerId, origin);
   const entered = (producerId = 7): Entered<GroupMachine> => {
     const outcome = enter(producerId);
     if (outcome.error !== null) throw new Error(outcome.error);
@@ -36,7 +37,7 @@ async function coordinating() {
     }
   };
   const end = (more: Partial<VersionedMarker> = {}) =>
-    coordinator.appendMarker(0, {
+    coordinator.transactions.appendMarker(0, {
       ...{ producerId: 7, producerEpoch: 0, coordinatorEpoch: 2, kind: "commit", transactionVersion: 1 },
       ...more,
     });

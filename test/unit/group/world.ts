@@ -214,8 +214,8 @@ export class World {
     const readBytesMax = this.#shardConfig.loadBufferBytes;
     const stateLog = new ShardLog({ ref, partitions: partition, clock, log: silentLogger, what: "groups", readBytesMax });
     const makeMachine = ({ timers }: ShardEnvironment) => {
-      const { memberMemory, pendingMemory } = this;
-      this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memberMemory, pendingMemory });
+      const memory = { members: this.memberMemory, pending: this.pendingMemory };
+      this.machine = new GroupMachine({ timers, topics: source, random, config: this.#config, memory });
       return this.machine;
     };
     const parts = { stateLog, clock, deadlines: new Deadlines(clock), log: silentLogger, config: this.#shardConfig, makeMachine };
