@@ -182,6 +182,16 @@ describe("the stream of updates", () => {
     );
   });
 
+  test("a controller that knows no features has none in force", () => {
+    const { updates, take } = stream();
+    const state = withFeatures(emptyState, { epoch: 4, levels: new Map([["transaction.version", 2]]) });
+    const told = take(updates(state, allDirty)[0]!);
+    expect(told.kind === "applied" && told.image.features.levels.get("transaction.version")).toBe(2);
+    const { features: _, ...older } = updates(state, allDirty)[0]!;
+    const without = take(older);
+    expect(without.kind === "applied" && without.image.features).toEqual({ epoch: -1, levels: new Map() });
+  });
+
   test("nothing of a full update applies before its last part, and a gap asks for all of it again", () => {
     const state = withTopic(withTopic(emptyState, topicOf("a", 1, 3)), topicOf("b", 2, 3));
     const whole = stream(2);

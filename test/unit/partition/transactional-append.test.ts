@@ -53,6 +53,33 @@ describe("a transaction's batch", () => {
   });
 });
 
+describe("what a coordinator keeps in a transaction", () => {
+  const unsequenced = (more: object = {}) => batch(-1, more);
+
+  test("has no sequence, and is fenced by its epoch", async () => {
+    const { led, log } = await leader();
+    const state = async (records: Buffer) => {
+      const appended = led().appendState(records, "waived");
+      if (appended.error === null) await appended.committed;
+      return appended.error;
+    };
+    expect(await state(unsequenced())).toBeNull();
+    expect(await state(unsequenced())).toBeNull();
+    expect(led().appendMarker({ ...marker, producerEpoch: 3, transactionVersion: 2 }).error).toBeNull();
+    expect(await state(unsequenced())).toBe("INVALID_PRODUCER_EPOCH");
+    expect(await state(unsequenced({ producerEpoch: 3 }))).toBeNull();
+    expect(await state(unsequenced({ producerEpoch: 4 }))).toBeNull();
+    expect(led().openTransactionOf(7)).toBe(3);
+    expect(log.endOffset).toBe(5);
+  });
+
+  test("is no form for producers: theirs have one", async () => {
+    const { append, log } = await leader();
+    expect((await append(unsequenced(), "waived")).error).toBe("INVALID_RECORD");
+    expect(log.endOffset).toBe(0);
+  });
+});
+
 describe("a marker", () => {
   test("of an older coordinator is refused", async () => {
     const { led, append } = await leader();
