@@ -77,7 +77,7 @@ function messageOf({ kind, partitions, ...marker }: Markers, { topics }: Cluster
 const waitingPerShardMax = 100_000;
 
 /** A share of what clients' requests and answers may take, in addition to that. */
-const memoryShare = 1 / 8;
+const memoryShare = 1 / 4;
 
 function transactionConfig(settings: BrokerSettings, memoryBytes: number): TransactionCoordinatorConfig {
   const { groups, transactions } = settings;

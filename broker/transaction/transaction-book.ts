@@ -15,6 +15,9 @@ export interface Entry {
   readonly bytes: number;
 }
 
+/** Shared by all that are not being ended. */
+const noneUnmarked: Map<string, TopicPartition> = new Map();
+
 /** The transactional ids of a shard: what the records say of them, and since when this broker knows it. */
 export class TransactionBook {
   readonly #entries = new Map<string, Entry>();
@@ -56,7 +59,7 @@ export class TransactionBook {
       transaction,
       sinceMs: monotonicMs,
       openSinceMs: before?.transaction.state === "Ongoing" ? before.openSinceMs : monotonicMs,
-      unmarked: isPrepared(state) ? placesOf(transaction) : new Map(),
+      unmarked: isPrepared(state) ? placesOf(transaction) : noneUnmarked,
       bytes,
     });
     if (state === "Ongoing") this.#ongoing.add(transactionalId);

@@ -7,6 +7,7 @@ import type { StateRecord } from "../state-machine/contract.ts";
 import {
   isPrepared,
   lastUsableEpoch,
+  noPartitions,
   type Partitions,
   raisingVersion,
   type Transaction,
@@ -125,8 +126,9 @@ function stateOf(status: number): TransactionState {
 }
 
 function partitionsOf(topics: TransactionLogValue["transactionPartitions"]): Partitions {
+  if (topics === null || topics.length === 0) return noPartitions;
   const partitions = new Map<string, Set<number>>();
-  for (const { topic, partitionIds } of topics ?? []) {
+  for (const { topic, partitionIds } of topics) {
     const known = partitions.get(topic) ?? new Set();
     for (const id of partitionIds) known.add(id);
     partitions.set(topic, known);

@@ -57,7 +57,8 @@ export function outcomeOf(state: TransactionState): "commit" | "abort" | null {
   return state === "PrepareAbort" || state === "CompleteAbort" ? "abort" : null;
 }
 
-const none: Partitions = new Map();
+/** Shared: there may be very many ids without a transaction. */
+export const noPartitions: Partitions = new Map();
 
 /** A new transactional id. */
 export function newTransaction(transactionalId: string, producerId: number, timeoutMs: number, wallMs: number): Transaction {
@@ -70,7 +71,7 @@ export function newTransaction(transactionalId: string, producerId: number, time
     lastProducerEpoch: -1,
     timeoutMs,
     state: "Empty",
-    partitions: none,
+    partitions: noPartitions,
     startedMs: -1,
     updatedMs: wallMs,
     clientVersion: 0,
@@ -83,7 +84,16 @@ export function initialized(
   to: Pick<Transaction, "producerId" | "producerEpoch" | "previousProducerId" | "lastProducerEpoch" | "timeoutMs">,
   wallMs: number,
 ): Transaction {
-  return { ...known, ...to, state: "Empty", nextProducerId: -1, partitions: none, startedMs: -1, updatedMs: wallMs, clientVersion: 0 };
+  return {
+    ...known,
+    ...to,
+    state: "Empty",
+    nextProducerId: -1,
+    partitions: noPartitions,
+    startedMs: -1,
+    updatedMs: wallMs,
+    clientVersion: 0,
+  };
 }
 
 export function withPartitions(known: Transaction, added: readonly TopicPartition[], clientVersion: number, wallMs: number): Transaction {
@@ -123,7 +133,7 @@ export function prepared(known: Transaction, { kind, raisesEpoch, version, nextP
     lastProducerEpoch: raisesEpoch && version >= raisingVersion ? known.producerEpoch : -1,
     previousProducerId: -1,
     nextProducerId,
-    partitions: isOpen ? known.partitions : none,
+    partitions: isOpen ? known.partitions : noPartitions,
     startedMs: isOpen ? known.startedMs : wallMs,
     updatedMs: wallMs,
     clientVersion: version,
@@ -135,7 +145,7 @@ export function completed(known: Transaction, wallMs: number): Transaction {
   const state = known.state === "PrepareCommit" ? "CompleteCommit" : "CompleteAbort";
   const next = follows(known);
   const rotated = next.producerId === known.producerId ? {} : { previousProducerId: known.producerId };
-  return { ...known, ...next, ...rotated, state, nextProducerId: -1, partitions: none, updatedMs: wallMs };
+  return { ...known, ...next, ...rotated, state, nextProducerId: -1, partitions: noPartitions, updatedMs: wallMs };
 }
 
 /** What the producer writes its next transaction with. */

@@ -68,7 +68,9 @@ describe("memory", () => {
     expect(await world.add(p)).toBe("NONE");
     const many = Array.from({ length: 20 }, (_, number) => place(number));
     expect(await world.add(p, many)).toBe("COORDINATOR_NOT_AVAILABLE");
-    const other = await world.run((machine, now) => machine.initProducer("x".repeat(300), { timeoutMs, expected: null, freshId: 5 }, now));
+    const other = await world.run((machine, now) =>
+      machine.initProducer("x".repeat(1_000), { timeoutMs, expected: null, freshId: 5 }, now),
+    );
     expect(other).toEqual({ error: "COORDINATOR_NOT_AVAILABLE" });
     expect(await world.end(p, "commit")).toBe("100/1");
     await world.markAll();
