@@ -1,4 +1,4 @@
-import type { Clock } from "../../protocol/base/clock.ts";
+import { type Clock, sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { Logger } from "../../protocol/base/logger.ts";
 import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/kafka-errors.ts";
@@ -53,6 +53,18 @@ export interface ListedTransactions {
   readonly transactions: readonly Transaction[];
 }
 
+/** What waits for longer is told to ask again: the request may hold up others of its connection. */
+const endingWaitMs = 300;
+/** Others may be faster each time. */
+const attemptsMax = 5;
+
+function isConcurrent(ran: Ran<unknown>): boolean {
+  if (ran.error !== null) return ran.error === "CONCURRENT_TRANSACTIONS";
+  const { value } = ran;
+  const error = typeof value === "object" && value !== null && "error" in value ? value.error : value;
+  return error === "CONCURRENT_TRANSACTIONS";
+}
+
 /** The transactional ids that this broker coordinates: one shard for each partition of `__transaction_state` that it leads. */
 export class TransactionCoordinator {
   readonly memory: TransactionMemory;
@@ -93,7 +105,35 @@ export class TransactionCoordinator {
     origin?: RequestOrigin,
   ): Promise<Ran<T>> {
     if (transactionalId === "") return Promise.resolve({ error: "INVALID_REQUEST" });
-    return this.#shards.run(transactionalId, operation, origin);
+    return this.#runWhenFree(transactionalId, operation, origin);
+  }
+
+  /** While the last transaction is being ended, the next one waits for a moment: the markers are usually written by then. */
+  async #runWhenFree<T>(
+    transactionalId: string,
+    operation: (machine: TransactionMachine, now: Now) => Decision<T>,
+    origin?: RequestOrigin,
+  ): Promise<Ran<T>> {
+    const { clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + endingWaitMs;
+    for (let attempt = 1; ; attempt++) {
+      let whenEnded: (() => Promise<void> | null) | null = null;
+      const ran = await this.#shards.run(
+        transactionalId,
+        (machine, now) => {
+          whenEnded = () => machine.whenEnded(transactionalId);
+          return operation(machine, now);
+        },
+        origin,
+      );
+      const leftMs = untilMs - clock.monotonicMs();
+      if (!isConcurrent(ran) || whenEnded === null || leftMs <= 0 || attempt === attemptsMax) return ran;
+      const ended = (whenEnded as () => Promise<void> | null)();
+      if (ended === null) return ran;
+      const stop = new AbortController();
+      await Promise.race([ended, sleep(clock, leftMs, stop.signal).catch(() => undefined)]);
+      stop.abort();
+    }
   }
 
   /**
