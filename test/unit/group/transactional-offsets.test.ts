@@ -28,6 +28,23 @@ describe("positions of a transaction", () => {
     expect(openBatch(batch!.bytes)).toMatchObject({ producerId: 7, producerEpoch: 0, baseSequence: -1, isTransactional: true });
   });
 
+  test("that take several batches are all in the transaction, and end with it", async () => {
+    const world = await World.loaded();
+    world.partition.batchBytesMax = 200;
+    expect(await commitIn(world, 7, { t: 5, u: 6 })).toEqual(["NONE", "NONE"]);
+    const batches = world.partition.batches.map(({ bytes }) => openBatch(bytes));
+    expect(batches.map(({ recordsCount, isTransactional, producerId }) => [recordsCount, isTransactional, producerId])).toEqual([
+      [1, true, 7],
+      [1, true, 7],
+    ]);
+    await world.commit({ offsets: { t: 9 } });
+    await commitIn(world, 7, { u: 8 });
+    end(world, 7, "commit");
+    expect(await world.offsets()).toEqual({ t: 9, u: 8 });
+    await world.move();
+    expect(await world.offsets()).toEqual({ t: 9, u: 8 });
+  });
+
   test("the later one in the log counts, whichever transaction ends first, and whatever was committed outside of them", async () => {
     const world = await World.loaded();
     await commitIn(world, 1, { t: 10, u: 1 });
