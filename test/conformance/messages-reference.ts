@@ -23,6 +23,7 @@ const of44: ReadonlySet<string> = new Set(
     "ListTransactions",
     "EndTxn",
     "TxnOffsetCommit",
+    "UpdateFeatures",
   ]
     .flatMap((name) => [`${name}Request.json`, `${name}Response.json`])
     .concat("errors.tsv"),
