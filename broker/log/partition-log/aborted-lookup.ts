@@ -19,6 +19,7 @@ export function abortedWithin(
     const found: AbortedTransaction[] = [];
     const { segments } = state;
     for (let i = state.segmentIndex(fromOffset); i < segments.length; i++) {
+      if (segments[i]!.isWithoutAborted) continue;
       const aborted = await abortedIn(state, i, { fromOffset, endOffset, max });
       for (const entry of aborted) if (entry.firstOffset < endOffset) found.push(entry);
       if (found.length > max || (aborted.at(-1)?.lastStableOffset ?? -1) >= endOffset) break;

@@ -255,6 +255,12 @@ export class Segment {
     return isOn && (growing?.recent ?? []).every(visit);
   }
 
+  /** No marker in it aborted a transaction, as far as is known without a look at the disk. */
+  get isWithoutAborted(): boolean {
+    if (this.#growing !== null) return this.#growing.aborted.entries === 0;
+    return this.#abortedCount === 0 || this.#indexBytes?.txnindex === 0;
+  }
+
   async #abortedEntries(io: SegmentIo): Promise<number> {
     if (this.#abortedCount !== null) return this.#abortedCount;
     const count = await countAborted(io, this, this.#indexBytes?.txnindex ?? -1);

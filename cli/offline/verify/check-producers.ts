@@ -66,7 +66,8 @@ export class ProducersCheck {
     const { tell, firstOffset, expiredBeforeMs } = this.#rules;
     const states = ProducerStates.from(rows, offset);
     if (typeof states === "string") tell(offset, { reason: states });
-    else if (this.#isSure)
+    // the segments that one below the log is of are removed, and so is it at the next start
+    else if (this.#isSure && offset >= firstOffset)
       for (const fault of compareRows(rows, this.#states.rows(), { firstOffset, expiredBeforeMs })) tell(offset, fault);
   }
 }

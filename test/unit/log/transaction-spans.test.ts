@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ProducerStates } from "../../../broker/log/producers/producer-states.ts";
+import { ProducerStates, producersInLogMax } from "../../../broker/log/producers/producer-states.ts";
 import { TransactionSpans } from "../../../broker/log/producers/transaction-spans.ts";
 import { readBatchInfo } from "../../../protocol/records/batch-header.ts";
 import { encodeBatch } from "../../../protocol/records/encode-batch.ts";
@@ -115,4 +115,31 @@ test("a hundred thousand open transactions cost nothing at each question, end an
   // some tens of milliseconds; were each a search through all of them, it would be minutes
   expect(performance.now() - started).toBeLessThan(5000);
   expect(spans.openCount).toBe(count);
+});
+
+test("a log with as many open transactions as it may have refuses another one, and none of its appends is slow", () => {
+  const record = { key: null, value: null, timestampMs: 1 };
+  const info = readBatchInfo(encodeBatch([record], { producerId: 0, producerEpoch: 0, baseSequence: 0, isTransactional: true }), 0)!;
+  const at = (offset: number, producerId: number, baseSequence = 0) => ({
+    ...info,
+    producerId,
+    baseOffset: offset,
+    lastOffset: offset,
+    baseSequence,
+  });
+  const states = new ProducerStates();
+  for (let id = 0; id < producersInLogMax; id++) states.note(at(id, id));
+  const judge = (batch: typeof info) => states.judgeAppend(batch, { messageTimestampType: "CreateTime" }, false);
+  expect(judge(at(0, producersInLogMax))).toMatchObject({ kind: "refused", error: "NOT_ENOUGH_REPLICAS" });
+  expect(judge(at(0, 5, 1)), "one that is open goes on").toBeNull();
+  const started = performance.now();
+  for (let i = 0; i < 2000; i++) {
+    const offset = producersInLogMax + 3 * i;
+    states.note({ ...at(offset, i), isControl: true }, { ...marker, producerId: i });
+    // a follower takes what its leader took
+    states.note(at(offset + 1, producersInLogMax + i));
+    expect(states.firstUnstableOffset(offset + 1)).toBe(i + 1);
+  }
+  expect(performance.now() - started).toBeLessThan(5000);
+  expect(states.size).toBeLessThan(producersInLogMax * 1.02);
 });
