@@ -49,9 +49,9 @@ const purposes: Readonly<Record<ApiName, string>> = {
 
 const head = `# API versions
 
-The requests of the Kafka protocol that a broker serves, and their versions. They are those of Kafka 3.9, and of the new group protocol also
-those of Kafka 4, as of transactions. This page is generated from the protocol's messages by \`npm run docs\`; a test keeps it up to date. Which clients they
-suit: [clients.md](clients.md).
+The requests of the Kafka protocol that a broker serves, and their versions. They are those of Kafka 3.9, and of the new group protocol and
+of transactions also those of Kafka 4. This page is generated from the protocol's messages by \`npm run docs\`; a test keeps it up to date.
+Which clients they suit: [clients.md](clients.md).
 
 | API | Key | Versions | What it is for |
 | --- | ---: | --- | --- |
@@ -59,7 +59,8 @@ suit: [clients.md](clients.md).
 
 const tail = `
 ApiVersions says Produce 0 to 12, though 3 is the first that is served ([decision 7](decisions.md)): librdkafka would not compress
-otherwise. A request in a version that is not served closes its connection, with one line in the broker's log. Not served at all: SASL and access control, two-phase commit, quotas, delegation tokens, and what Kafka's brokers and controllers say to each other.
+otherwise. A request in a version that is not served closes its connection, with one line in the broker's log. Not served at all: SASL and
+access control, two-phase commit, quotas, delegation tokens, and what Kafka's brokers and controllers say to each other.
 `;
 
 /** docs/api-versions.md, whole. */

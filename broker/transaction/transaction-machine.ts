@@ -12,6 +12,7 @@ import {
 } from "../state-machine/contract.ts";
 import { sweep } from "../state-machine/sweep.ts";
 import type { Settlement } from "../state-machine/ticket.ts";
+import { EndingWaits } from "./ending-waits.ts";
 import type { EndedTransaction, MarkerSender } from "./marker-order.ts";
 import {
   completed,
@@ -74,8 +75,6 @@ const retryMs = 1_000;
 /** Ids looked at in one turn of the loop. */
 const looksPerTurnMax = 5_000;
 const pauseMs = 1;
-/** Ids that somebody waits for. */
-const waitingIdsMax = 10_000;
 /**
  * A transaction's record has all its partitions, and is written anew with each that joins: a request of a few bytes must not append
  * megabytes. So much has tens of thousands of partitions.
@@ -101,8 +100,7 @@ export class TransactionMachine implements StateMachine {
   readonly #parts: TransactionMachineParts;
   readonly #book: TransactionBook;
   readonly #ended = new AbortController();
-  /** By transactional id: for those that wait until it is free. */
-  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
+  readonly #waits = new EndingWaits();
   /** Of the operation under way. */
   #now: Now = { monotonicMs: 0, wallMs: 0 };
   #isLoaded = false;
@@ -133,7 +131,7 @@ export class TransactionMachine implements StateMachine {
   ended(): void {
     this.#ended.abort();
     this.#book.clear();
-    for (const transactionalId of [...this.#waiting.keys()]) this.#hasEnded(transactionalId);
+    this.#waits.endAll();
   }
 
   /** Ids here. */
@@ -259,28 +257,16 @@ export class TransactionMachine implements StateMachine {
     return answered([...this.#book.values()].map(({ transaction }) => transaction));
   }
 
-  /**
-   * Resolves when what is being ended under this id has ended, or the shard has; at once when nothing is; null: too many wait. Whoever is
-   * told CONCURRENT_TRANSACTIONS asks again after a pause of its own, which is many times as long as it takes to write the markers.
-   */
+  /** Resolves when what is being ended under this id has ended, or the shard has; at once when nothing is; null: too many wait. */
   whenEnded(transactionalId: string): Promise<void> | null {
     const state = this.#book.get(transactionalId)?.transaction.state;
-    if (state === undefined || !isPrepared(state)) return Promise.resolve();
-    if (this.#waiting.size >= waitingIdsMax) return null;
-    const waiting = this.#waiting.get(transactionalId) ?? Promise.withResolvers<void>();
-    this.#waiting.set(transactionalId, waiting);
-    return waiting.promise;
-  }
-
-  #hasEnded(transactionalId: string): void {
-    this.#waiting.get(transactionalId)?.resolve();
-    this.#waiting.delete(transactionalId);
+    return state !== undefined && isPrepared(state) ? this.#waits.wait(transactionalId) : Promise.resolve();
   }
 
   #apply(transaction: Transaction): void {
     const { transactionalId, state } = transaction;
     this.#book.set(transaction, this.#now.monotonicMs);
-    if (!isPrepared(state)) this.#hasEnded(transactionalId);
+    if (!isPrepared(state)) this.#waits.hasEnded(transactionalId);
     if (this.#isLoaded && !isPrepared(state)) this.#parts.timers.cancel(completionTimer(transactionalId));
   }
 

@@ -30,7 +30,9 @@ const of44: ReadonlySet<string> = new Set(
 );
 
 /** Of these 4.4 has the last version that is served, and 3.9 the first ones. */
-const ofBoth: ReadonlySet<string> = new Set(["OffsetCommit", "WriteTxnMarkers"].flatMap((name) => [`${name}Request`, `${name}Response`]));
+const ofBoth: ReadonlySet<string> = new Set(
+  ["OffsetCommit", "WriteTxnMarkers", "Produce"].flatMap((name) => [`${name}Request`, `${name}Response`]),
+);
 
 /** Why there is nothing to compare with; null: there is. */
 export const referenceMissing = [folder, folderOf44].every((each) => existsSync(each)) ? null : `no reference definitions at ${folder}`;

@@ -6,10 +6,7 @@ import { transactionLogMutants } from "./transaction-log-mutants.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
-  ...failoverMutants,
-  ...balanceMutants,
-  ...groupTransactionMutants,
-  ...transactionLogMutants,
+  ...[failoverMutants, balanceMutants, groupTransactionMutants, transactionLogMutants].flat(),
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",

@@ -126,9 +126,9 @@ export class FleetingTopic {
   }
 
   /**
-   * Race: (1) a broker is cut off from the others, and leads a partition of the topic before, alone; (2) that topic is deleted, and the name
-   * is given to another; (3) a producer that asks the broker where the partition is writes to the old one. Whoever names a topic by its name
-   * is told of what the broker that was asked knows by it.
+   * Race: (1) a broker is cut off from the others, and leads a partition of the topic before, alone; (2) that topic is deleted, and the
+   * name is given to another; (3) a producer asks the broker where the partition is, and writes to the old one. Whoever names a topic by
+   * its name is told of what the broker that was asked knows by it.
    */
   #mayBeOfAnother(partition: number): boolean {
     const topicId = this.#topicId;

@@ -97,11 +97,24 @@ const creation = { name: "", numPartitions: 1, replicationFactor: 1, assignments
 const longGroupId = "g".repeat(30_000);
 const position = { partitionIndex: 0, committedOffset: 1, committedLeaderEpoch: -1, commitTimestamp: -1, committedMetadata: null };
 
+const transaction = { transactionalId: "t", producerId: 7, producerEpoch: 0, transactionVersion: 0 };
+
 /**
  * For every API a request that says as often as wanted what has the largest answer for its size. What a request names is answered once, or
  * with no more than a few times what naming it takes. An API without an entry has nothing that can be said more than once.
  */
 const repeating: Readonly<Record<string, ((count: number) => object) | null>> = {
+  AddOffsetsToTxn: null,
+  AddPartitionsToTxn: (n) => ({
+    transactions: [{ ...transaction, verifyOnly: true, topics: times(n, { ...named, partitions: [0] }) }],
+  }),
+  DescribeTransactions: (n) => ({ transactionalIds: times(n, "t") }),
+  EndTxn: null,
+  ListTransactions: (n) => ({ stateFilters: times(n, "Nowhere"), producerIdFilters: [] }),
+  TxnOffsetCommit: (n) => ({ ...transaction, groupId: "g", topics: [{ ...named, partitions: times(n, position) }] }),
+  WriteTxnMarkers: (n) => ({
+    markers: [{ ...transaction, transactionResult: false, topics: times(n, { ...named, partitionIndexes: [0] }), coordinatorEpoch: 0 }],
+  }),
   AlterConfigs: (n) => ({ resources: times(n, { resourceType: 2, resourceName: "", configs: [] }) }),
   AlterReplicaLogDirs: (n) => ({ dirs: [{ path: "", topics: [{ name: "", partitions: times(n, 0) }] }] }),
   AlterPartitionReassignments: (n) => ({ topics: times(n, { name: "", partitions: [{ partitionIndex: 0, replicas: null }] }) }),

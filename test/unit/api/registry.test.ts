@@ -44,6 +44,13 @@ const { endpoints, controllerEndpoints } = servedApis(apiParts({ partitions, ima
 });
 
 const served: Readonly<Record<string, readonly [number, number]>> = {
+  AddOffsetsToTxn: [0, 4],
+  AddPartitionsToTxn: [0, 5],
+  DescribeTransactions: [0, 0],
+  EndTxn: [0, 5],
+  ListTransactions: [0, 2],
+  TxnOffsetCommit: [0, 5],
+  WriteTxnMarkers: [0, 2],
   AlterConfigs: [0, 2],
   AlterPartitionReassignments: [0, 1],
   AlterReplicaLogDirs: [0, 2],

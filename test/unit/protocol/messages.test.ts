@@ -63,8 +63,8 @@ test.each(flexibleVersions)("%s skips the tags of a later version", (_name, mess
 });
 
 test("the list of APIs has a request and a response of one API under each key", () => {
-  expect(Object.keys(apis).length).toBe(36);
-  expect(messagesByKey.size).toBe(36);
+  expect(Object.keys(apis).length).toBe(43);
+  expect(messagesByKey.size).toBe(43);
   for (const [name, api] of Object.entries(apis)) expect(`${name[0]?.toUpperCase()}${name.slice(1)}`).toBe(api.name);
   for (const [key, { name, request, response }] of messagesByKey) {
     expect([request.apiKey, response.apiKey]).toEqual([key, key]);
