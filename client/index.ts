@@ -88,14 +88,18 @@ export {
   DeadLetterFailed,
   DeliveryTimedOut,
   InvalidArgument,
+  InvalidTransactionState,
   isRetriableFailure,
   KafkaProtocolError,
   LogTruncated,
   NoCommittedOffset,
   OffsetOutOfRange,
+  ProducerFailed,
   RecordTooLarge,
   RequestTimedOut,
   SerializationFailed,
+  TransactionFailed,
+  TransactionOutcomeUnknown,
   UnsupportedApi,
 } from "./base/errors.ts";
 export { nodeRuntime } from "./base/node-runtime.ts";
@@ -111,6 +115,7 @@ export type {
   RunBatchesOptions,
   RunOptions,
 } from "./consumer/run-options.ts";
+export type { GroupMetadata, TransactionPosition } from "./coordinator/group-metadata.ts";
 export type { ResetPolicy, StartPosition } from "./fetch/assigned-partition.ts";
 export type { AssignorName } from "./group/assignors.ts";
 export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";
@@ -121,7 +126,8 @@ export type { FoundOffset, OffsetSpec } from "./metadata/offset-lookup.ts";
 export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
 export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
 export type { RecordMetadata } from "./producer/pending-send.ts";
-export { Producer, type SendOptions } from "./producer/producer.ts";
+export { Producer } from "./producer/producer.ts";
 export type { ProducerOptions } from "./producer/producer-options.ts";
-export type { HeaderValue, ProducerRecord } from "./producer/producer-record.ts";
+export type { HeaderValue, ProducerRecord, SendOptions } from "./producer/producer-record.ts";
+export type { GroupMember, Transaction } from "./producer/producer-transactions.ts";
 export { bytesSerde, jsonSerde, msgpackSerde, type Serde, stringSerde } from "./serialization/serde.ts";

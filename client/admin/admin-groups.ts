@@ -6,7 +6,8 @@ import { consumerProtocolType, decodeAssignment } from "../../protocol/messages/
 import type { DescribeGroupsResponse } from "../../protocol/messages/describe-groups.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
-import { CoordinatorLink } from "../group/coordinator-link.ts";
+import { groupCoordinator } from "../coordinator/coordinated.ts";
+import { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import { type CoordinatorTopics, topicsAt } from "../group/coordinator-topics.ts";
 import { noMember } from "../group/group-membership.ts";
 import {
@@ -81,7 +82,7 @@ function typeOf(text: string): GroupType {
 }
 
 export async function describeGroup(cluster: Cluster, groupId: string, deadlineMs: number): Promise<ItemResult<GroupDescription>> {
-  const link = new CoordinatorLink(cluster, groupId);
+  const link = new CoordinatorLink(cluster, groupCoordinator(groupId));
   return asResult(
     { groupId },
     async () => (await describeIncremental(link, groupId, deadlineMs)) ?? describeClassic(link, groupId, deadlineMs),
@@ -183,7 +184,12 @@ export async function deleteGroup(
   const errorOf = ({ results }: { readonly results: readonly { readonly errorCode: KafkaErrorCode }[] }) =>
     results[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
   return asResult({ groupId }, async () => {
-    await new CoordinatorLink(cluster, groupId).retrying(apis.deleteGroups, () => ({ groupsNames: [groupId] }), { errorOf }, deadlineMs);
+    await new CoordinatorLink(cluster, groupCoordinator(groupId)).retrying(
+      apis.deleteGroups,
+      () => ({ groupsNames: [groupId] }),
+      { errorOf },
+      deadlineMs,
+    );
     return { groupId };
   });
 }
@@ -195,7 +201,7 @@ export async function listGroupOffsets(
   partitions: readonly TopicPartition[] | null,
   deadlineMs: number,
 ): Promise<readonly CommittedOffset[]> {
-  return fetchCommitted(new CoordinatorLink(cluster, groupId), groupId, partitions, deadlineMs);
+  return fetchCommitted(new CoordinatorLink(cluster, groupCoordinator(groupId)), groupId, partitions, deadlineMs, undefined, false);
 }
 
 interface PartitionAnswer {
@@ -215,7 +221,7 @@ export async function alterGroupOffsets(
   offsets: readonly OffsetToCommit[],
   deadlineMs: number,
 ): Promise<readonly ItemResult<TopicPartition>[]> {
-  const link = new CoordinatorLink(cluster, groupId);
+  const link = new CoordinatorLink(cluster, groupCoordinator(groupId));
   const withIds = offsets.filter(({ topicId = zeroTopicId }) => topicId !== zeroTopicId);
   const atCoordinator = await topicsAt(
     link,
@@ -249,7 +255,7 @@ export async function deleteGroupOffsets(
   partitions: readonly TopicPartition[],
   deadlineMs: number,
 ): Promise<readonly ItemResult<TopicPartition>[]> {
-  const link = new CoordinatorLink(cluster, groupId);
+  const link = new CoordinatorLink(cluster, groupCoordinator(groupId));
   const topics = byTopic(partitions).map(({ topic, partitions: indexes }) => ({
     name: topic,
     partitions: indexes.map((partitionIndex) => ({ partitionIndex })),

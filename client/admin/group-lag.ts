@@ -1,6 +1,7 @@
 import { byTopicAndPartition, noBroker, partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { isRetriableFailure } from "../base/errors.ts";
-import { CoordinatorLink } from "../group/coordinator-link.ts";
+import { groupCoordinator } from "../coordinator/coordinated.ts";
+import { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import { fetchCommitted } from "../group/group-offsets.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { listOffsets } from "../metadata/offset-lookup.ts";
@@ -39,7 +40,14 @@ export async function groupLag(
   deadlineMs: number,
 ): Promise<readonly GroupLag[]> {
   const { clock } = cluster.runtime;
-  const committed = await fetchCommitted(new CoordinatorLink(cluster, groupId), groupId, null, deadlineMs);
+  const committed = await fetchCommitted(
+    new CoordinatorLink(cluster, groupCoordinator(groupId)),
+    groupId,
+    null,
+    deadlineMs,
+    undefined,
+    false,
+  );
   const positions = new Map(committed.map((each) => [partitionKey(each.topic, each.partition), each.offset]));
   const all = new Map([...committed, ...also].map(({ topic, partition }) => [partitionKey(topic, partition), { topic, partition }]));
   const sorted = [...all.values()].toSorted(byTopicAndPartition);

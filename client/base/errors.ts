@@ -188,6 +188,56 @@ export class DeadLetterFailed extends ClientError {
   }
 }
 
+/**
+ * A transaction did not work, and nothing of it is or will be committed: it was aborted, or can only be. The producer goes on: the whole
+ * transaction may be tried again, from reading what it began with. `cause` is what went wrong in it.
+ */
+export class TransactionFailed extends ClientError {
+  override readonly name = "TransactionFailed";
+  override readonly retriable = true;
+
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
+/**
+ * This producer can write no more transactions, and nothing of the last one was committed: another producer has begun with its
+ * `transactionalId` (`isFenced`), the last one took longer than `transactionTimeoutMs`, or it may not use that id. Close it; what begins
+ * anew begins with a new producer.
+ */
+export class ProducerFailed extends ClientError {
+  override readonly name = "ProducerFailed";
+  /** What the broker said; null: no broker said it. */
+  readonly code: KafkaError | null;
+
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+    this.code = cause instanceof KafkaProtocolError ? cause.code : null;
+  }
+
+  get isFenced(): boolean {
+    return this.code === "PRODUCER_FENCED" || this.code === "INVALID_PRODUCER_EPOCH";
+  }
+}
+
+/**
+ * The end of a transaction was asked for, and the answer did not come within `deliveryTimeoutMs`: it is committed, or it is not. It is one
+ * of the two for all of it. `commit` again asks again; so does the next transaction, before it begins. `cause` is the last failure.
+ */
+export class TransactionOutcomeUnknown extends ClientError {
+  override readonly name = "TransactionOutcomeUnknown";
+
+  constructor(message: string, cause: unknown) {
+    super(message, { cause });
+  }
+}
+
+/** What a transactional producer was asked for does not fit where it is: to send without a transaction, to begin one within another. */
+export class InvalidTransactionState extends ClientError {
+  override readonly name = "InvalidTransactionState";
+}
+
 /** True for failures that go away by themselves or with newer metadata: connections, timeouts, the protocol's retriable codes. */
 export function isRetriableFailure(error: unknown): boolean {
   return error instanceof ClientError && error.retriable;
@@ -218,7 +268,17 @@ const sentences: Partial<Record<KafkaError, string>> = {
   CORRUPT_MESSAGE: "the batch is damaged",
   OUT_OF_ORDER_SEQUENCE_NUMBER: "a batch before this one is missing in the log; this one may have been written",
   UNKNOWN_PRODUCER_ID: "the broker has forgotten the producer; the batch may have been written",
-  INVALID_PRODUCER_EPOCH: "a newer epoch of the producer has written to the partition",
+  INVALID_PRODUCER_EPOCH: "the producer has a newer epoch, or another one has begun under its id",
+  PRODUCER_FENCED: "another producer has begun with the same transactionalId, or the transaction took longer than transactionTimeoutMs",
+  INVALID_PRODUCER_ID_MAPPING: "the coordinator has forgotten the transactional id, or knows another producer under it",
+  INVALID_TXN_STATE: "the transaction is not in a state for that",
+  INVALID_TRANSACTION_TIMEOUT: "transactionTimeoutMs is above the brokers' transaction.max.timeout.ms",
+  CONCURRENT_TRANSACTIONS: "the transaction before is still being ended",
+  TRANSACTION_ABORTABLE: "the transaction can only be aborted",
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "the transactional id may not be used",
+  TRANSACTIONAL_ID_NOT_FOUND: "the coordinator does not know the transactional id",
+  TRANSACTION_COORDINATOR_FENCED: "a newer coordinator has ended a transaction there",
+  UNSTABLE_OFFSET_COMMIT: "a transaction that is not ended may still change the group's position",
   KAFKA_STORAGE_ERROR: "the broker's disk failed",
   UNKNOWN_SERVER_ERROR: "the broker met an error it did not expect",
   INCONSISTENT_GROUP_PROTOCOL: "the group's members use other assignors, or the group is of another kind",
@@ -231,9 +291,9 @@ const sentences: Partial<Record<KafkaError, string>> = {
   FENCED_INSTANCE_ID: "another member has joined under the same group.instance.id",
   UNRELEASED_INSTANCE_ID: "another member of the group has the same group.instance.id",
   UNSUPPORTED_ASSIGNOR: "the brokers do not know that assignor",
-  COORDINATOR_NOT_AVAILABLE: "the group's coordinator cannot be reached now",
-  COORDINATOR_LOAD_IN_PROGRESS: "the group's coordinator is loading the group",
-  NOT_COORDINATOR: "the broker does not coordinate the group now",
+  COORDINATOR_NOT_AVAILABLE: "the coordinator cannot be reached now",
+  COORDINATOR_LOAD_IN_PROGRESS: "the coordinator is loading what it keeps",
+  NOT_COORDINATOR: "the broker does not coordinate it now",
 };
 
 function explain(code: KafkaError): string {

@@ -49,7 +49,7 @@ const otherwiseNamed: Readonly<Record<string, string>> = {
   partitionsConsumedConcurrently: "concurrency",
 };
 
-const notThereYet: ReadonlySet<string> = new Set(["transactionalId", "ssl", "tls", "sasl"]);
+const notThereYet: ReadonlySet<string> = new Set(["ssl", "tls", "sasl"]);
 
 /** Throws InvalidArgument for options that this client does not have: they would have no effect, without a word. */
 export function checkOptions(client: string, options: unknown, known: Readonly<Record<string, true>>): void {

@@ -147,10 +147,6 @@ export function topicSubject(topic: string): RetrySubject {
   return { what: `topic ${topic}`, topic };
 }
 
-export function groupSubject(groupId: string): RetrySubject {
-  return { what: `group ${groupId}` };
-}
-
 function told({ subject, sinceMs, failures }: Open, nowMs: number) {
   const { what, topic = null, partition = null } = subject;
   return { what, topic, partition, failures, waitedMs: nowMs - sinceMs };

@@ -8,6 +8,7 @@ import type { ResetPolicy, StartPosition } from "../fetch/assigned-partition.ts"
 import type { FetchSettings } from "../fetch/consumer-fetcher.ts";
 import { type GroupOptions, groupOptionNames } from "../group/group-options.ts";
 import { Cluster } from "../metadata/cluster.ts";
+import { type Isolation, isolations } from "../metadata/offset-lookup.ts";
 import type { Serde } from "../serialization/serde.ts";
 
 /** Type parameters are the types of keys and values; they follow from the serdes. */
@@ -50,6 +51,11 @@ export interface ConsumerOptions<K, V> extends ClientOptions, GroupOptions {
    * it (`replica.selector.class`), and from the leader otherwise. Default: from the leader.
    */
   readonly rack?: string;
+  /**
+   * "read_committed": of what was written in transactions only what is committed, and nothing beyond the first transaction that is still
+   * open, so that all comes in the order of the log. Default "read_uncommitted": everything as it was written, aborted or not.
+   */
+  readonly isolation?: Isolation;
 }
 
 const optionNames: OptionNames<ConsumerOptions<unknown, unknown>> = {
@@ -67,6 +73,7 @@ const optionNames: OptionNames<ConsumerOptions<unknown, unknown>> = {
   decompressedBytesMax: true,
   checkCrc: true,
   rack: true,
+  isolation: true,
 };
 
 /** Throws InvalidArgument for options that a consumer does not have. */
@@ -93,9 +100,12 @@ export function consumerSettings<K, V>(options: ConsumerOptions<K, V>, requestTi
     decompressedBytesMax: positive("decompressedBytesMax", options.decompressedBytesMax ?? 64 * mebibyte),
     checkCrc: options.checkCrc ?? true,
     rack: options.rack ?? "",
+    isolation: options.isolation ?? "read_uncommitted",
   };
   if (!["earliest", "latest", "none"].includes(settings.offsetReset))
     throw new InvalidArgument(`offsetReset is ${settings.offsetReset}: earliest, latest and none are possible`);
+  if (!isolations.includes(settings.isolation))
+    throw new InvalidArgument(`isolation is ${shownValue(settings.isolation)}: ${isolations.join(" and ")} are possible`);
   if (typeof settings.rack !== "string") throw new InvalidArgument(`rack is ${kindOf(settings.rack)}, a text is needed`);
   if (settings.fetchWaitMaxMs >= requestTimeoutMs) throw new InvalidArgument("fetchWaitMaxMs must be below requestTimeoutMs");
   return settings;
@@ -142,9 +152,11 @@ export interface AssignmentState extends TopicPartition {
   readonly position: number;
   /** End of what is committed, as of the last fetch; -1 before. */
   readonly highWatermark: number;
+  /** The same, or with `isolation` "read_committed" where the first open transaction begins: what may be read ends there. */
+  readonly readableEnd: number;
   /** First offset in the log, as of the last fetch; -1 before. */
   readonly logStartOffset: number;
-  /** Records from the position on that are in the log; -1 while position or end is unknown. */
+  /** Records from the position on that may be read now; -1 while position or end is unknown. */
   readonly lag: number;
   readonly isPaused: boolean;
   /** Where the iteration leaves it, exclusive: by `until` or `stopAtEnd`; null: it goes on. */

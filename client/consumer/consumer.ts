@@ -2,8 +2,9 @@ import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import type { ClientEventName } from "../base/client-event-map.ts";
 import type { ClientListener, EventSource } from "../base/client-events.ts";
 import type { ConsumerMetrics } from "../base/client-metrics.ts";
-import { ClientClosed, InvalidArgument, KafkaProtocolError } from "../base/errors.ts";
-import { AssignedPartition, type StartPosition } from "../fetch/assigned-partition.ts";
+import { ClientClosed, InvalidArgument } from "../base/errors.ts";
+import type { GroupMetadata } from "../coordinator/group-metadata.ts";
+import type { AssignedPartition, StartPosition } from "../fetch/assigned-partition.ts";
 import { ConsumerFetcher } from "../fetch/consumer-fetcher.ts";
 import { FetchBuffer } from "../fetch/fetch-buffer.ts";
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
@@ -25,7 +26,7 @@ import {
   consumerCluster,
   consumerSettings,
 } from "./consumer-options.ts";
-import { stateOf, stopAtEnds } from "./ends.ts";
+import { assignedOf, stateOf, stopAtEnds } from "./ends.ts";
 import { iterate } from "./iteration.ts";
 import { partitionMetrics } from "./partition-metrics.ts";
 import { ofTopicSeen, Processed, positionsOf } from "./processed.ts";
@@ -54,8 +55,8 @@ import { Runs } from "./runs.ts";
  *
  * An iteration continues until `close`, the abort of `signal`, or the end that `stopAtEnd` or `until` names; after leaving the loop,
  * another loop continues from the same position.
- * One iteration at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again. `run` and `runBatches` are
- * iterations that handle several records at the same time, with retries and dead letters.
+ * One at a time. When it throws, the position stays at what failed: `seek` past it, or iterate again. `run` and `runBatches` are iterations
+ * that handle several records at the same time, with retries and dead letters.
  */
 export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerRecord<K, V>>, EventSource, AsyncDisposable {
   readonly #cluster: Cluster;
@@ -87,7 +88,9 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
       keySerde: options.keySerde ?? (bytesSerde as unknown as Serde<K>),
       valueSerde: options.valueSerde ?? (bytesSerde as unknown as Serde<V>),
       onRoom: () => this.#fetcher.wake(),
-      onHandling: (partition) => this.#beginHandling(partition),
+      onHandling: (partition) => {
+        if (this.#group !== null) this.#processed.begin(partition);
+      },
     });
     this.#group = this.#groupSession(options);
     this.#runs = new Runs({
@@ -137,18 +140,8 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     this.#isGiven = true;
     const deadlineMs = this.#cluster.runtime.clock.monotonicMs() + this.#cluster.settings.requestTimeoutMs;
     await this.#cluster.reach(deadlineMs);
-    const assigned = new Map<string, AssignedPartition>();
-    const ends = new Map<string, StartPosition | null>();
-    for (const { topic, partition, from = "end", until = this.#settings.stopAtEnd ? "end" : null } of assignments) {
-      const { partitions, topicId } = await this.#cluster.metadata.awaitTopic(topic, deadlineMs, this.#cluster.signal);
-      if (partition !== undefined && partitions[partition] === undefined)
-        throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
-      for (const index of partition === undefined ? partitions.keys() : [partition]) {
-        assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from, topicId));
-        ends.set(partitionKey(topic, index), until);
-      }
-    }
-    await stopAtEnds(this.#cluster, assigned, ends, deadlineMs);
+    const { assigned, ends } = await assignedOf(this.#cluster, assignments, this.#settings.stopAtEnd, deadlineMs);
+    await stopAtEnds(this.#cluster, assigned, ends, deadlineMs, this.#settings.isolation);
     if (this.#cluster.isClosed) throw new ClientClosed("the consumer is closed");
     for (const partition of this.#partitions.values()) {
       partition.dropBuffered();
@@ -206,6 +199,11 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
     this.#processed.committed(wanted);
     run?.committed(wanted);
     await group.commit(wanted);
+  }
+
+  /** As which member of the group a producer's transaction commits positions (`sendOffsets`). Throws unless `autoCommit` is false. */
+  groupMetadata(): GroupMetadata {
+    return this.#inGroup().metadata();
   }
 
   /** What the group has committed for these partitions, in order, whichever member has them. */
@@ -392,9 +390,5 @@ export class Consumer<K = Buffer, V = Buffer> implements AsyncIterable<ConsumerR
   #isAtEnd(): boolean {
     if (this.#group?.isSettled === false || (this.#partitions.size === 0 && !this.#settings.stopAtEnd)) return false;
     return [...this.#partitions.values()].every(({ isStopped }) => isStopped);
-  }
-
-  #beginHandling(partition: AssignedPartition): void {
-    if (this.#group !== null) this.#processed.begin(partition);
   }
 }

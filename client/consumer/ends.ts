@@ -1,7 +1,30 @@
-import type { AssignedPartition, StartPosition } from "../fetch/assigned-partition.ts";
+import { partitionKey } from "../../protocol/base/ids.ts";
+import { KafkaProtocolError } from "../base/errors.ts";
+import { AssignedPartition, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets, type OffsetQuery, type OffsetSpec } from "../metadata/offset-lookup.ts";
-import type { AssignmentState } from "./consumer-options.ts";
+import { type Isolation, listOffsets, type OffsetQuery, type OffsetSpec } from "../metadata/offset-lookup.ts";
+import type { Assignment, AssignmentState } from "./consumer-options.ts";
+
+/** The partitions that are meant, by their keys, and where they are to be left (null: nowhere). */
+export async function assignedOf(
+  cluster: Cluster,
+  assignments: readonly Assignment[],
+  stopAtEnd: boolean,
+  deadlineMs: number,
+): Promise<{ readonly assigned: ReadonlyMap<string, AssignedPartition>; readonly ends: ReadonlyMap<string, StartPosition | null> }> {
+  const assigned = new Map<string, AssignedPartition>();
+  const ends = new Map<string, StartPosition | null>();
+  for (const { topic, partition, from = "end", until = stopAtEnd ? "end" : null } of assignments) {
+    const { partitions, topicId } = await cluster.metadata.awaitTopic(topic, deadlineMs, cluster.signal);
+    if (partition !== undefined && partitions[partition] === undefined)
+      throw new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", `${topic}-${partition}`);
+    for (const index of partition === undefined ? partitions.keys() : [partition]) {
+      assigned.set(partitionKey(topic, index), new AssignedPartition(topic, index, from, topicId));
+      ends.set(partitionKey(topic, index), until);
+    }
+  }
+  return { assigned, ends };
+}
 
 /**
  * Looks up where partitions are to be left (null: nowhere), by their keys, and tells them: at the place that is wanted, or at their present
@@ -12,6 +35,7 @@ export async function stopAtEnds(
   assigned: ReadonlyMap<string, AssignedPartition>,
   wanted: ReadonlyMap<string, StartPosition | null>,
   deadlineMs: number,
+  isolation: Isolation,
 ): Promise<void> {
   const partitions = [...wanted].flatMap(([key, until]) => (until === null ? [] : (assigned.get(key) ?? [])));
   if (partitions.length === 0) return;
@@ -21,11 +45,13 @@ export async function stopAtEnds(
       cluster,
       partitions.map((each) => queryFor(each, "latest")),
       deadlineMs,
+      isolation,
     ),
     listOffsets(
       cluster,
       timed.map((each) => queryFor(each, { timestampMs: timeOf(wanted.get(each.key)) ?? 0 })),
       deadlineMs,
+      isolation,
     ),
   ]);
   const atTime = new Map(timed.map(({ key }, index) => [key, times[index]?.offset ?? -1]));
@@ -55,10 +81,11 @@ export function stateOf({
   partition,
   position,
   highWatermark,
+  readableEnd,
   logStartOffset,
   isPaused,
   stopOffset,
 }: AssignedPartition): AssignmentState {
-  const lag = position < 0 || highWatermark < 0 ? -1 : Math.max(highWatermark - Math.max(position, logStartOffset), 0);
-  return { topic, partition, position, highWatermark, logStartOffset, lag, isPaused, until: stopOffset };
+  const lag = position < 0 || readableEnd < 0 ? -1 : Math.max(readableEnd - Math.max(position, logStartOffset), 0);
+  return { topic, partition, position, highWatermark, readableEnd, logStartOffset, lag, isPaused, until: stopOffset };
 }

@@ -60,12 +60,17 @@ export class OpenedBatch implements NextBatch {
     }
   }
 
-  /** Null: a control batch has no record for the application. */
+  /** Null: no record in it is for the application. */
   #open(): BatchRecords | null {
-    if (this.batch.isControl) return null;
+    if (this.#isPassedOver) return null;
     const options = { decompress: decompressRecords, decompressedBytesMax: this.#decompressedBytesMax, checkCrc: false };
     this.#records ??= new BatchRecords(this.bytes, this.batch.position, options);
     return this.#records;
+  }
+
+  /** A control batch, or one of an aborted transaction. */
+  get #isPassedOver(): boolean {
+    return this.batch.isControl || this.batch.isAborted === true;
   }
 
   pass(): void {
@@ -74,6 +79,6 @@ export class OpenedBatch implements NextBatch {
 
   /** All its records were handed out. */
   get isOver(): boolean {
-    return this.#next === null && this.#failure === undefined && (this.batch.isControl || this.#decoded >= this.batch.recordsCount);
+    return this.#next === null && this.#failure === undefined && (this.#isPassedOver || this.#decoded >= this.batch.recordsCount);
   }
 }

@@ -1,6 +1,6 @@
 import { partitionKey, type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
-import type { OffsetSpec } from "../metadata/offset-lookup.ts";
+import type { Isolation, OffsetSpec } from "../metadata/offset-lookup.ts";
 import { ReadReplica } from "./read-replica.ts";
 
 /** Where to begin, or continue. */
@@ -56,6 +56,8 @@ export class AssignedPartition {
   #staleSinceMs: number | null = null;
   /** As of the last fetch; -1: not known. */
   highWatermark = -1;
+  /** What may be read ends there: the high watermark, or the last stable offset. */
+  readableEnd = -1;
   logStartOffset = -1;
   isPaused = false;
   /** Being reassigned within the group: nothing is fetched, nothing handed out. Unlike a pause, invisible to the application. */
@@ -111,6 +113,16 @@ export class AssignedPartition {
   /** Everything up to where the iteration leaves it was fetched. */
   get isFetchedToStop(): boolean {
     return this.stopOffset !== null && this.fetchPosition >= this.stopOffset && !this.#isBehindStop;
+  }
+
+  /** As an answer has them. */
+  endsAre(
+    answer: { readonly highWatermark: number; readonly lastStableOffset: number; readonly logStartOffset: number },
+    by: Isolation,
+  ): void {
+    this.highWatermark = answer.highWatermark;
+    this.readableEnd = by === "read_committed" ? answer.lastStableOffset : answer.highWatermark;
+    this.logStartOffset = answer.logStartOffset;
   }
 
   /** The leader answered a fetch from its position. */
@@ -227,6 +239,7 @@ export class AssignedPartition {
     this.#staleSinceMs = null;
     this.validatedEpoch = -1;
     this.highWatermark = -1;
+    this.readableEnd = -1;
     this.logStartOffset = -1;
     this.#place(-1); // until the new position is found: a commit meanwhile would apply the old one to the new topic
     this.moveTo(from);

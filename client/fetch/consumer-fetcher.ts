@@ -6,13 +6,15 @@ import { backoffMs } from "../base/backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
 import { partitionSubject } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { NodeEndpoint, PartitionMetadata } from "../metadata/cluster-snapshot.ts";
+import type { PartitionMetadata } from "../metadata/cluster-snapshot.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
 import { awaitLeaders } from "../metadata/no-leader.ts";
+import type { Isolation } from "../metadata/offset-lookup.ts";
 import { Stepper } from "../metadata/stepper.ts";
+import { markAborted } from "./aborted-batches.ts";
 import { type AssignedPartition, type EpochEnd, judgeEpochEnd, type ResetPolicy } from "./assigned-partition.ts";
 import { ClientFetchSession, type FetchTarget } from "./client-fetch-session.ts";
-import { answersByPartition, fetchRequestOf, fetchVersionMax, type PartitionAnswer } from "./fetch-answer.ts";
+import { answersByPartition, fetchRequestOf, fetchVersionMax, leadersIn, type PartitionAnswer } from "./fetch-answer.ts";
 import type { FetchBuffer } from "./fetch-buffer.ts";
 import { type FetchCounters, FetchTally } from "./fetch-counters.ts";
 import { judgeFetchError } from "./fetch-verdict.ts";
@@ -30,6 +32,7 @@ export interface FetchSettings {
   readonly checkCrc: boolean;
   /** Empty: none. */
   readonly rack: string;
+  readonly isolation: Isolation;
 }
 
 export interface ConsumerFetcherParts {
@@ -67,6 +70,7 @@ export class ConsumerFetcher {
     this.#replicas = new ReplicaChoice(parts.cluster, parts.settings.rack);
     this.#finder = new PositionFinder({
       cluster: parts.cluster,
+      isolation: parts.settings.isolation,
       onProgress: () => {
         parts.buffer.notify();
         this.wake();
@@ -216,7 +220,13 @@ export class ConsumerFetcher {
         const signal = AbortSignal.any([moved, makesWay]);
         const connection = await cluster.pool.toBroker(broker, "fetches", signal);
         const asked = session.next(targets);
-        const wishes = { maxWaitMs: waitMs, minBytes: settings.fetchBytesMin, maxBytes, rackId: this.#replicas.rackFor(wanted) };
+        const wishes = {
+          maxWaitMs: waitMs,
+          minBytes: settings.fetchBytesMin,
+          maxBytes,
+          rackId: this.#replicas.rackFor(wanted),
+          isolation: settings.isolation,
+        };
         const versionMax = fetchVersionMax(targets);
         const options = { waitMs, signal, ...(versionMax === undefined ? {} : { versionMax }) };
         return connection.request(apis.fetch, () => fetchRequestOf(asked, wishes), options);
@@ -226,7 +236,8 @@ export class ConsumerFetcher {
         return this.#onVoidAnswer(wanted, answer.errorCode);
       }
       const answers = answersByPartition(answer, targets);
-      this.#learnLeaders(answers, targets, answer.nodeEndpoints);
+      const learnt = leadersIn(answers, targets);
+      if (learnt.length > 0) cluster.metadata.learn(learnt, answer.nodeEndpoints);
       for (const one of wanted) {
         const { topic, partition, generation } = one.partition;
         const found = answers.get(partitionKey(topic, partition));
@@ -247,14 +258,6 @@ export class ConsumerFetcher {
       ended(failure);
       this.#failed(this.#ofLeaders(wanted.filter((one) => this.#isCurrent(broker, one))), failure);
     }
-  }
-
-  #learnLeaders(answers: ReadonlyMap<string, PartitionAnswer>, targets: readonly FetchTarget[], nodes: readonly NodeEndpoint[]): void {
-    const learnt = targets.flatMap(({ topic, partition }) => {
-      const leader = answers.get(partitionKey(topic, partition))?.currentLeader;
-      return leader !== undefined && leader.leaderId >= 0 ? [{ topic, partition, ...leader }] : [];
-    });
-    if (learnt.length > 0) this.#parts.cluster.metadata.learn(learnt, nodes);
   }
 
   /** False: the partition was moved since by its reader, or is fetched from another leader by now. */
@@ -308,14 +311,13 @@ export class ConsumerFetcher {
       const verdict = judgeEpochEnd({ offset: target.fetchOffset, epoch: target.lastFetchedEpoch }, divergingEpoch);
       if (verdict.kind === "truncated") return this.#truncated(partition, verdict);
     }
-    partition.highWatermark = answer.highWatermark;
-    partition.logStartOffset = answer.logStartOffset;
+    partition.endsAre(answer, settings.isolation);
     partition.foundInLog();
     this.#replicas.answered(asked);
     if (answer.preferredReadReplica >= 0) this.#replicas.sentTo(asked, target.currentLeaderEpoch, answer.preferredReadReplica);
     cluster.retries.partitionWorked(target.topic, target.partition);
     if (partition.isStopped) return buffer.notify();
-    this.#onRecords(partition, answer.records ?? []);
+    this.#onRecords(partition, answer);
   }
 
   /** As with a position that is not in the log; but the new log may well have that offset, with other records. */
@@ -339,11 +341,13 @@ export class ConsumerFetcher {
     this.wake();
   }
 
-  #onRecords(partition: AssignedPartition, chunks: readonly Buffer[]): void {
+  #onRecords(partition: AssignedPartition, { records, abortedTransactions }: PartitionAnswer): void {
     const { buffer, settings } = this.#parts;
+    const chunks = records ?? [];
     const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     const { batches, tail } = scanBatches(bytes, { checkCrc: settings.checkCrc });
-    const fresh = batches.filter(({ lastOffset }) => lastOffset >= partition.fetchPosition);
+    const aborted = settings.isolation === "read_committed" ? (abortedTransactions ?? []) : [];
+    const fresh = markAborted(bytes, batches, aborted).filter(({ lastOffset }) => lastOffset >= partition.fetchPosition);
     this.#tally.brought(bytes.length, fresh);
     const last = fresh.at(-1);
     if (last !== undefined) {

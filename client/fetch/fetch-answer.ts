@@ -1,5 +1,6 @@
 import { partitionKey, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { FetchRequest, FetchResponse } from "../../protocol/messages/fetch.ts";
+import { type Isolation, isolationLevels } from "../metadata/offset-lookup.ts";
 import type { FetchTarget, SessionRequest } from "./client-fetch-session.ts";
 
 export type PartitionAnswer = FetchResponse["responses"][number]["partitions"][number];
@@ -18,16 +19,19 @@ export interface FetchWishes {
   readonly maxBytes: number;
   /** Where we stand; empty: it is not said. */
   readonly rackId: string;
+  /** Default: everything. */
+  readonly isolation?: Isolation;
 }
 
-export function fetchRequestOf({ sessionId, sessionEpoch, toSend, toForget }: SessionRequest, wishes: FetchWishes): FetchRequest {
+export function fetchRequestOf({ sessionId, sessionEpoch, toSend, toForget }: SessionRequest, asked: FetchWishes): FetchRequest {
+  const { isolation = "read_uncommitted", ...wishes } = asked;
   const byTopic = (targets: readonly FetchTarget[]) => [...Map.groupBy(targets, ({ topic, topicId }) => `${topicId} ${topic}`).values()];
   return {
     ...wishes,
     clusterId: null,
     replicaId: -1,
     replicaState: { replicaId: -1, replicaEpoch: -1 },
-    isolationLevel: 0,
+    isolationLevel: isolationLevels[isolation],
     sessionId,
     sessionEpoch,
     topics: byTopic(toSend).map((targets) => ({
@@ -52,6 +56,14 @@ export function fetchRequestOf({ sessionId, sessionEpoch, toSend, toForget }: Se
 function topicOf(targets: readonly FetchTarget[]): { readonly topic: string; readonly topicId: string } {
   const first = targets[0];
   return { topic: first?.topic ?? "", topicId: first?.topicId ?? zeroTopicId };
+}
+
+/** Where partitions are led, as far as the answers say. */
+export function leadersIn(answers: ReadonlyMap<string, PartitionAnswer>, targets: readonly FetchTarget[]) {
+  return targets.flatMap(({ topic, partition }) => {
+    const leader = answers.get(partitionKey(topic, partition))?.currentLeader;
+    return leader !== undefined && leader.leaderId >= 0 ? [{ topic, partition, ...leader }] : [];
+  });
 }
 
 /** The answer's partitions by their key, whether the version names topics or gives their ids. What was not requested is left out. */

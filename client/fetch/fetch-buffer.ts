@@ -1,10 +1,10 @@
-import type { BatchInfo } from "../../protocol/records/batch-header.ts";
+import type { FetchedBatch } from "./aborted-batches.ts";
 import type { AssignedPartition } from "./assigned-partition.ts";
 
 /** What a batch's header takes as an object: a batch may be shorter than that. */
 const batchObjectBytes = 300;
 
-function heldBytes({ sizeInBytes }: BatchInfo): number {
+function heldBytes({ sizeInBytes }: FetchedBatch): number {
   return sizeInBytes + batchObjectBytes;
 }
 
@@ -14,14 +14,14 @@ export interface FetchedBatches {
   /** The partition's, when it was asked for. */
   readonly generation: number;
   readonly bytes: Buffer;
-  readonly batches: readonly BatchInfo[];
+  readonly batches: readonly FetchedBatch[];
 }
 
 export interface NextBatch {
   readonly partition: AssignedPartition;
   readonly generation: number;
   readonly bytes: Buffer;
-  readonly batch: BatchInfo;
+  readonly batch: FetchedBatch;
 }
 
 /** A failure is queued after what was fetched before it; it is void when its partition was moved since. */

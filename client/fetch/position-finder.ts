@@ -3,11 +3,12 @@ import { apis } from "../../protocol/messages/apis.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
-import { listOffsets } from "../metadata/offset-lookup.ts";
+import { type Isolation, listOffsets } from "../metadata/offset-lookup.ts";
 import { type AskedPosition, type AssignedPartition, type EpochEnd, judgeEpochEnd } from "./assigned-partition.ts";
 
 export interface PositionFinderParts {
   readonly cluster: Cluster;
+  readonly isolation: Isolation;
   /** Some partition may be fetched now. */
   readonly onProgress: () => void;
   readonly onFailure: (partitions: readonly AssignedPartition[], error: Error) => void;
@@ -75,12 +76,12 @@ export class PositionFinder {
   }
 
   async #lookUp(partitions: readonly AssignedPartition[]): Promise<void> {
-    const { cluster } = this.#parts;
+    const { cluster, isolation } = this.#parts;
     const asked = partitions.flatMap((partition) =>
       partition.phase.kind === "locating" ? [{ partition, generation: partition.generation, spec: partition.phase.spec }] : [],
     );
     const queries = asked.map(({ partition: { topic, partition }, spec }) => ({ topic, partition, spec }));
-    const found = await listOffsets(cluster, queries, cluster.runtime.clock.monotonicMs() + cluster.settings.requestTimeoutMs);
+    const found = await listOffsets(cluster, queries, cluster.runtime.clock.monotonicMs() + cluster.settings.requestTimeoutMs, isolation);
     for (const [index, { partition, generation, spec }] of asked.entries()) {
       const offset = found[index]?.offset ?? -1;
       if (partition.generation !== generation) continue;

@@ -5,6 +5,7 @@ import { consumerProtocolType, decodeAssignment, encodeAssignment } from "../../
 import type { SyncGroupRequest } from "../../protocol/messages/sync-group.ts";
 import { MalformedFrame } from "../../protocol/wire/reader.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
+import type { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { assignorNamed, joinProtocols, membersOf } from "./assignors.ts";
 import {
@@ -16,7 +17,6 @@ import {
   outsideGroup,
   stepClassic,
 } from "./classic-state.ts";
-import type { CoordinatorLink } from "./coordinator-link.ts";
 import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import { MemberDriver } from "./member-driver.ts";

@@ -1,7 +1,7 @@
 import type { TopicId } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
+import type { CoordinatorLink, CoordinatorRequest } from "../coordinator/coordinator-link.ts";
 import { metadataRequest } from "../metadata/metadata-request.ts";
-import type { CoordinatorLink, CoordinatorRequest } from "./coordinator-link.ts";
 
 /**
  * The topics' ids as the group's coordinator has them; null: it knows no topic of that name. Commits and committed offsets use names, so

@@ -1,3 +1,4 @@
+import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { isRetriableFailure, KafkaProtocolError } from "../base/errors.ts";
 import type { GroupFailure } from "./member-step.ts";
 
@@ -22,3 +23,12 @@ const ofCoordinator: ReadonlySet<string> = new Set<GroupFailure>([
 export function isOfCoordinator(failure: GroupFailure | "NONE"): boolean {
   return ofCoordinator.has(failure);
 }
+
+/** Refusals of a commit that may succeed in another attempt, as the member that we are by then. */
+export const refusalsOfMember: ReadonlySet<KafkaError> = new Set<KafkaError>([
+  "REBALANCE_IN_PROGRESS",
+  "ILLEGAL_GENERATION",
+  "UNKNOWN_MEMBER_ID",
+  "STALE_MEMBER_EPOCH",
+  "FENCED_MEMBER_EPOCH",
+]);

@@ -1,6 +1,6 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import type { GroupWaits } from "./group-waits.ts";
+import type { CoordinatorWaits } from "../coordinator/coordinator-waits.ts";
 import type { GivenUpAs } from "./member-step.ts";
 
 /** The member as which offsets are committed. */
@@ -31,7 +31,7 @@ export interface Membership {
 /** What a membership needs of the consumer that it belongs to. */
 export interface MembershipHost {
   /** Where it says that it waits for its coordinator. */
-  readonly waits: GroupWaits;
+  readonly waits: CoordinatorWaits;
   /** The present subscription. */
   topics(): readonly string[];
   /** Since when the application has not asked for a record; null: it waits for one. Monotonic. */

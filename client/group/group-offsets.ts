@@ -4,7 +4,7 @@ import { apis } from "../../protocol/messages/apis.ts";
 import { commitByIdsVersion, type OffsetCommitRequest, type OffsetCommitResponse } from "../../protocol/messages/offset-commit.ts";
 import type { OffsetFetchRequest, OffsetFetchResponse } from "../../protocol/messages/offset-fetch.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
-import type { CoordinatorLink } from "./coordinator-link.ts";
+import type { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import type { GroupIdentity } from "./group-membership.ts";
 import { byTopic } from "./partition-assignor.ts";
 
@@ -109,11 +109,16 @@ function firstError(topics: OffsetCommitResponse["topics"], besides: KafkaErrorC
   return codes.find((code) => code !== "NONE" && code !== besides) ?? "NONE";
 }
 
-export function offsetFetchOf(groupId: string, partitions: readonly TopicPartition[] | null): (version: number) => OffsetFetchRequest {
+/** `requireStable`: as long as a transaction may still change a position, there is none. */
+export function offsetFetchOf(
+  groupId: string,
+  partitions: readonly TopicPartition[] | null,
+  requireStable = true,
+): (version: number) => OffsetFetchRequest {
   const topics =
     partitions === null ? null : byTopic(partitions).map(({ topic, partitions: indexes }) => ({ name: topic, partitionIndexes: indexes }));
   // with a member id the coordinator would check it; what is fetched here is fetched again if the assignment changes
-  return () => ({ groupId, topics, groups: [{ groupId, memberId: null, memberEpoch: -1, topics }], requireStable: true });
+  return () => ({ groupId, topics, groups: [{ groupId, memberId: null, memberEpoch: -1, topics }], requireStable });
 }
 
 /** Of the group, or of the first partition that has one. */
@@ -141,7 +146,7 @@ export function fetchedOffsets(answer: OffsetFetchResponse): CommittedOffset[] {
 
 /**
  * What is committed for these partitions, in order; with null for all that the group has. Retried until `deadlineMs` (monotonic) or the
- * signal.
+ * signal: with `requireStable` also while a transaction that is not ended may change them.
  */
 export async function fetchCommitted(
   link: CoordinatorLink,
@@ -149,9 +154,12 @@ export async function fetchCommitted(
   partitions: readonly TopicPartition[] | null,
   deadlineMs: number,
   signal?: AbortSignal,
+  requireStable = true,
 ): Promise<readonly CommittedOffset[]> {
   const options = { errorOf: offsetFetchError, ...(signal === undefined ? {} : { signal }) };
-  const found = fetchedOffsets(await link.retrying(apis.offsetFetch, offsetFetchOf(groupId, partitions), options, deadlineMs));
+  const found = fetchedOffsets(
+    await link.retrying(apis.offsetFetch, offsetFetchOf(groupId, partitions, requireStable), options, deadlineMs),
+  );
   if (partitions === null) return found;
   const byKey = new Map(found.map((each) => [partitionKey(each.topic, each.partition), each]));
   return partitions.map(({ topic, partition }) => {

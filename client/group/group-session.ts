@@ -1,19 +1,21 @@
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
-import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
-import { CommitFailed, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
+import { CommitFailed, InvalidArgument, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
+import { groupCoordinator } from "../coordinator/coordinated.ts";
+import { CoordinatorLink } from "../coordinator/coordinator-link.ts";
+import type { WaitFailed } from "../coordinator/coordinator-waits.ts";
+import type { GroupMetadata } from "../coordinator/group-metadata.ts";
 import { AssignedPartition, type ResetPolicy, type StartPosition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import type { Isolation } from "../metadata/offset-lookup.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
 import { classicMember } from "./classic-member.ts";
-import { CoordinatorLink } from "./coordinator-link.ts";
-import { failureOf, isOfCoordinator } from "./failure.ts";
-import { type Membership, type MembershipHost, noMember } from "./group-membership.ts";
+import { failureOf, isOfCoordinator, refusalsOfMember } from "./failure.ts";
+import { type GroupIdentity, type Membership, type MembershipHost, noMember } from "./group-membership.ts";
 import { type CommittedOffset, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
 import type { GroupSettings, PartitionsCallback } from "./group-options.ts";
 import type { GroupReader } from "./group-reader.ts";
 import { type GroupCounters, GroupTally } from "./group-tally.ts";
-import type { WaitFailed } from "./group-waits.ts";
 import { incrementalMember } from "./incremental-member.ts";
 import type { GivenUpAs } from "./member-step.ts";
 import { keyOf } from "./partition-assignor.ts";
@@ -26,20 +28,12 @@ export interface GroupSessionParts {
   readonly settings: GroupSettings;
   readonly offsetReset: ResetPolicy;
   readonly stopAtEnd: boolean;
+  readonly isolation: Isolation;
   readonly reader: GroupReader;
 }
 
 /** How long leaving may take altogether. */
 const closeTimeoutMs = 5_000;
-
-/** Refusals of a commit that may succeed in another attempt, as the member that we are by then. */
-const refusalsOfMember: ReadonlySet<KafkaError> = new Set<KafkaError>([
-  "REBALANCE_IN_PROGRESS",
-  "ILLEGAL_GENERATION",
-  "UNKNOWN_MEMBER_ID",
-  "STALE_MEMBER_EPOCH",
-  "FENCED_MEMBER_EPOCH",
-]);
 
 /** A consumer's part in its group: which partitions it reads, from which positions, and what it commits. */
 export class GroupSession {
@@ -70,11 +64,12 @@ export class GroupSession {
     this.#cluster = cluster;
     this.#settings = settings;
     this.#tally = new GroupTally(cluster, settings.groupId);
-    this.#link = new CoordinatorLink(cluster, settings.groupId);
+    this.#link = new CoordinatorLink(cluster, groupCoordinator(settings.groupId));
     this.#positions = new PositionKeeper({
       cluster,
       link: this.#link,
       groupId: settings.groupId,
+      isolation: parts.isolation,
       partition: (key) => reader.partitions.get(key),
     });
     this.#safePoints = new SafePoints(cluster.runtime.clock, () => reader.wake());
@@ -126,6 +121,16 @@ export class GroupSession {
   /** All partitions that are to be ours are, with their positions. */
   get isSettled(): boolean {
     return this.#member.isSettled && this.#takesUnderWay === 0;
+  }
+
+  metadata(): GroupMetadata {
+    const { groupId, autoCommit } = this.#settings;
+    if (autoCommit) throw new InvalidArgument("autoCommit has to be false: it commits what is processed outside of transactions");
+    return { groupId, ...this.#identity };
+  }
+
+  get #identity(): GroupIdentity {
+    return this.#isSubscribed ? this.#member.identity : noMember;
   }
 
   get counters(): GroupCounters {
@@ -363,7 +368,7 @@ export class GroupSession {
     const pace = new RefreshPace(settings);
     for (;;) {
       pace.begins(runtime.clock.monotonicMs());
-      const identity = this.#isSubscribed ? this.#member.identity : noMember;
+      const identity = this.#identity;
       if (this.#isSubscribed && identity.generation < 0)
         throw new CommitFailed(`the consumer is not in group ${this.#settings.groupId} now`);
       try {

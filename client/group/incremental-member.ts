@@ -1,8 +1,8 @@
 import { newTopicId, type TopicPartition } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } from "../../protocol/messages/consumer-group-heartbeat.ts";
+import type { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { CoordinatorLink } from "./coordinator-link.ts";
 import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
 import {

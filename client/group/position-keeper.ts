@@ -1,10 +1,10 @@
 import { sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicId, type TopicPartition, zeroTopicId } from "../../protocol/base/ids.ts";
 import { backoffMs } from "../base/backoff.ts";
+import type { CoordinatorLink } from "../coordinator/coordinator-link.ts";
 import type { AssignedPartition } from "../fetch/assigned-partition.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import { listOffsets } from "../metadata/offset-lookup.ts";
-import type { CoordinatorLink } from "./coordinator-link.ts";
+import { type Isolation, listOffsets } from "../metadata/offset-lookup.ts";
 import { topicsAt } from "./coordinator-topics.ts";
 import type { GroupIdentity } from "./group-membership.ts";
 import { type CommittedOffset, commitByIds, commitOffsets, fetchCommitted, type OffsetToCommit } from "./group-offsets.ts";
@@ -25,6 +25,8 @@ export interface PositionKeeperParts {
   readonly cluster: Cluster;
   readonly link: CoordinatorLink;
   readonly groupId: string;
+  /** By which the ends of logs are meant. Default: everything. */
+  readonly isolation?: Isolation;
   readonly partition: (key: string) => AssignedPartition | undefined;
 }
 
@@ -139,10 +141,10 @@ export class PositionKeeper {
   }
 
   async #ends(partitions: readonly TopicPartition[]): Promise<readonly number[]> {
-    const { cluster } = this.#parts;
+    const { cluster, isolation } = this.#parts;
     const deadlineMs = cluster.runtime.clock.monotonicMs() + cluster.settings.requestTimeoutMs;
     const queries = partitions.map(({ topic, partition }) => ({ topic, partition, spec: "latest" as const }));
-    return (await listOffsets(cluster, queries, deadlineMs)).map(({ offset }) => offset);
+    return (await listOffsets(cluster, queries, deadlineMs, isolation)).map(({ offset }) => offset);
   }
 
   /**

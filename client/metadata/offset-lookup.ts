@@ -7,6 +7,14 @@ import type { Cluster } from "./cluster.ts";
 /** The requested offset: a position in the log, the record with the largest timestamp, or the first record from a time on. */
 export type OffsetSpec = "earliest" | "latest" | "max-timestamp" | { readonly timestampMs: number };
 
+/** Whether records of transactions that are not committed are read, too; without them the log ends before the first open transaction. */
+export type Isolation = "read_uncommitted" | "read_committed";
+
+export const isolations: readonly Isolation[] = ["read_uncommitted", "read_committed"];
+
+/** As requests have it. */
+export const isolationLevels: Readonly<Record<Isolation, number>> = { read_uncommitted: 0, read_committed: 1 };
+
 export interface OffsetQuery extends TopicPartition {
   readonly spec: OffsetSpec;
 }
@@ -27,7 +35,12 @@ const maxTimestampSince = 7;
 /**
  * Asks the partitions' leaders; answers are in the order of the queries. Throws when one cannot be found until `deadlineMs` (monotonic).
  */
-export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuery[], deadlineMs: number): Promise<readonly FoundOffset[]> {
+export async function listOffsets(
+  cluster: Cluster,
+  queries: readonly OffsetQuery[],
+  deadlineMs: number,
+  isolation: Isolation = "read_uncommitted",
+): Promise<readonly FoundOffset[]> {
   const answers = await askLeaders<OffsetQuery, FoundOffset>(cluster, queries, deadlineMs, {
     waitMs: 0,
     async ask(connection, asked, signal) {
@@ -40,7 +53,7 @@ export async function listOffsets(cluster: Cluster, queries: readonly OffsetQuer
       const build = (version: number) => {
         if (version < maxTimestampSince && asked.some(({ spec }) => spec === "max-timestamp"))
           throw new KafkaProtocolError("UNSUPPORTED_VERSION", "the record with the largest timestamp");
-        return { replicaId: -1, isolationLevel: 0, topics };
+        return { replicaId: -1, isolationLevel: isolationLevels[isolation], topics };
       };
       const answer = await connection.request(apis.listOffsets, build, { signal });
       return asked.map((query) => {

@@ -9,7 +9,7 @@ import { abortable } from "../base/abort.ts";
 import type { ClientCounters } from "../base/client-counters.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../base/errors.ts";
 import { requestFrame } from "./request-frame.ts";
-import { commonVersion, type ServedVersions } from "./versions.ts";
+import { commonVersion, finalizedLevels, type ServedVersions, servedVersions } from "./versions.ts";
 
 export interface ConnectionParts {
   readonly clock: Clock;
@@ -89,6 +89,7 @@ export class BrokerConnection {
   readonly #waiting: Exchange[] = [];
   #link: Link | null = null;
   #served: ServedVersions = new Map();
+  #finalized: ReadonlyMap<string, number> = new Map();
   #failure: Error | null = null;
   /** When it failed. */
   #unanswered = 0;
@@ -177,6 +178,11 @@ export class BrokerConnection {
     return commonVersion(api.request, this.#served, versionMax);
   }
 
+  /** The level of a feature that the whole cluster acts by, as this broker told it; 0: none. */
+  finalizedLevel(feature: string): number {
+    return this.#finalized.get(feature) ?? 0;
+  }
+
   /**
    * Sends and resolves with the answer. `build` gets the negotiated version. Rejects with ConnectionLost, RequestTimedOut, UnsupportedApi
    * or ClientClosed.
@@ -244,9 +250,8 @@ export class BrokerConnection {
       const answer = (await this.#exchange(api, asked, body, read, { timeoutMs: this.#limits.connectTimeoutMs })) as ReturnType<
         typeof api.response.read
       >;
-      const served: ServedVersions = new Map(
-        answer.apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, { min: minVersion, max: maxVersion }]),
-      );
+      const served = servedVersions(answer);
+      this.#finalized = finalizedLevels(answer);
       if (answer.errorCode === "NONE") return served;
       const next = commonVersion(api.request, served, asked - 1) ?? 0;
       if (answer.errorCode !== "UNSUPPORTED_VERSION" || asked === 0)

@@ -1,6 +1,7 @@
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { RecordToEncode } from "../../protocol/records/record.ts";
+import type { WrittenPartition } from "../transaction/transactions.ts";
 import { BatchBuffers } from "./batch-buffers.ts";
 import { BusyQueues } from "./busy-queues.ts";
 import { Numbering, type ProducerIdentity } from "./numbering.ts";
@@ -19,7 +20,8 @@ export interface AccumulatorLimits {
    * remembers.
    */
   readonly maxInFlightPerPartition: number;
-  readonly isIdempotent: boolean;
+  /** By whom batches are numbered: nobody, the producer is not idempotent; by itself; or as the coordinator of its transactions has it. */
+  readonly numbers: "none" | "own" | "coordinated";
   /** An acknowledgement is a broker's answer: with acks 0 it only says that the bytes are queued. */
   readonly isAnswered: boolean;
 }
@@ -45,6 +47,8 @@ export interface SizedRecord {
   readonly record: RecordToEncode;
   readonly recordBytes: number;
 }
+
+const anyPartition = () => true;
 
 /** A batch begins with this much room. */
 const batchBytesMin = 1024;
@@ -99,8 +103,16 @@ export class Accumulator {
     if (last !== undefined) last.lingers = false;
   }
 
-  /** `hurry`: nothing lingers (flushing, closing, or others wait for room in the buffer). */
-  ready(nowMs: number, leaderOf: (topic: string, partition: number) => KnownLeader | undefined, hurry: boolean): Ready {
+  /**
+   * `hurry`: nothing lingers (flushing, closing, or others wait for room in the buffer). `mayWrite`: asked of partitions whose batches
+   * would go out now; the others wait.
+   */
+  ready(
+    nowMs: number,
+    leaderOf: (topic: string, partition: number) => KnownLeader | undefined,
+    hurry: boolean,
+    mayWrite: (partition: WrittenPartition) => boolean = anyPartition,
+  ): Ready {
     const byBroker = new Map<BrokerId, TopicPartitionKey[]>();
     const lingering = new Map<BrokerId, TopicPartitionKey[]>();
     const leaderless: ProducerBatch[] = [];
@@ -124,14 +136,14 @@ export class Accumulator {
       const sendAtMs = this.#sendAtMs(queue, head, known, hurry);
       if (sendAtMs > nowMs) {
         checkAt(sendAtMs);
-        if (known !== undefined && queue.notBeforeMs <= nowMs) add(lingering, known.leader, key);
+        if (known !== undefined && queue.notBeforeMs <= nowMs && mayWrite(queue)) add(lingering, known.leader, key);
         continue;
       }
       if (known === undefined || known.leader === noBroker) {
         leaderless.push(head);
         continue;
       }
-      add(byBroker, known.leader, key);
+      if (mayWrite(queue)) add(byBroker, known.leader, key);
     }
     // a request that is sent anyway includes batches that only linger: more in one request, and fewer requests
     for (const [leader, keys] of byBroker) keys.push(...(lingering.get(leader) ?? []));
@@ -235,8 +247,9 @@ export class Accumulator {
   }
 
   #newQueue(topic: string, partition: number): PartitionQueue {
-    const { maxInFlightPerPartition, isIdempotent } = this.#limits;
-    const queue = new PartitionQueue(topic, partition, maxInFlightPerPartition, isIdempotent ? new Numbering() : null);
+    const { maxInFlightPerPartition, numbers } = this.#limits;
+    const numbering = numbers === "none" ? null : new Numbering(numbers === "coordinated");
+    const queue = new PartitionQueue(topic, partition, maxInFlightPerPartition, numbering);
     this.#queues.set(queue.key, queue);
     const ofTopic = this.#byTopic.get(topic);
     if (ofTopic === undefined) {

@@ -33,6 +33,12 @@ export class Numbering {
 
   /** The leader is known to have what was numbered so far: it would refuse a number out of order. */
   isProven = false;
+  readonly #isTransactional: boolean;
+
+  /** `isTransactional`: the transactions' coordinator raises epochs, and nobody else. Whatever it offers is begun with, from 0. */
+  constructor(isTransactional = false) {
+    this.#isTransactional = isTransactional;
+  }
 
   get hasGap(): boolean {
     return this.#hasGap;
@@ -40,17 +46,25 @@ export class Numbering {
 
   /** False: an identity other than `offered` has to be fetched first. */
   canNumber(offered: ProducerIdentity | null): boolean {
+    if (this.#isTransactional) return offered !== null && !(this.#hasGap && this.isCurrent(offered));
     const isSpent = this.#identity === null || (this.#hasGap && this.#identity.producerEpoch >= epochMax);
     return !isSpent || (offered !== null && offered.producerId !== (this.#identity?.producerId ?? this.#spentId));
   }
 
   number(recordsCount: number, offered: ProducerIdentity | null): BatchNumber {
     invariant(this.canNumber(offered), "a batch is numbered under an identity");
-    if (this.#hasGap) this.startAnew();
+    if (this.#isTransactional) this.#follow(offered as ProducerIdentity);
+    else if (this.#hasGap) this.startAnew();
     this.#identity ??= offered as ProducerIdentity;
     const number = { ...this.#identity, position: this.#next };
     this.#next += recordsCount;
     return number;
+  }
+
+  #follow(offered: ProducerIdentity): void {
+    if (this.isCurrent(offered)) return;
+    this.#identity = offered;
+    this.#begin();
   }
 
   /** Whether the number is of the numbering in force. */

@@ -16,6 +16,8 @@ export interface BatchFacts {
   readonly deadlineMs: number;
   /** An idempotent producer numbered it. */
   readonly isNumbered: boolean;
+  /** In a transaction: what fails is not renumbered, the whole is aborted. */
+  readonly isTransactional?: boolean;
   /** All that came before it is settled. */
   readonly isNext: boolean;
   /** Some attempt, this one included, may have left it in the log. */
@@ -45,7 +47,7 @@ export function judge(outcome: ProduceOutcome, batch: BatchFacts, nowMs: number)
   }
   const error = outcome.kind === "failed" ? outcome.error : new KafkaProtocolError(outcome.code, `producing to ${where}`, outcome.detail);
   if (outcome.kind === "refused" && batch.isNumbered && outOfTurn.has(outcome.code)) {
-    if (batch.isNext && batch.mayBeInLog) return { kind: "fail", error };
+    if (batch.isNext && (batch.mayBeInLog || batch.isTransactional)) return { kind: "fail", error };
     if (nowMs >= batch.deadlineMs) return { kind: "time-out", error };
     return batch.isNext ? { kind: "renumber", error } : { kind: "retry", error, refreshMetadata: false };
   }
@@ -62,6 +64,7 @@ const staysWithLeader: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "REQUEST_TIMED_OUT",
   "CORRUPT_MESSAGE",
   "THROTTLING_QUOTA_EXCEEDED",
+  "CONCURRENT_TRANSACTIONS",
 ]);
 
 /** Something before the batch is missing in the leader's log, or the leader has forgotten the producer. */
@@ -102,6 +105,9 @@ const notWritten: ReadonlySet<KafkaErrorCode> = new Set<KafkaErrorCode>([
   "UNSUPPORTED_COMPRESSION_TYPE",
   "UNSUPPORTED_FOR_MESSAGE_FORMAT",
   "THROTTLING_QUOTA_EXCEEDED",
+  "CONCURRENT_TRANSACTIONS",
+  "TRANSACTION_ABORTABLE",
+  "INVALID_TXN_STATE",
 ]);
 
 /** The attempt may have left the batch in the log, or may do so later. */

@@ -103,9 +103,9 @@ export class ProducerBatch {
   }
 
   /** The batch in wire form; from here on it takes no more records. A retry sends the same bytes, unless it was renumbered. */
-  encode(codec: CompressionCodec, compress: RecordCompressor): Buffer {
+  encode(codec: CompressionCodec, compress: RecordCompressor, isTransactional = false): Buffer {
     const fields = this.number === null ? {} : producerFields(this.number);
-    if (this.#encoded === null) this.#encoded = this.#builder.build({ codec, compress, ...fields });
+    if (this.#encoded === null) this.#encoded = this.#builder.build({ codec, compress, isTransactional, ...fields });
     else if (this.#encodedAs !== this.number && this.number !== null)
       // a copy: the bytes of an earlier attempt may still be in a socket's buffer
       this.#encoded = signBatch(Buffer.from(this.#encoded), producerFields(this.number));

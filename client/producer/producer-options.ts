@@ -2,6 +2,7 @@ import { type CompressionCodec, compressionCodecs } from "../../protocol/records
 import { decompressedBytesMaxDefault } from "../../protocol/records/decode-batch.ts";
 import { type ClientOptions, positive } from "../base/client-options.ts";
 import { InvalidArgument } from "../base/errors.ts";
+import { kindOf } from "../base/kind-of.ts";
 import { checkOptions, clientOptionNames, type OptionNames } from "../base/known-options.ts";
 import type { Serde } from "../serialization/serde.ts";
 import type { Partitioner } from "./partitioner.ts";
@@ -49,6 +50,16 @@ export interface ProducerOptions<K, V> extends ClientOptions {
    * retries keep the order. Default 5.
    */
   readonly maxInFlightPerBroker?: number;
+  /**
+   * Names the producer across restarts, and lets it write in transactions: what is sent then belongs to one. A producer that begins under
+   * the same name fences those before it. Needs acks "all" and idempotence.
+   */
+  readonly transactionalId?: string;
+  /**
+   * A transaction that takes longer is aborted by the brokers, and the producer with it; at most their `transaction.max.timeout.ms`.
+   * Milliseconds; default 60,000.
+   */
+  readonly transactionTimeoutMs?: number;
   /** Whether a topic that does not exist may be created by requesting its metadata, where the brokers allow it. Default true. */
   readonly allowAutoTopicCreation?: boolean;
 }
@@ -69,10 +80,16 @@ const optionNames: OptionNames<ProducerOptions<unknown, unknown>> = {
   deliveryTimeoutMs: true,
   maxInFlightPerBroker: true,
   allowAutoTopicCreation: true,
+  transactionalId: true,
+  transactionTimeoutMs: true,
 };
 
 export interface ProducerSettings {
   readonly isIdempotent: boolean;
+  readonly isTransactional: boolean;
+  /** Empty: none. */
+  readonly transactionalId: string;
+  readonly transactionTimeoutMs: number;
   readonly acks: -1 | 0 | 1;
   readonly codec: CompressionCodec;
   readonly lingerMs: number;
@@ -96,10 +113,20 @@ export function producerSettings<K, V>(options: ProducerOptions<K, V>): Producer
   const isAll = acks === -1 || acks === "all";
   if (enableIdempotence === true && !isAll)
     throw new InvalidArgument(`enableIdempotence needs acks "all", not ${acks}: a leader's word alone does not outlive it`);
+  const { transactionalId } = options;
+  if (transactionalId !== undefined && (typeof transactionalId !== "string" || transactionalId === ""))
+    throw new InvalidArgument(`transactionalId is ${kindOf(transactionalId)}: it is a text, the same after a restart`);
+  if (transactionalId !== undefined && (!isAll || enableIdempotence === false))
+    throw new InvalidArgument('a transactionalId needs acks "all" and idempotence');
+  if (options.transactionTimeoutMs !== undefined && transactionalId === undefined)
+    throw new InvalidArgument("transactionTimeoutMs is of no use without a transactionalId");
   const requestBytesMax = positive("requestBytesMax", options.requestBytesMax ?? 1024 * 1024);
   const recordsBytesMax = compression === "none" ? requestBytesMax : Math.min(requestBytesMax, decompressedBytesMaxDefault);
   return {
     isIdempotent: enableIdempotence ?? isAll,
+    isTransactional: transactionalId !== undefined,
+    transactionalId: transactionalId ?? "",
+    transactionTimeoutMs: positive("transactionTimeoutMs", options.transactionTimeoutMs ?? 60_000),
     acks: acks === "all" ? -1 : acks,
     codec: compression,
     lingerMs: positive("lingerMs", options.lingerMs ?? 0, 0),

@@ -18,6 +18,11 @@ export interface ProducerRecord<K = Uint8Array | string, V = Uint8Array | string
   readonly timestampMs?: number;
 }
 
+export interface SendOptions {
+  /** Stops waiting for room or metadata. A record that is already in flight is not cancelled. */
+  readonly signal?: AbortSignal;
+}
+
 export type HeaderValue = Uint8Array | string | null;
 
 const recordForm = "send({topic, key, value})";

@@ -1,46 +1,29 @@
-import { recordBytesAtMost, timestampMaxMs } from "../../protocol/records/encode-batch.ts";
-import { type RecordHeader, type RecordToEncode, recordHeadersMax } from "../../protocol/records/record.ts";
 import type { ClientEventName } from "../base/client-event-map.ts";
 import type { ClientListener, EventSource } from "../base/client-events.ts";
 import type { ProducerMetrics } from "../base/client-metrics.ts";
-import { BufferExhausted, ClientClosed, InvalidArgument, RecordTooLarge } from "../base/errors.ts";
-import { shownValue } from "../base/kind-of.ts";
+import { BufferExhausted, ClientClosed, InvalidArgument } from "../base/errors.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import type { TopicMetadata } from "../metadata/cluster-snapshot.ts";
 import { mayBecomeKnown } from "../metadata/metadata-cache.ts";
-import { bytesOrText, type Serde, serializeWith } from "../serialization/serde.ts";
+import { bytesOrText, type Serde } from "../serialization/serde.ts";
+import { Transactions, type TransactionWriter } from "../transaction/transactions.ts";
 import { Accumulator } from "./accumulator.ts";
 import { BufferSpace } from "./buffer-space.ts";
 import { availablePartitions, DefaultPartitioner, type Partitioner } from "./partitioner.ts";
 import { type PendingSend, type RecordMetadata, SendGroup, SingleSend } from "./pending-send.ts";
+import { type PreparedRecord, RecordPreparer, recordOverheadBytes } from "./prepared-record.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
 import { IdentitySource } from "./producer-identity.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./producer-options.ts";
-import { checkRecord, checkRecords, encodeHeaders, type ProducerRecord } from "./producer-record.ts";
+import { checkRecords, type ProducerRecord, type SendOptions } from "./producer-record.ts";
+import { ProducerTransactions, type Transaction } from "./producer-transactions.ts";
 import { SendLane, type WaitingSend } from "./send-lane.ts";
 import { Sender } from "./sender.ts";
 
-export interface SendOptions {
-  /** Stops waiting for room or metadata. A record that is already in flight is not cancelled. */
-  readonly signal?: AbortSignal;
-}
-
 /** A broker remembers the last five batches of each producer. */
 const inFlightIdempotent = 5;
-/** Room that a record takes in addition to its bytes: promise, bookkeeping. */
-const recordOverheadBytes = 128;
 /** `send` calls that wait for room or metadata; more fail at once. */
 const waitingSendsMax = 250_000;
-
-interface PreparedRecord {
-  readonly topic: string;
-  readonly partition: number | undefined;
-  readonly record: RecordToEncode;
-  readonly recordBytes: number;
-  readonly send: PendingSend;
-}
-
-const noHeaders: readonly RecordHeader[] = [];
 
 /** How a send waits. */
 interface Wait {
@@ -49,6 +32,8 @@ interface Wait {
   readonly sinceMs: number;
   readonly deadlineMs: number;
   readonly signal: AbortSignal | undefined;
+  /** False: its caller was told already that it is not sent. */
+  readonly isWaiting: () => boolean;
   /** The record is in a batch. */
   readonly leave: () => void;
 }
@@ -71,10 +56,11 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   readonly #space: BufferSpace;
   readonly #accumulator: Accumulator;
   readonly #sender: Sender;
+  /** Null: the producer has no `transactionalId`. */
+  readonly #transactions: Transactions | null;
   readonly #defaultPartitioner: DefaultPartitioner;
   readonly #partitioner: Partitioner | null;
-  readonly #keySerde: Pick<Serde<K>, "serialize">;
-  readonly #valueSerde: Pick<Serde<V>, "serialize">;
+  readonly #preparer: RecordPreparer<K, V>;
   /** By topic. A send to a topic whose earlier sends wait queues behind them. */
   readonly #lanes = new Map<string, SendLane>();
   #waitingSends = 0;
@@ -89,21 +75,27 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     this.#space = new BufferSpace(cluster.runtime.clock, settings.bufferBytesMax);
     this.#accumulator = new Accumulator({
       ...settings,
+      numbers: settings.isTransactional ? "coordinated" : settings.isIdempotent ? "own" : "none",
       maxInFlightPerPartition: settings.isIdempotent ? inFlightIdempotent : 1,
       isAnswered: settings.acks !== 0,
     });
+    this.#transactions = settings.isTransactional ? new Transactions(cluster, settings, this.#transactionWriter()) : null;
     this.#defaultPartitioner = new DefaultPartitioner(cluster.runtime.random, settings.batchBytesMax, (topic, partition) => {
       this.#accumulator.doNotLinger(topic, partition);
       this.#sender.wake();
     });
     this.#partitioner = options.partitioner ?? null;
-    this.#keySerde = options.keySerde ?? (bytesOrText as unknown as Serde<K>);
-    this.#valueSerde = options.valueSerde ?? (bytesOrText as unknown as Serde<V>);
+    this.#preparer = new RecordPreparer({
+      clock: cluster.runtime.clock,
+      bytesMax: Math.min(settings.recordsBytesMax, settings.bufferBytesMax - recordOverheadBytes),
+      keySerde: options.keySerde ?? (bytesOrText as unknown as Serde<K>),
+      valueSerde: options.valueSerde ?? (bytesOrText as unknown as Serde<V>),
+    });
     this.#sender = new Sender({
       cluster,
       accumulator: this.#accumulator,
       settings,
-      identities: new IdentitySource(cluster),
+      identities: this.#transactions ?? new IdentitySource(cluster),
       isHurried: () => this.#flushes > 0 || this.#closing !== null || this.#space.hasWaiters,
       onSettled: (batch) => this.#giveBack(batch),
     });
@@ -144,7 +136,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
    * or the signal's reason.
    */
   send(record: ProducerRecord<K, V>, { signal }: SendOptions = {}): Promise<RecordMetadata> {
-    return new Promise((resolve, reject) => this.#begin(record, new SingleSend(resolve, reject), signal));
+    return this.#send(record, signal);
   }
 
   /**
@@ -152,9 +144,25 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
    * still tried).
    */
   sendMany(records: readonly ProducerRecord<K, V>[], { signal }: SendOptions = {}): Promise<RecordMetadata[]> {
+    return this.#sendMany(records, signal);
+  }
+
+  /** `serial`: of the transaction that it belongs to; undefined: whichever is open. */
+  #send(record: ProducerRecord<K, V>, signal: AbortSignal | undefined, serial?: number): Promise<RecordMetadata> {
+    return new Promise((resolve, reject) => {
+      const fail = this.#failing(reject, serial);
+      try {
+        this.#begin(record, new SingleSend(resolve, fail), signal);
+      } catch (error) {
+        fail(error as Error);
+      }
+    });
+  }
+
+  #sendMany(records: readonly ProducerRecord<K, V>[], signal: AbortSignal | undefined, serial?: number): Promise<RecordMetadata[]> {
     return new Promise((resolve, reject) => {
       checkRecords(records);
-      const group = new SendGroup(records.length, { resolve, reject });
+      const group = new SendGroup(records.length, { resolve, reject: this.#failing(reject, serial) });
       for (const [index, record] of records.entries()) {
         const send = group.sendOf(index);
         try {
@@ -164,6 +172,66 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
         }
       }
     });
+  }
+
+  /** What fails in a transaction makes it fail. Throws where nothing can be sent. */
+  #failing(reject: (error: Error) => void, serial: number | undefined): (error: Error) => void {
+    const transactions = this.#transactions;
+    if (transactions === null) return reject;
+    const present = transactions.checkMaySend(serial);
+    return (error) => {
+      transactions.sendFailed(present, error);
+      reject(error);
+    };
+  }
+
+  /**
+   * Fences every other producer of the `transactionalId`, which the first transaction does otherwise. Worth it before reading what a former
+   * one has committed.
+   */
+  async initTransactions(): Promise<void> {
+    await this.#transactional().initialize();
+  }
+
+  /**
+   * Runs `work` in a transaction: commits when it resolves, aborts when it rejects, and then rejects with the same. Other failures:
+   * TransactionFailed, it was aborted and may be tried again as a whole; ProducerFailed, this producer is over; TransactionOutcomeUnknown,
+   * it may be committed. A producer has one transaction at a time: another call meanwhile rejects with InvalidTransactionState.
+   */
+  async transaction<T>(work: (transaction: Transaction<K, V>) => Promise<T>): Promise<T> {
+    return this.#inTransactions().run(work);
+  }
+
+  /** As `transaction`, to be ended by `commit` or `abort` of what it resolves with. */
+  async beginTransaction(): Promise<Transaction<K, V>> {
+    return this.#inTransactions().begin();
+  }
+
+  #transactional(): Transactions {
+    if (this.#closing !== null || this.#cluster.isClosed) throw new ClientClosed("the producer is closed");
+    if (this.#transactions === null) throw new InvalidArgument("transactions need a name: give the producer a transactionalId");
+    return this.#transactions;
+  }
+
+  #inTransactions(): ProducerTransactions<K, V> {
+    return new ProducerTransactions(this.#transactional(), (serial) => ({
+      send: (record, { signal } = {}) => this.#send(record, signal, serial),
+      sendMany: (records, { signal } = {}) => this.#sendMany(records, signal, serial),
+    }));
+  }
+
+  #transactionWriter(): TransactionWriter {
+    return {
+      useIdentity: (identity) => {
+        this.#accumulator.identity = identity;
+      },
+      flush: () => this.flush(),
+      drop: (reason) => {
+        for (const lane of this.#lanes.values()) lane.failAll(reason);
+        this.#sender.wake();
+      },
+      wake: () => this.#sender.wake(),
+    };
   }
 
   /** Resolves once everything sent before has been acknowledged or has failed; nothing lingers meanwhile. */
@@ -181,7 +249,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
 
   /**
    * Accepts no more records, waits until those sent are acknowledged or have failed (at most the delivery timeout, after `maxBlockMs` for
-   * those that still wait for their topic or for room), closes the connections.
+   * those that still wait for their topic or for room), closes the connections. A transaction that is open is aborted.
    */
   close(): Promise<void> {
     this.#closing ??= this.#flushAndEnd();
@@ -198,6 +266,7 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
   }
 
   async #flushAndEnd(): Promise<void> {
+    await this.#transactions?.close();
     await this.flush();
     this.#end(new ClientClosed("the producer was closed"));
   }
@@ -218,36 +287,11 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     signal?.throwIfAborted();
     if (this.#closing !== null || this.#cluster.isClosed) throw new ClientClosed("the producer is closed");
     const nowMs = this.#cluster.runtime.clock.monotonicMs();
-    const prepared = this.#prepare(record, send);
+    const prepared = this.#preparer.prepare(record, send);
     const topic = this.#cluster.metadata.topic(record.topic, nowMs);
     if (topic !== undefined && !this.#lanes.has(record.topic) && this.#space.tryTake(send.reservedBytes))
       return this.#enqueue(prepared, topic, nowMs);
     this.#queueSend(prepared, signal);
-  }
-
-  #prepare(given: ProducerRecord<K, V>, send: PendingSend): PreparedRecord {
-    checkRecord(given);
-    const { topic, key, value, headers, partition, timestampMs } = given;
-    if (partition !== undefined && (!Number.isInteger(partition) || partition < 0))
-      throw new InvalidArgument(`${shownValue(partition)} is no partition: it is a number from 0`);
-    const time = timestampMs ?? Math.floor(this.#cluster.runtime.clock.nowMs());
-    if (!Number.isInteger(time) || time < -1 || time > timestampMaxMs)
-      throw new InvalidArgument(`${shownValue(time)} is no timestampMs: it is a number, milliseconds since 1970`);
-    const record = {
-      key: serializeWith(this.#keySerde, key, "key"),
-      value: serializeWith(this.#valueSerde, value, "value"),
-      headers: headers === undefined ? noHeaders : encodeHeaders(headers),
-      timestampMs: time,
-    };
-    if (record.headers.length > recordHeadersMax)
-      throw new RecordTooLarge(`the record has ${record.headers.length} headers, at most ${recordHeadersMax} are taken`);
-    const recordBytes = recordBytesAtMost(record);
-    const bytesMax = Math.min(this.#settings.recordsBytesMax, this.#settings.bufferBytesMax - recordOverheadBytes);
-    if (recordBytes > bytesMax)
-      throw new RecordTooLarge(`the record takes up to ${recordBytes} bytes, requestBytesMax and bufferBytesMax allow ${bytesMax}`);
-    send.timestampMs = time;
-    send.reservedBytes = recordBytes + recordOverheadBytes;
-    return { topic, partition, record, recordBytes, send };
   }
 
   #queueSend(prepared: PreparedRecord, signal: AbortSignal | undefined): void {
@@ -259,7 +303,14 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
     const { counters } = this.#sender;
     counters.sendsDelayed++;
     const sinceMs = this.#cluster.runtime.clock.monotonicMs();
-    const wait: Wait = { lane, sinceMs, deadlineMs: sinceMs + this.#settings.maxBlockMs, signal, leave: () => lane.leave(waiting) };
+    const wait: Wait = {
+      lane,
+      sinceMs,
+      deadlineMs: sinceMs + this.#settings.maxBlockMs,
+      signal,
+      isWaiting: () => lane.holds(waiting),
+      leave: () => lane.leave(waiting),
+    };
     const waiting: WaitingSend = {
       signal,
       admit: () => this.#admit(prepared, wait),
@@ -283,8 +334,9 @@ export class Producer<K = Uint8Array | string, V = Uint8Array | string> implemen
       await room;
     }
     const topic = this.#cluster.metadata.topic(prepared.topic);
-    if (topic === undefined || this.#cluster.isClosed || signal?.aborted) {
+    if (topic === undefined || this.#cluster.isClosed || signal?.aborted || !wait.isWaiting()) {
       this.#space.give(reservedBytes);
+      if (!wait.isWaiting()) return;
       signal?.throwIfAborted(); // since the room was given: its caller was told that the record is not sent
       if (topic !== undefined) throw new ClientClosed("the producer was closed");
       return this.#admit(prepared, wait); // dropped from the metadata while we waited for room

@@ -39,6 +39,11 @@ export class SendLane {
     if (!this.#isRunning) void this.#run();
   }
 
+  /** False: it was admitted, or has failed. */
+  holds(send: WaitingSend): boolean {
+    return this.#queue.has(send);
+  }
+
   leave(send: WaitingSend): boolean {
     if (!this.#queue.delete(send)) return false;
     if (send.signal !== undefined) this.#unwatch(send, send.signal);

@@ -12,11 +12,13 @@ import { leaderMoved, watchLeaders } from "../metadata/leader-watch.ts";
 import { awaitLeaders, noLeader } from "../metadata/no-leader.ts";
 import { Stepper } from "../metadata/stepper.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
+import { addingProduceVersion } from "../transaction/transaction-version.ts";
+import { Transactions } from "../transaction/transactions.ts";
 import type { Accumulator } from "./accumulator.ts";
 import { isFencing, isOutOfTurn, judge, mayHaveWritten, type ProduceOutcome, type Verdict } from "./produce-outcome.ts";
 import type { ProducerBatch } from "./producer-batch.ts";
 import { ProducerCounters } from "./producer-counters.ts";
-import type { IdentitySource } from "./producer-identity.ts";
+import { IdentitySource } from "./producer-identity.ts";
 
 export interface SenderSettings {
   readonly acks: -1 | 0 | 1;
@@ -30,8 +32,8 @@ export interface SenderParts {
   readonly cluster: Cluster;
   readonly accumulator: Accumulator;
   readonly settings: SenderSettings;
-  /** Where an idempotent producer's ids come from. */
-  readonly identities: IdentitySource;
+  /** Where an idempotent producer's ids come from: some broker, or the coordinator of the transactions that it writes in. */
+  readonly identities: IdentitySource | Transactions;
   /** Nothing should linger now. */
   readonly isHurried: () => boolean;
   /** A batch got its final answer and its room in the buffer is free. */
@@ -42,11 +44,14 @@ export interface SenderParts {
 export class Sender {
   readonly counters = new ProducerCounters();
   readonly #parts: SenderParts;
+  /** Null: records are written outside of any. */
+  readonly #transactions: Transactions | null;
   readonly #inFlight = new Map<BrokerId, number>();
   readonly #stepper: Stepper;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
+    this.#transactions = parts.identities instanceof Transactions ? parts.identities : null;
     this.#stepper = new Stepper(parts.cluster, (nowMs) => this.#step(nowMs));
   }
 
@@ -62,14 +67,18 @@ export class Sender {
   /** Returns the time when a batch that lingers, pauses or expires is due. */
   #step(nowMs: number): number {
     const { cluster, accumulator, settings, identities, isHurried } = this.#parts;
+    const transactions = this.#transactions;
+    const stopped = transactions?.stopReason ?? null;
+    if (stopped !== null) for (const batch of accumulator.takeExpired(Number.POSITIVE_INFINITY)) this.#fail(batch, stopped);
     for (const batch of accumulator.takeExpired(nowMs)) this.#fail(batch, this.#timedOut(batch, batch.lastError ?? identities.lastError));
     const { byBroker, leaderless, identityNeeded, nextCheckMs } = accumulator.ready(
       nowMs,
       (topic, partition) => cluster.metadata.partition(topic, partition),
       isHurried(),
+      transactions === null ? undefined : (partition) => transactions.admits(partition),
     );
     awaitLeaders(cluster, leaderless);
-    if (identityNeeded) void this.#fetchIdentity();
+    if (identityNeeded && identities instanceof IdentitySource) void this.#fetchIdentity(identities);
     for (const [brokerId, keys] of byBroker) {
       while ((this.#inFlight.get(brokerId) ?? 0) < settings.maxInFlightPerBroker) {
         const batches = accumulator.drain(keys, settings.requestBytesMax);
@@ -82,8 +91,8 @@ export class Sender {
   }
 
   /** Batches wait meanwhile, and expire. An error that waiting cannot fix fails everything that waits. */
-  async #fetchIdentity(): Promise<void> {
-    const { accumulator, identities } = this.#parts;
+  async #fetchIdentity(identities: IdentitySource): Promise<void> {
+    const { accumulator } = this.#parts;
     const fetched = await identities.fetch();
     if (fetched === null) return;
     if (fetched.error === null) accumulator.identity = fetched.identity;
@@ -162,16 +171,19 @@ export class Sender {
     signal: AbortSignal,
   ): Promise<(batch: ProducerBatch) => ProduceOutcome> {
     const { settings, cluster } = this.#parts;
-    const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords));
+    const transactions = this.#transactions;
+    const isTransactional = transactions !== null;
+    const topicData = groupByTopic(batches, (batch) => batch.encode(settings.codec, compressRecords, isTransactional));
     for (const batch of batches) this.counters.sent(batch);
     // the broker's own timeout comes first, so that slow replication does not cost the connection
     const timeoutMs = Math.ceil(cluster.settings.requestTimeoutMs * 0.9);
-    const request: ProduceRequest = { transactionalId: null, acks: settings.acks, timeoutMs, topicData };
+    const request: ProduceRequest = { transactionalId: transactions?.transactionalId ?? null, acks: settings.acks, timeoutMs, topicData };
     if (settings.acks === 0) {
       await connection.requestUnanswered(apis.produce, () => request, { signal });
       return () => ({ kind: "acknowledged", baseOffset: -1, logAppendTimeMs: -1 });
     }
-    const answer = await connection.request(apis.produce, () => request, { signal });
+    const versionMax = transactions?.version === 1 ? { versionMax: addingProduceVersion - 1 } : {};
+    const answer = await connection.request(apis.produce, () => request, { signal, ...versionMax });
     this.#learnLeaders(answer);
     const outcomes = outcomesByPartition(answer);
     return ({ topic, partition }) =>
@@ -199,7 +211,9 @@ export class Sender {
     else if (isOutOfTurn(outcome)) batch.wasOutOfTurn();
     const { topic, partition, deadlineMs, mayBeInLog, attempts } = batch;
     const isNext = accumulator.isNext(batch);
-    const facts = { topic, partition, recordsCount: batch.sends.length, deadlineMs, isNumbered: batch.number !== null, isNext, mayBeInLog };
+    const recordsCount = batch.sends.length;
+    const isTransactional = this.#transactions !== null;
+    const facts = { topic, partition, recordsCount, deadlineMs, isNumbered: batch.number !== null, isTransactional, isNext, mayBeInLog };
     const verdict: Verdict = judge(outcome, facts, nowMs);
     switch (verdict.kind) {
       case "acknowledge":
@@ -231,13 +245,14 @@ export class Sender {
         accumulator.finished(batch, "failed");
         return this.#fail(batch, this.#timedOut(batch, verdict.error));
       case "fail":
-        if (isFencing(outcome)) accumulator.refuseNumbering(batch, true);
+        if (isFencing(outcome) && !isTransactional) accumulator.refuseNumbering(batch, true);
         accumulator.finished(batch, "failed");
         return this.#fail(batch, verdict.error);
     }
   }
 
   #fail(batch: ProducerBatch, error: Error): void {
+    this.#transactions?.batchFailed(error, batch.number !== null);
     this.#parts.cluster.retries.gaveUp(partitionSubject(batch.topic, batch.partition));
     this.counters.recordsFailed += batch.sends.length;
     batch.fail(error);
@@ -259,10 +274,13 @@ export class Sender {
  * with this, also where the settings have longer ones.
  */
 const unledBackoffMs = 10;
+/** The transaction before is being ended: that takes milliseconds. */
+const concurrentBackoffMs = 20;
 
 function pausesAfter(outcome: ProduceOutcome, { retryBackoffMs, retryBackoffMaxMs }: BackoffLimits): BackoffLimits {
-  const isUnled = outcome.kind === "refused" && outcome.code === "NOT_LEADER_OR_FOLLOWER";
-  return { retryBackoffMs: isUnled ? Math.min(unledBackoffMs, retryBackoffMs) : retryBackoffMs, retryBackoffMaxMs };
+  const code = outcome.kind === "refused" ? outcome.code : null;
+  const soonMs = code === "NOT_LEADER_OR_FOLLOWER" ? unledBackoffMs : code === "CONCURRENT_TRANSACTIONS" ? concurrentBackoffMs : null;
+  return { retryBackoffMs: soonMs === null ? retryBackoffMs : Math.min(soonMs, retryBackoffMs), retryBackoffMaxMs };
 }
 
 function groupByTopic(batches: readonly ProducerBatch[], encode: (batch: ProducerBatch) => Buffer): ProduceRequest["topicData"] {

@@ -11,7 +11,7 @@ const limits = {
   lingerMs: 10,
   deliveryTimeoutMs: 1_000,
   maxInFlightPerPartition: 1,
-  isIdempotent: false,
+  numbers: "none" as const,
   isAnswered: true,
 };
 const leader = () => ({ leader: 1, leaderEpoch: 0 });
@@ -68,7 +68,7 @@ describe("the accumulator", () => {
   });
 
   test("an idempotent producer has five batches under way, full ones, all with one leader, and the first alone", () => {
-    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, isIdempotent: true });
+    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, numbers: "own" as const });
     for (let i = 0; i < 9; i++) append(accumulator, 0, "x".repeat(200), 0);
     expect(accumulator.ready(0, leader, false)).toMatchObject({ identityNeeded: true, byBroker: new Map() });
     accumulator.identity = { producerId: 7, producerEpoch: 0 };
@@ -90,7 +90,7 @@ describe("the accumulator", () => {
   });
 
   test("sends a batch behind others once nobody fills it for now, full or not", () => {
-    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, isIdempotent: true });
+    const accumulator = new Accumulator({ ...limits, maxInFlightPerPartition: 5, numbers: "own" as const });
     accumulator.identity = { producerId: 7, producerEpoch: 0 };
     const take = () => accumulator.drain(readyKeys(accumulator, 200), 1_000)[0];
     append(accumulator, 0, "first", 0);

@@ -5,7 +5,7 @@ import type { ProducerBatch } from "../../../client/producer/producer-batch.ts";
 import { recordBytesAtMost } from "../../../protocol/records/encode-batch.ts";
 import { textRecord } from "./fake-cluster.ts";
 
-const limits = { batchBytesMax: 300, lingerMs: 0, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1, isIdempotent: false };
+const limits = { batchBytesMax: 300, lingerMs: 0, deliveryTimeoutMs: 1_000, maxInFlightPerPartition: 1, numbers: "none" as const };
 const leader = () => ({ leader: 1, leaderEpoch: 0 });
 
 /** One record of its own batch, taken to be sent. */

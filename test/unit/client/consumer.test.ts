@@ -33,7 +33,17 @@ describe("where reading begins", () => {
       leaderEpoch: 0,
     });
     expect(consumer.assignment()).toEqual([
-      { topic: "t", partition: 0, position: 20, highWatermark: 20, logStartOffset: 0, lag: 0, isPaused: false, until: null },
+      {
+        topic: "t",
+        partition: 0,
+        position: 20,
+        highWatermark: 20,
+        readableEnd: 20,
+        logStartOffset: 0,
+        lag: 0,
+        isPaused: false,
+        until: null,
+      },
     ]);
   });
 

@@ -4,7 +4,7 @@ import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { Link } from "../../../protocol/base/transport.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { messagesByKey } from "../../../protocol/messages/apis.ts";
+import { declaredMessages } from "../../../protocol/messages/apis.ts";
 import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
 import { readRequestHeaderRest, readRequestStart, writeResponseHeader } from "../../../protocol/messages/headers.ts";
 import type { ListOffsetsRequest, ListOffsetsResponse } from "../../../protocol/messages/list-offsets.ts";
@@ -60,6 +60,8 @@ export class FakeCluster {
   hints = false;
   /** Highest versions that the brokers admit to, by API name. */
   versionMax: Record<string, number> = {};
+  /** Finalized, with their levels. */
+  features: Record<string, number> = {};
 
   constructor(brokerIds: readonly number[] = [1, 2]) {
     for (const broker of brokerIds) this.start(broker);
@@ -119,7 +121,7 @@ export class FakeCluster {
   #onFrame(broker: number, link: Link, frame: Buffer): void {
     const reader = new Reader(frame);
     const { apiKey, apiVersion, correlationId } = readRequestStart(reader);
-    const pair = messagesByKey.get(apiKey);
+    const pair = declaredMessages.find(({ request }) => request.apiKey === apiKey);
     if (pair === undefined) throw new Error(`unknown API ${apiKey}`);
     const respond = (body: object, version = apiVersion) => {
       const writer = new Writer();
@@ -157,7 +159,7 @@ export class FakeCluster {
         }
         return respond(this.produce(request as ProduceRequest, broker));
       case "InitProducerId":
-        return respond({ throttleTimeMs: 0, errorCode: "NONE", producerId: this.#nextProducerId++, producerEpoch: 0 });
+        return respond(this.newProducer());
       case "Fetch": {
         const asked = request as FetchRequest;
         const answer = this.fetch(asked, broker, version);
@@ -178,13 +180,24 @@ export class FakeCluster {
   }
 
   #apiVersions(): object {
-    const apiKeys = [...messagesByKey.values()].map(({ name, request }) => ({
+    const apiKeys = declaredMessages.map(({ name, request }) => ({
       apiKey: request.apiKey,
       minVersion: request.versions[0],
       maxVersion: Math.min(request.versions[1], this.versionMax[name] ?? request.versions[1]),
     }));
-    const rest = { throttleTimeMs: 0, supportedFeatures: [], finalizedFeaturesEpoch: -1, finalizedFeatures: [], zkMigrationReady: false };
+    const finalizedFeatures = Object.entries(this.features).map(([name, level]) => ({
+      name,
+      maxVersionLevel: level,
+      minVersionLevel: level,
+    }));
+    const finalizedFeaturesEpoch = finalizedFeatures.length === 0 ? -1 : 0;
+    const rest = { throttleTimeMs: 0, supportedFeatures: [], finalizedFeaturesEpoch, finalizedFeatures, zkMigrationReady: false };
     return { errorCode: "NONE", apiKeys, ...rest };
+  }
+
+  newProducer(): object {
+    const ongoing = { ongoingTxnProducerId: -1, ongoingTxnProducerEpoch: -1 };
+    return { throttleTimeMs: 0, errorCode: "NONE", producerId: this.#nextProducerId++, producerEpoch: 0, ...ongoing };
   }
 
   metadata({ topics }: MetadataRequest): MetadataResponse {

@@ -203,7 +203,7 @@ describe("its id", () => {
     const cluster = new FakeCluster();
     const [partition] = cluster.topic("t", [1]);
     let asked = 0;
-    const refused = { throttleTimeMs: 0, errorCode: "COORDINATOR_NOT_AVAILABLE", producerId: -1, producerEpoch: -1 };
+    const refused = { ...cluster.newProducer(), errorCode: "COORDINATOR_NOT_AVAILABLE", producerId: -1, producerEpoch: -1 };
     cluster.intercept = ({ api }) => (api === "InitProducerId" && ++asked < 20 ? refused : undefined);
     const hasty = producerFor(cluster, { deliveryTimeoutMs: 300 });
     const error = await cluster.clock.until(hasty.send({ topic: "t", value: "x" }).catch((e: unknown) => e));

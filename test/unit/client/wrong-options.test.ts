@@ -31,7 +31,10 @@ test.each([Producer, Consumer, Admin])("%o without bootstrap, or with something 
 test("options of other clients, and those that are not there yet, are told apart from typing errors", () => {
   expect(refusal(() => new Consumer({ bootstrap, groupId: "g" } as never))).toContain("it is called group here");
   expect(refusal(() => new Consumer({ bootstrap, fromBeginning: true } as never))).toContain('it is called offsetReset: "earliest" here');
-  expect(refusal(() => new Producer({ bootstrap, transactionalId: "t" } as never))).toContain("transactionalId: not there yet");
+  expect(refusal(() => new Producer({ bootstrap, ssl: true } as never))).toContain("ssl: not there yet");
+  expect(refusal(() => new Producer({ bootstrap, transactionalId: "" }))).toContain("transactionalId is");
+  expect(refusal(() => new Producer({ bootstrap, transactionalId: "t", acks: 1 }))).toContain("a transactionalId needs acks");
+  expect(refusal(() => new Producer({ bootstrap, transactionTimeoutMs: 1000 }))).toContain("without a transactionalId");
   expect(refusal(() => new Producer({ bootstrap, groupId: "g" } as never))).toContain(
     "Producer has no option groupId: ProducerOptions lists",
   );

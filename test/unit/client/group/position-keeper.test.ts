@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { CoordinatorLink } from "../../../../client/coordinator/coordinator-link.ts";
 import { AssignedPartition } from "../../../../client/fetch/assigned-partition.ts";
-import type { CoordinatorLink } from "../../../../client/group/coordinator-link.ts";
 import { PositionKeeper } from "../../../../client/group/position-keeper.ts";
 import type { Cluster } from "../../../../client/metadata/cluster.ts";
 import { zeroTopicId } from "../../../../protocol/base/ids.ts";

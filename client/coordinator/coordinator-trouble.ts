@@ -5,29 +5,29 @@ import type { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
 import { metadataRequest } from "../metadata/metadata-request.ts";
 import { brokersAre, noLeader } from "../metadata/no-leader.ts";
+import type { Coordinated } from "./coordinated.ts";
 
-const offsetsTopic = "__consumer_offsets";
 const minInsyncReplicas = "min.insync.replicas";
 const topicResourceType = 2;
-/** How often it is looked for, while a group waits. Milliseconds. */
+/** How often it is looked for, while something waits. Milliseconds. */
 const lookEveryMs = 2_000;
 
 /**
- * Why a group's coordinator cannot serve it. Coordinators answer a bare COORDINATOR_NOT_AVAILABLE; that the group's partition of
- * `__consumer_offsets` has no leader, or too few replicas to be written, is in the metadata.
+ * Why a coordinator cannot serve. It answers a bare COORDINATOR_NOT_AVAILABLE; that the partition of `__consumer_offsets` or
+ * `__transaction_state` has no leader, or too few replicas to be written, is in the metadata.
  */
 export class CoordinatorTrouble {
   readonly #cluster: Cluster;
-  readonly #groupId: string;
+  readonly #of: Coordinated;
   #found: KafkaProtocolError | null = null;
   /** Counts them: what was looked for in an earlier one says nothing about this one. */
   #wait = 0;
   /** Monotonic. */
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(cluster: Cluster, groupId: string) {
+  constructor(cluster: Cluster, of: Coordinated) {
     this.#cluster = cluster;
-    this.#groupId = groupId;
+    this.#of = of;
   }
 
   /** The failure as it is best told, by what is known now; more may be known at the next one. */
@@ -55,17 +55,16 @@ export class CoordinatorTrouble {
 
   async #look(): Promise<KafkaProtocolError | null> {
     const { pool, signal } = this.#cluster;
-    const build = (version: number) => metadataRequest([offsetsTopic], version);
+    const { id, topic, what } = this.#of;
+    const build = (version: number) => metadataRequest([topic], version);
     const answer = await pool.askAny((connection, settled) => connection.request(apis.metadata, build, { signal: settled }), signal);
     const snapshot = mergeMetadata(emptySnapshot, answer);
-    const partitions = snapshot.topics.get(offsetsTopic)?.partitions ?? [];
+    const partitions = snapshot.topics.get(topic)?.partitions ?? [];
     if (partitions.length === 0) return null;
-    const at = partitionOfKey(this.#groupId, partitions.length);
-    const leaderless = noLeader(snapshot, offsetsTopic, at)?.detail ?? null;
+    const at = partitionOfKey(id, partitions.length);
+    const leaderless = noLeader(snapshot, topic, at)?.detail ?? null;
     const why = leaderless ?? (await this.#shortage(partitions[at]));
-    return why === null
-      ? null
-      : new KafkaProtocolError("COORDINATOR_NOT_AVAILABLE", `group ${this.#groupId}`, why.replace(/^it /, `${offsetsTopic}-${at} `));
+    return why === null ? null : new KafkaProtocolError("COORDINATOR_NOT_AVAILABLE", what, why.replace(/^it /, `${topic}-${at} `));
   }
 
   async #shortage(of: { readonly replicas: readonly number[]; readonly isr: readonly number[] } | undefined): Promise<string | null> {
@@ -82,7 +81,7 @@ export class CoordinatorTrouble {
   /** Null: whoever asks may not know. */
   async #required(): Promise<number | null> {
     const { pool, signal } = this.#cluster;
-    const resources = [{ resourceType: topicResourceType, resourceName: offsetsTopic, configurationKeys: [minInsyncReplicas] }];
+    const resources = [{ resourceType: topicResourceType, resourceName: this.#of.topic, configurationKeys: [minInsyncReplicas] }];
     const build = () => ({ resources, includeSynonyms: false, includeDocumentation: false });
     const { results } = await pool.askAny(
       (connection, settled) => connection.request(apis.describeConfigs, build, { signal: settled }),

@@ -7,9 +7,10 @@ import type { ConnectionPurpose } from "../base/client-event-map.ts";
 import { ConnectionLost, KafkaProtocolError, RequestTimedOut } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { RefreshPace } from "../metadata/refresh-pace.ts";
-import { GroupWaits } from "./group-waits.ts";
+import type { BrokerConnection } from "../network/broker-connection.ts";
+import type { Coordinated } from "./coordinated.ts";
+import { CoordinatorWaits } from "./coordinator-waits.ts";
 
-const groupKeyType = 0;
 /** From this version on several groups are requested at once. */
 const manyKeysSince = 4;
 
@@ -23,21 +24,26 @@ export interface CoordinatorRequest<Res> {
   readonly signal?: AbortSignal;
   /** Later versions of the request mean something else. */
   readonly versionMax?: number;
+  /** Called before each attempt, with the coordinator that it goes to. */
+  readonly onCoordinator?: (connection: BrokerConnection) => void;
 }
 
-/** The connection to the broker that coordinates one group: looked up when first needed, and again whenever the coordinator has moved. */
+/**
+ * The connection to the broker that coordinates one group, or one transactional id: looked up when first needed, and again whenever the
+ * coordinator has moved.
+ */
 export class CoordinatorLink {
   readonly #cluster: Cluster;
-  readonly #groupId: string;
+  readonly #of: Coordinated;
   /** For those who make several attempts by `request`; `retrying` tells by itself. */
-  readonly waits: GroupWaits;
+  readonly waits: CoordinatorWaits;
   #node: BrokerId | null = null;
   #finding: Promise<BrokerId> | null = null;
 
-  constructor(cluster: Cluster, groupId: string) {
+  constructor(cluster: Cluster, of: Coordinated) {
     this.#cluster = cluster;
-    this.#groupId = groupId;
-    this.waits = new GroupWaits(cluster, groupId);
+    this.#of = of;
+    this.waits = new CoordinatorWaits(cluster, of);
   }
 
   /**
@@ -54,10 +60,11 @@ export class CoordinatorLink {
       signal?.throwIfAborted();
       const answer = await this.#whileCoordinating(coordinator, waitMs, signal, async (either) => {
         const connection = await this.#cluster.pool.toBroker(coordinator, purpose, either);
+        options.onCoordinator?.(connection);
         return connection.request(api, build, { waitMs, timeoutMs: waitMs + requestTimeoutMs, signal: either, versionMax });
       });
       const code = errorOf(answer);
-      if (code !== "NONE") throw new KafkaProtocolError(code, `group ${this.#groupId}`);
+      if (code !== "NONE") throw new KafkaProtocolError(code, this.#of.what);
       return answer;
     } catch (error) {
       if (mayHaveMoved(error) && this.#node === node) this.#node = null;
@@ -107,15 +114,16 @@ export class CoordinatorLink {
 
   async #ask(): Promise<BrokerId> {
     const { pool, metadata, signal } = this.#cluster;
-    const build = () => ({ key: this.#groupId, keyType: groupKeyType, coordinatorKeys: [this.#groupId] });
+    const { id, keyType, what } = this.#of;
+    const build = () => ({ key: id, keyType, coordinatorKeys: [id] });
     const found = await pool.askAny(
       async (connection, settled) => {
         const version = connection.versionOf(apis.findCoordinator) ?? 0;
         const answer = await connection.request(apis.findCoordinator, build, { signal: settled });
-        const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === this.#groupId);
+        const one = version < manyKeysSince ? answer : answer.coordinators.find(({ key }) => key === id);
         const code = one?.errorCode ?? "COORDINATOR_NOT_AVAILABLE";
         if (one === undefined || code !== "NONE")
-          throw new KafkaProtocolError(code === "NONE" ? "COORDINATOR_NOT_AVAILABLE" : code, `group ${this.#groupId}`, one?.errorMessage);
+          throw new KafkaProtocolError(code === "NONE" ? "COORDINATOR_NOT_AVAILABLE" : code, what, one?.errorMessage);
         return one.nodeId;
       },
       signal,
@@ -144,7 +152,7 @@ export class CoordinatorLink {
         .then((now) => {
           if (now === node) return;
           if (this.#node === node) this.#node = now;
-          moved.abort(new RequestTimedOut(`broker ${node} did not answer, and does not coordinate group ${this.#groupId} any more`));
+          moved.abort(new RequestTimedOut(`broker ${node} did not answer, and does not coordinate ${this.#of.what} any more`));
         })
         .catch(() => undefined)
         .finally(watch);

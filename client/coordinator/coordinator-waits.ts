@@ -1,25 +1,26 @@
-import { groupSubject, type RetrySubject, type RetryTimes } from "../base/retries.ts";
+import type { RetrySubject, RetryTimes } from "../base/retries.ts";
 import type { Cluster } from "../metadata/cluster.ts";
+import type { Coordinated } from "./coordinated.ts";
 import { CoordinatorTrouble } from "./coordinator-trouble.ts";
 
 /** It has failed, and is tried again. */
 export type WaitFailed = (error: unknown, times?: RetryTimes) => void;
 
 /**
- * What is wanted of a group and has failed: to be a member, to commit, to fetch positions. It is told as one, for all of it waits for the
- * same coordinator, and as over when nothing waits any more. That a request was answered is not enough: a coordinator that cannot write
- * still says where it is, and lets members join before it fails to store who they are.
+ * What is wanted of a coordinator and has failed: to be a member, to commit, to fetch positions, to end a transaction. It is told
+ * as one, for all of it waits for the same coordinator, and as over when nothing waits any more. That a request was answered is not enough:
+ * a coordinator that cannot write still says where it is, and lets members join before it fails to store who they are.
  */
-export class GroupWaits {
+export class CoordinatorWaits {
   readonly #cluster: Cluster;
   readonly #subject: RetrySubject;
   readonly #trouble: CoordinatorTrouble;
   readonly #waiting = new Set<object>();
 
-  constructor(cluster: Cluster, groupId: string) {
+  constructor(cluster: Cluster, of: Coordinated) {
     this.#cluster = cluster;
-    this.#subject = groupSubject(groupId);
-    this.#trouble = new CoordinatorTrouble(cluster, groupId);
+    this.#subject = of;
+    this.#trouble = new CoordinatorTrouble(cluster, of);
   }
 
   failed(waiting: object, error: unknown, times: RetryTimes = {}): void {
