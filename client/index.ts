@@ -30,6 +30,14 @@ export type { RecordHeader } from "../protocol/records/record.ts";
 export { Admin, type AdminOptions } from "./admin/admin.ts";
 export type { GroupDescription, GroupListing, GroupMemberDescription, GroupRebalance, GroupType } from "./admin/admin-groups.ts";
 export type {
+  PartitionProducers,
+  ProducerState,
+  TransactionDescription,
+  TransactionFilter,
+  TransactionListing,
+  TransactionToAbort,
+} from "./admin/admin-transactions.ts";
+export type {
   ClusterDescription,
   ConfigChange,
   ConfigEntry,
@@ -122,7 +130,7 @@ export type { CommittedOffset, OffsetToCommit } from "./group/group-offsets.ts";
 export type { GroupOptions, PartitionsCallback } from "./group/group-options.ts";
 export type { TopicPattern } from "./group/topic-watch.ts";
 export type { BrokerMetadata, PartitionMetadata, TopicMetadata } from "./metadata/cluster-snapshot.ts";
-export type { FoundOffset, OffsetSpec } from "./metadata/offset-lookup.ts";
+export type { FoundOffset, Isolation, OffsetSpec } from "./metadata/offset-lookup.ts";
 export { murmur2, partitionOfKey } from "./producer/murmur2.ts";
 export type { Partitioner, PartitionerInput } from "./producer/partitioner.ts";
 export type { RecordMetadata } from "./producer/pending-send.ts";

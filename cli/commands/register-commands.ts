@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<{ readonly register: Regis
   consume: () => import("./register-consume.ts"),
   copy: () => import("./register-copy.ts"),
   group: () => import("./register-group.ts"),
+  transaction: () => import("./register-transaction.ts"),
   cluster: () => import("./register-cluster.ts"),
   top: () => import("./register-top.ts"),
   doctor: () => import("./register-doctor.ts"),

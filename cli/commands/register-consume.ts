@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type AssignorName, assignorNames } from "../../client/group/assignors.ts";
 import type { TopicPattern } from "../../client/group/topic-watch.ts";
+import type { Isolation } from "../../client/metadata/offset-lookup.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import { consume } from "../consume/consume-command.ts";
 import { consumeInGroup } from "../consume/consume-group.ts";
@@ -35,6 +36,7 @@ interface Options extends CommonOptions {
   readonly instanceId?: string;
   readonly sessionTimeout?: number;
   readonly rack?: string;
+  readonly isolation: "read-uncommitted" | "read-committed";
 }
 
 /** They are kept in memory. */
@@ -64,6 +66,11 @@ export function register(program: Command): void {
       (text: string) => parseRecordFormat(text, surroundings()),
     )
     .option("--rack <name>", "where we are, as in broker.rack: read from an in-sync follower there, if the brokers allow it")
+    .addOption(
+      new Option("--isolation <level>", "read-committed: of what was written in transactions only what is committed")
+        .choices(["read-uncommitted", "read-committed"])
+        .default("read-uncommitted"),
+    )
     .option("--quiet", "do not say at the end how many records there were", false)
     .option("--group <name>", "share the topic with this group's other members, go on where the group is, and commit what was printed")
     .addOption(
@@ -126,6 +133,10 @@ function printerFor({ json, max, format, quiet }: Options, selection: RecordSele
   });
 }
 
+function isolationOf({ isolation }: Options): Isolation {
+  return isolation === "read-committed" ? "read_committed" : "read_uncommitted";
+}
+
 function surroundings() {
   return { isTerminal: process.stdout.isTTY === true };
 }
@@ -147,6 +158,7 @@ function plainRun(_topics: readonly TopicPattern[], options: Options): Run {
     untilEnd,
     isSorted: sorted,
     rack,
+    isolation: isolationOf(options),
   };
   return (topics, printer, stop) => consume({ ...wanted, onWaiting, topics }, printer, stop);
 }
@@ -188,7 +200,7 @@ function groupRun(topics: readonly TopicPattern[], group: string, options: Optio
   if (groupProtocol === "consumer" && assignor.length > 0)
     throw new UsageError("--assignor is for classic groups: here the brokers assign");
   const membership = { group, groupProtocol, assignors: assignor, instanceId, sessionTimeoutMs: sessionTimeout };
-  const wanted = { bootstrap, topics, untilEnd, ...membership, from, rack };
+  const wanted = { bootstrap, topics, untilEnd, ...membership, from, rack, isolation: isolationOf(options) };
   return (_present, printer, stop) => consumeInGroup(wanted, printer, stop);
 }
 

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CompressionCodec, compressionCodecs } from "../../protocol/records/batch-header.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
+import { UsageError } from "../output/command-failed.ts";
 import { Output } from "../output/output.ts";
 import { parseEscapes } from "../output/record-format.ts";
 import { produce } from "../produce/produce-command.ts";
@@ -26,9 +27,14 @@ interface Options extends CommonOptions {
   readonly partition?: number;
   readonly timeout?: number;
   readonly lineBytesMax: number;
+  readonly transactionalId?: string;
+  readonly batch?: number;
+  readonly transactionTimeout: number;
 }
 
 const deliveryTimeoutSeconds = 120;
+/** The lines of a transaction are in memory until it is committed. */
+const batchLinesMax = 10_000;
 
 export function register(program: Command): void {
   const command = program
@@ -75,6 +81,7 @@ export function register(program: Command): void {
       wholeNumber(1, 86_400),
     )
     .option("--line-bytes-max <bytes>", "longer lines are bad", wholeNumber(1, 16 * 1024 * 1024), 1_000_000);
+  withTransactions(command);
   withCommonOptions(command).action(async (topic: string, options: Options) => {
     const wanted = forProduce(topic, options);
     const giveUpAfterMs = options.timeout === undefined ? reachMaxMs : options.timeout * 1000;
@@ -84,6 +91,31 @@ export function register(program: Command): void {
       giveUpAfterMs,
     );
   });
+}
+
+function withTransactions(command: Command): void {
+  command
+    .option("--transactional-id <name>", "send in transactions under this name: each is read whole, or not at all (see --batch)")
+    .option("--batch <lines>", "with --transactional-id: commit after so many lines, and at the end", wholeNumber(1, batchLinesMax))
+    .option(
+      "--transaction-timeout <seconds>",
+      "with --transactional-id: how long the lines of one may be waited for before the brokers abort it",
+      wholeNumber(1, 86_400),
+      60,
+    );
+}
+
+/** Throws UsageError for what makes no transactions. */
+function transactionsOf({ transactionalId, batch, transactionTimeout, acks, idempotence, positionFile }: Options) {
+  if (transactionalId === undefined) {
+    if (batch !== undefined) throw new UsageError("--batch goes with --transactional-id only");
+    return null;
+  }
+  if (transactionalId === "") throw new UsageError("--transactional-id needs a name");
+  if (batch === undefined) throw new UsageError("--transactional-id needs --batch LINES: how many lines belong together");
+  if (acks !== "all" || !idempotence) throw new UsageError("transactions need --acks all, and idempotence");
+  if (positionFile !== undefined) throw new UsageError("--position-file remembers line by line: leave it out with --transactional-id");
+  return { transactionalId, batch, timeoutMs: transactionTimeout * 1000 };
 }
 
 function forProduce(topic: string, options: Options) {
@@ -103,6 +135,7 @@ function forProduce(topic: string, options: Options) {
     positionFile,
     partition,
     acks,
+    transactional: transactionsOf(options),
     enableIdempotence: options.idempotence && acks === -1,
     deliveryTimeoutMs: (options.timeout ?? deliveryTimeoutSeconds) * 1000,
   } as const;

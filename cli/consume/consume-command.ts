@@ -2,6 +2,7 @@ import { Admin } from "../../client/admin/admin.ts";
 import { OffsetOutOfRange } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
 import type { Assignment } from "../../client/consumer/consumer-options.ts";
+import type { Isolation } from "../../client/metadata/offset-lookup.ts";
 import { tellingRuntime } from "../output/complaints.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { type LogRange, logRanges } from "../session/log-ranges.ts";
@@ -28,6 +29,7 @@ export interface ConsumeOptions {
   readonly tail: number | null;
   /** Where this command runs: see `ConsumerOptions`. Null: read from the leaders. */
   readonly rack: string | null;
+  readonly isolation: Isolation;
   /** Told when nothing is printed before something new comes, without having been asked for. */
   readonly onWaiting: (() => void) | null;
 }
@@ -78,12 +80,13 @@ function offsetIn(from: Places, partition: number): number | null {
   return typeof place === "object" && "offset" in place ? place.offset : null;
 }
 
-function consumerFor({ bootstrap, from, untilEnd, rack }: ConsumeOptions, signal: AbortSignal): Consumer {
+function consumerFor({ bootstrap, from, untilEnd, rack, isolation }: ConsumeOptions, signal: AbortSignal): Consumer {
   const consumer = new Consumer({
     ...printingConsumer,
     bootstrap,
     offsetReset: isLiteral(from) ? "none" : "earliest",
     stopAtEnd: untilEnd,
+    isolation,
     ...(rack === null ? {} : { rack }),
     signal,
   });

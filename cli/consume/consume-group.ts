@@ -2,6 +2,7 @@ import { KafkaProtocolError } from "../../client/base/errors.ts";
 import { Consumer } from "../../client/consumer/consumer.ts";
 import type { AssignorName } from "../../client/group/assignors.ts";
 import type { TopicPattern } from "../../client/group/topic-watch.ts";
+import type { Isolation } from "../../client/metadata/offset-lookup.ts";
 import { CommandFailed, explain } from "../output/command-failed.ts";
 import { tellWaits } from "../output/tell-waits.ts";
 import { printingConsumer } from "./print-records.ts";
@@ -21,6 +22,7 @@ export interface ConsumeGroupOptions {
   readonly sessionTimeoutMs: number | null;
   /** Where this member runs: see `ConsumerOptions`. Null: read from the leaders. */
   readonly rack: string | null;
+  readonly isolation: Isolation;
   /** End where the partitions ended when they were assigned. */
   readonly untilEnd: boolean;
 }
@@ -34,6 +36,7 @@ export async function consumeInGroup(options: ConsumeGroupOptions, printer: Reco
     bootstrap: options.bootstrap,
     offsetReset: options.from === "beginning" ? "earliest" : "latest",
     stopAtEnd: options.untilEnd,
+    isolation: options.isolation,
     group,
     groupProtocol: options.groupProtocol,
     ...(assignors.length === 0 ? {} : { assignors }),

@@ -1,4 +1,13 @@
-import { DeliveryTimedOut, InvalidArgument, KafkaProtocolError, RecordTooLarge, SerializationFailed } from "../../client/base/errors.ts";
+import {
+  DeliveryTimedOut,
+  InvalidArgument,
+  KafkaProtocolError,
+  ProducerFailed,
+  RecordTooLarge,
+  SerializationFailed,
+  TransactionFailed,
+} from "../../client/base/errors.ts";
+import { CommandFailed } from "../output/command-failed.ts";
 
 /** A line of which no record can be made. The message continues "line N of FILE …". */
 export class BadLine extends Error {
@@ -20,5 +29,7 @@ export function isOfItsBatch(error: Error): boolean {
 /** It was sent, and it is not known what came of it. */
 export function isInDoubt(error: Error): boolean {
   if (error instanceof DeliveryTimedOut) return error.attempts > 0;
+  // nothing of its transaction is stored, whatever was sent
+  if (error instanceof TransactionFailed || error instanceof ProducerFailed || error instanceof CommandFailed) return false;
   return !isOfTheLine(error) && !(error instanceof KafkaProtocolError);
 }

@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { Producer } from "../../client/producer/producer.ts";
+import type { ProducerRecord } from "../../client/producer/producer-record.ts";
 import { nodeClock } from "../../protocol/node/node-clock.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import type { RecordHeader } from "../../protocol/records/record.ts";
@@ -22,6 +23,8 @@ import { savePositions } from "./saved-positions.ts";
 import { type ShipReport, shipLines } from "./ship-lines.ts";
 import { type GoOn, whereStopped, whyAbandoned, whySkipped, whyStopped } from "./stop-report.ts";
 import { targetTopic } from "./target-topic.ts";
+import { TransactionalLines } from "./transactional-lines.ts";
+import { underWayMax } from "./under-way.ts";
 
 export interface ProduceOptions {
   readonly topic: string;
@@ -50,6 +53,15 @@ export interface ProduceOptions {
   /** How long a line may take to be acknowledged, all attempts included. */
   readonly deliveryTimeoutMs: number;
   readonly lineBytesMax: number;
+  /** Null: outside of transactions. */
+  readonly transactional: InTransactions | null;
+}
+
+export interface InTransactions {
+  readonly transactionalId: string;
+  /** Lines of each, but the last. */
+  readonly batch: number;
+  readonly timeoutMs: number;
 }
 
 /** A line waits this long for others in the same batch. */
@@ -85,6 +97,7 @@ export async function produce(options: ProduceOptions, output: Output, { stop, o
     requestBytesMax: Math.max(1024 * 1024, options.lineBytesMax + 64 * 1024),
     maxBlockMs: Math.min(topicKnownMaxMs, options.deliveryTimeoutMs),
     deliveryTimeoutMs: options.deliveryTimeoutMs,
+    ...(options.transactional === null ? {} : namedIn(options.transactional)),
   });
   tellWaits(producer);
   const { topic, bootstrap, partition } = options;
@@ -103,21 +116,36 @@ export async function produce(options: ProduceOptions, output: Output, { stop, o
   onSecond(() => abandoned.abort());
   const onWait = (waited: number) => complain(`waiting for ${formatCount(waited, "line")}; Ctrl-C again ends at once`);
   const stopping = { stop, abandoned: abandoned.signal, onWait };
+  const transactions = options.transactional === null ? null : transactionsOf(producer, options.transactional);
   try {
     const onProgress = (report: ShipReport) => bar.show(report.acknowledged, figures(report));
-    const onFailure = () => failed.abort();
+    const onFailure = () => {
+      failed.abort();
+      transactions?.abandon();
+    };
     const onBadLine = options.skipBad ? tellingBadLines(inputName(options)) : null;
     const shipping = { topic, read, lines, onBadLine, onProgress, onFailure, stopping };
-    const report = await shipLines(source, producer, shipping, nodeClock).catch((error) => {
+    const plain = { send: (record: ProducerRecord) => producer.send(record), flush: () => producer.flush() };
+    const report = await shipLines(source, transactions ?? plain, shipping, nodeClock).catch((error) => {
       throw explainInput(error, options);
     });
     await saving?.end();
     bar.end();
-    await summarize(report, { ...options, lines, isCutShort: stop.aborted && source.isAtEnd !== true }, output);
+    const committed = transactions?.committed ?? null;
+    await summarize(report, { ...options, lines, committed, isCutShort: stop.aborted && source.isAtEnd !== true }, output);
   } finally {
     await saving?.end();
     bar.end();
   }
+}
+
+function namedIn({ transactionalId, timeoutMs }: InTransactions) {
+  return { transactionalId, transactionTimeoutMs: timeoutMs };
+}
+
+/** The lines of one transaction have room beside those of the one before. */
+function transactionsOf(producer: Producer, { batch }: InTransactions): TransactionalLines {
+  return new TransactionalLines(producer, batch, underWayMax.bytesMax / 2);
 }
 
 function refuseContradictions({ positionFile, follow, keepKey, keySeparator, input, nullValue, keepPartitions, resume }: ProduceOptions) {
@@ -178,10 +206,12 @@ interface RunFacts extends ProduceOptions {
   readonly lines: LineRanges;
   /** Stopped before the input ended, as far as is known. */
   readonly isCutShort: boolean;
+  /** Null: outside of transactions. */
+  readonly committed: TransactionalLines["committed"] | null;
 }
 
 async function summarize(report: ShipReport, options: RunFacts, output: Output): Promise<void> {
-  const { topic, json, acks, bootstrap, isCutShort } = options;
+  const { topic, json, acks, bootstrap, isCutShort, committed } = options;
   const { acknowledged, failed, inDoubt, skipped, retried, bytes, durationMs, failure, isAbandoned } = report;
   const goOn = failure !== null || isCutShort || isAbandoned ? await howToGoOn(report, options) : null;
   const reason = failure === null ? null : explain(forPeople(failure.error, bootstrap));
@@ -189,14 +219,19 @@ async function summarize(report: ShipReport, options: RunFacts, output: Output):
     const seconds = Math.round(durationMs) / 1000;
     const counts = { lines: report.lines, acknowledged, failed, inDoubt, skipped, retried, bytes, seconds };
     const stoppedAt = failure === null ? { failure: null } : { failure: reason, line: failure.line };
-    await output.json({ topic, ...counts, ...stoppedAt, resume: goOn?.kind === "lines" ? goOn.text : null });
+    const inTransactions = committed === null ? {} : { committed: committed.lines, transactions: committed.transactions };
+    await output.json({ topic, ...counts, ...inTransactions, ...stoppedAt, resume: goOn?.kind === "lines" ? goOn.text : null });
   } else {
     const leftOut = skipped === 0 ? "" : `, ${formatCount(skipped, "bad line")} left out`;
     const stored = acks === 0 ? "not acknowledged, as asked" : skipped === 0 ? "all acknowledged" : "all others acknowledged";
     const settled = failed > 0 ? `${formatCount(acknowledged, "line")} acknowledged` : stored;
-    process.stderr.write(`${figures(report)}${leftOut}; ${settled}\n`);
+    process.stderr.write(`${figures(report)}${leftOut}; ${committed === null ? settled : committedText(committed)}\n`);
   }
   if (goOn !== null) await tellHowToGoOn(report, reason, goOn, options, output);
+}
+
+function committedText({ lines, transactions }: TransactionalLines["committed"]): string {
+  return `${formatCount(lines, "line")} committed in ${formatCount(transactions, "transaction")}`;
 }
 
 /** Throws where it is no success. */

@@ -9,7 +9,8 @@ import { UnderWay, underWayMax } from "./under-way.ts";
 
 /** What shipping needs of a producer. */
 export interface LineProducer {
-  send(record: RecordToSend & { readonly topic: string }): Promise<{ readonly attempts: number }>;
+  /** `bytes`: of the line. */
+  send(record: RecordToSend & { readonly topic: string }, bytes: number): Promise<{ readonly attempts: number }>;
   flush(): Promise<void>;
 }
 
@@ -198,7 +199,7 @@ class Shipment {
     this.#underWay.begin(bytes);
     this.#open.add(line);
     this.#producer
-      .send({ topic: this.#handling.topic, ...record })
+      .send({ topic: this.#handling.topic, ...record }, bytes)
       .then(
         ({ attempts }) => {
           figures.acknowledged++;

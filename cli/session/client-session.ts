@@ -99,6 +99,7 @@ const hints: Partial<Record<KafkaProtocolError["code"], string>> = {
   KAFKA_STORAGE_ERROR: "see `ottla cluster log-dirs`, and the broker's log for what to do",
   BROKER_NOT_AVAILABLE: "see `ottla cluster describe` for the brokers that live",
   GROUP_ID_NOT_FOUND: "see `ottla group list`",
+  TRANSACTIONAL_ID_NOT_FOUND: "see `ottla transaction list`",
   NON_EMPTY_GROUP: "stop its members first, see `ottla group describe`",
   INVALID_SESSION_TIMEOUT: "see the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms",
   MESSAGE_TOO_LARGE: "raise the topic's max.message.bytes with `ottla topic alter`",

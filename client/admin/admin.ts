@@ -9,7 +9,7 @@ import { checkOptions, clientOptionNames, type OptionNames } from "../base/known
 import type { CommittedOffset, OffsetToCommit } from "../group/group-offsets.ts";
 import { Cluster } from "../metadata/cluster.ts";
 import { emptySnapshot, mergeMetadata } from "../metadata/cluster-snapshot.ts";
-import { type FoundOffset, listOffsets } from "../metadata/offset-lookup.ts";
+import { type FoundOffset, type Isolation, listOffsets } from "../metadata/offset-lookup.ts";
 import { checkGroupId, checkList, checkNames, checkNewTopic } from "./admin-arguments.ts";
 import {
   alterGroupOffsets,
@@ -22,6 +22,17 @@ import {
   listGroups,
 } from "./admin-groups.ts";
 import { AdminRequests, type Altered } from "./admin-requests.ts";
+import {
+  abortTransaction,
+  describeProducers,
+  describeTransaction,
+  listTransactions,
+  type PartitionProducers,
+  type TransactionDescription,
+  type TransactionFilter,
+  type TransactionListing,
+  type TransactionToAbort,
+} from "./admin-transactions.ts";
 import type {
   ClusterDescription,
   ConfigResource,
@@ -252,10 +263,16 @@ export class Admin implements EventSource, AsyncDisposable {
     );
   }
 
-  /** Offsets by position or time, in the order of the queries. Throws when one cannot be found. */
-  async listOffsets(requests: readonly OffsetRequest[]): Promise<readonly OffsetResult[]> {
+  /**
+   * Offsets by position or time, in the order of the queries; with `isolation` "read_committed" the log ends before the first open
+   * transaction. Throws when one cannot be found.
+   */
+  async listOffsets(
+    requests: readonly OffsetRequest[],
+    { isolation = "read_uncommitted" }: { readonly isolation?: Isolation } = {},
+  ): Promise<readonly OffsetResult[]> {
     checkList("listOffsets", requests, '[{ topic: "orders", partition: 0, spec: "latest" }]');
-    const found = await listOffsets(this.#cluster, requests, this.#requests.deadlineMs());
+    const found = await listOffsets(this.#cluster, requests, this.#requests.deadlineMs(), isolation);
     return requests.map(({ topic, partition }, index) => ({ topic, partition, ...(found[index] as FoundOffset) }));
   }
 
@@ -306,6 +323,30 @@ export class Admin implements EventSource, AsyncDisposable {
   async deleteGroupOffsets(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly ItemResult<TopicPartition>[]> {
     checkGroupId("deleteGroupOffsets", groupId);
     return deleteGroupOffsets(this.#cluster, groupId, partitions, this.#requests.deadlineMs());
+  }
+
+  /** Every transactional id that a coordinator knows and that matches, sorted. */
+  listTransactions(filter: TransactionFilter = {}): Promise<readonly TransactionListing[]> {
+    return listTransactions(this.#cluster, filter, this.#requests.deadlineMs());
+  }
+
+  /** What the coordinators know. One that does not exist comes back as TRANSACTIONAL_ID_NOT_FOUND. */
+  async describeTransactions(transactionalIds: readonly string[]): Promise<readonly ItemResult<TransactionDescription>[]> {
+    checkNames("describeTransactions", transactionalIds);
+    return Promise.all(transactionalIds.map((id) => describeTransaction(this.#cluster, id, this.#requests.deadlineMs())));
+  }
+
+  /** What the partitions' leaders remember of producers, their open transactions among it. */
+  describeProducers(partitions: readonly TopicPartition[]): Promise<readonly ItemResult<PartitionProducers>[]> {
+    return describeProducers(this.#cluster, partitions, this.#requests.deadlineMs());
+  }
+
+  /**
+   * Ends a transaction in one partition past its coordinator: for one that no coordinator will ever end. One that is still written in loses
+   * what it has there, and is torn.
+   */
+  abortTransaction(wanted: TransactionToAbort): Promise<void> {
+    return abortTransaction(this.#cluster, wanted, this.#requests.deadlineMs());
   }
 
   /**
