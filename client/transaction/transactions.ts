@@ -66,7 +66,8 @@ export class Transactions {
   #mustRaise = false;
   /** The coordinator knows of it, or may. */
   #isKnown = false;
-  readonly #added = new Set<string>();
+  /** Whether the coordinator has them, or is being asked to. */
+  readonly #added = new Map<string, boolean>();
   readonly #toAdd = new Map<string, WrittenPartition>();
   #adding: Promise<void> | null = null;
   readonly #groups = new Set<string>();
@@ -192,7 +193,8 @@ export class Transactions {
       this.#isKnown = true;
       return true;
     }
-    if (this.#added.has(partition.key)) return true;
+    const isAdded = this.#added.get(partition.key);
+    if (isAdded !== undefined) return isAdded;
     this.#toAdd.set(partition.key, partition);
     this.#adding ??= this.#add(this.#serial).finally(() => {
       this.#adding = null;
@@ -207,6 +209,7 @@ export class Transactions {
     while (this.#toAdd.size > 0 && isWanted()) {
       const partitions = [...this.#toAdd.values()];
       this.#toAdd.clear();
+      for (const { key } of partitions) this.#added.set(key, false);
       this.#isKnown = true;
       try {
         await this.#requests.addPartitions(this.#presentIdentity, partitions, { ...this.#patience(), isWanted });
@@ -214,7 +217,7 @@ export class Transactions {
         this.#mustRaise = true; // it may be added yet
         return this.#failed(serial, error, "coordinator");
       }
-      for (const { key } of partitions) this.#added.add(key);
+      for (const { key } of partitions) this.#added.set(key, true);
       this.#writer.wake();
     }
   }

@@ -30,8 +30,8 @@ export class FakeSequences {
   }
 
   appended(batch: Buffer, baseOffset: number): void {
-    const { producerId, producerEpoch, baseSequence, recordsCount } = read(batch);
-    if (producerId < 0) return;
+    const { producerId, producerEpoch, baseSequence, recordsCount, isControl } = read(batch);
+    if (producerId < 0 || isControl) return;
     let known = this.#producers.get(producerId);
     if (known === undefined || known.epoch !== producerEpoch) {
       known = { epoch: producerEpoch, last: [] };
