@@ -35,7 +35,7 @@ test("everything that lists or describes a cluster can be watched", async () => 
   const showing = withSubcommands(await allCommands()).filter(
     (command) => ["list", "describe", "log-dirs"].includes(command.name()) && command.parent?.name() !== "profile",
   );
-  expect(showing).toHaveLength(6);
+  expect(showing).toHaveLength(8);
   expect(showing.filter(({ options }) => !options.some(({ long }) => long === "--watch"))).toEqual([]);
 });
 
