@@ -57,10 +57,12 @@ export function prepareKafka(): Promise<Prepared<ApacheKafka>> {
   });
 }
 
+export type KafkaTool = (args: readonly string[]) => Promise<string>;
+
 /** What one of Apache Kafka's tools prints, which needs no compiler. */
-export function prepareKafkaTool(mainClass: string): Promise<Prepared<(args: readonly string[]) => Promise<string>>> {
+export function prepareKafkaTool(mainClass: string, packages: readonly string[] = kafka39): Promise<Prepared<KafkaTool>> {
   return prepared(hasCommand("java") ? null : "no Java is installed", async () => {
-    const path = await classPath(kafka39);
+    const path = await classPath(packages);
     return async (args) => (await runToSuccess("java", [...memory, "-cp", path, mainClass, ...args])).stdout.toString();
   });
 }

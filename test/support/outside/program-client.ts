@@ -1,3 +1,4 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { compressionCodecs } from "../../../protocol/records/batch-header.ts";
@@ -9,9 +10,32 @@ import { hasCommand, runToSuccess } from "./run-command.ts";
 export interface Program {
   /** Runs it against a cluster; returns what it printed. */
   run(bootstrap: readonly string[], args: readonly string[], input?: string): Promise<string>;
+  /** The same as a process, which whoever starts it ends. */
+  start(bootstrap: readonly string[], args: readonly string[]): ChildProcessWithoutNullStreams;
 }
 
-const prepareMaxMs = 100_000;
+interface CommandLine {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const programMaxMs = 120_000;
+
+function programOf(line: (bootstrap: string, args: readonly string[]) => CommandLine): Program {
+  return {
+    run: async (bootstrap, given, input = "") => {
+      const { command, args, env = {} } = line(bootstrap.join(","), given);
+      return (await runToSuccess(command, args, { input, env, timeoutMs: programMaxMs })).stdout.toString();
+    },
+    start: (bootstrap, given) => {
+      const { command, args, env } = line(bootstrap.join(","), given);
+      return spawn(command, args, { env: { ...process.env, ...env }, stdio: "pipe" });
+    },
+  };
+}
+
+const prepareMaxMs = 240_000;
 
 export class ProgramClient implements OutsideClient {
   readonly name: string;
@@ -48,21 +72,20 @@ const jarsBeside = [
   "org/xerial/snappy/snappy-java/1.1.10.5",
 ];
 
-/** Apache Kafka's own client, from Maven Central: `JavaClient` with 3.9, `PatternClient` with 4. */
-export function prepareJava(program: "JavaClient" | "PatternClient" = "JavaClient"): Promise<Prepared<Program>> {
+/** Apache Kafka's own client, from Maven Central: `JavaClient` with 3.9, `PatternClient` with 4, `TransactClient` with both. */
+export function prepareJava(
+  program: "JavaClient" | "PatternClient" | "TransactClient" = "JavaClient",
+  version: "3.9.1" | "4.4.0" = program === "PatternClient" ? "4.4.0" : "3.9.1",
+): Promise<Prepared<Program>> {
   return prepared(hasCommand("javac") ? null : "a Java development kit is not installed", async () => {
-    const jars = [`org/apache/kafka/kafka-clients/${program === "JavaClient" ? "3.9.1" : "4.4.0"}`, ...jarsBeside];
+    const jars = [`org/apache/kafka/kafka-clients/${version}`, ...jarsBeside];
     const jarsPath = await classPath(jars);
     const source = join(programs, `${program}.java`);
     const folder = join(cache, `java-${versionOf(await readFile(source), jars.join())}`);
     if (!(await exists(join(folder, `${program}.class`))))
       await runToSuccess("javac", ["-d", folder, "-cp", jarsPath, source], { timeoutMs: prepareMaxMs });
-    return {
-      run: async (bootstrap, args, input = "") => {
-        const all = ["-XX:TieredStopAtLevel=1", "-cp", [folder, jarsPath].join(delimiter), program, bootstrap.join(","), ...args];
-        return (await runToSuccess("java", all, { input })).stdout.toString();
-      },
-    };
+    const options = ["-XX:TieredStopAtLevel=1", "-cp", [folder, jarsPath].join(delimiter), program];
+    return programOf((bootstrap, args) => ({ command: "java", args: [...options, bootstrap, ...args] }));
   });
 }
 
@@ -71,19 +94,18 @@ const confluentKafka = "confluent-kafka==2.16.1";
 export const confluentKafkaOf39 = "confluent-kafka==2.8.0";
 
 /** librdkafka through confluent-kafka's wheel, from PyPI; of today, unless another is named. */
-export function preparePython(wheel = confluentKafka): Promise<Prepared<Program>> {
+export function preparePython(wheel = confluentKafka, source = "python_client.py"): Promise<Prepared<Program>> {
   return prepared(hasCommand("python3") ? null : "Python 3 is not installed", async () => {
     const folder = join(cache, wheel);
     if (!(await exists(join(folder, "confluent_kafka")))) {
       const options = ["--quiet", "--only-binary", ":all:", "--target", folder, "--retries", "1", "--timeout", "15"];
       await runToSuccess("python3", ["-m", "pip", "install", ...options, wheel], { timeoutMs: prepareMaxMs });
     }
-    return {
-      run: async (bootstrap, [command = "", ...args], input = "") => {
-        const all = [join(programs, "python_client.py"), command, bootstrap.join(","), ...args];
-        return (await runToSuccess("python3", all, { input, env: { PYTHONPATH: folder } })).stdout.toString();
-      },
-    };
+    return programOf((bootstrap, [command = "", ...args]) => ({
+      command: "python3",
+      args: [join(programs, source), command, bootstrap, ...args],
+      env: { PYTHONPATH: folder },
+    }));
   });
 }
 
@@ -99,6 +121,13 @@ const franzGo = ["github.com/twmb/franz-go@v1.18.1", "github.com/twmb/franz-go/p
 /** franz-go, from the Go module proxy. */
 export function prepareGo(): Promise<Prepared<Program>> {
   return prepareGoProgram({ source: "main.go", binary: "franz-client", modules: franzGo });
+}
+
+const franzGoOfTransactions = ["github.com/twmb/franz-go@v1.22.3", "github.com/twmb/franz-go/pkg/kmsg@v1.15.1"];
+
+/** Newer, because it knows the transactions of Kafka 4. */
+export function prepareFranzTransact(): Promise<Prepared<Program>> {
+  return prepareGoProgram({ source: "franz-transact/main.go", binary: "franz-transact", modules: franzGoOfTransactions });
 }
 
 /** Of 2020: the last releases before its offset manager learned versions of OffsetCommit above 2. */
@@ -122,8 +151,6 @@ function prepareGoProgram({ source: path, binary: name, modules }: GoProgram): P
       await runToSuccess("go", ["get", ...modules], options);
       await runToSuccess("go", ["build", "-o", name, "."], options);
     }
-    return {
-      run: async (bootstrap, args, input = "") => (await runToSuccess(binary, [bootstrap.join(","), ...args], { input })).stdout.toString(),
-    };
+    return programOf((bootstrap, args) => ({ command: binary, args: [bootstrap, ...args] }));
   });
 }
