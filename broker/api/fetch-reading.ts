@@ -187,12 +187,20 @@ function readAnswer(partitionIndex: number, read: ConsumerRead, readCommitted: b
     ...errorAnswer(partitionIndex, "NONE", readCommitted),
     highWatermark: read.highWatermark,
     lastStableOffset: read.lastStableOffset,
-    abortedTransactions: readCommitted ? (read.aborted ?? []) : null,
+    abortedTransactions: readCommitted ? byBeginning(read.aborted ?? []) : null,
     logStartOffset: read.logStartOffset,
     divergingEpoch: read.diverging ?? noDivergence,
     preferredReadReplica: read.preferredReadReplica ?? -1,
     records: read.chunks,
   };
+}
+
+/**
+ * The log has them in the order of their ends, as Kafka answers them. Most clients sort them; kafkajs looks at the first one only and, where
+ * one that began later ended before, would hand out records of the others.
+ */
+function byBeginning(aborted: NonNullable<ConsumerRead["aborted"]>): NonNullable<ConsumerRead["aborted"]> {
+  return aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
 }
 
 const noDivergence = { epoch: -1, endOffset: -1 } as const;

@@ -28,6 +28,8 @@ export interface TransactionClient {
   readonly transact: ((id: string, topic: string, plan: readonly PlannedTransaction[]) => Promise<void>) | null;
   /** From the beginning to the end; the last record of each partition has a value that begins with `end`. */
   read(topic: string, isolation: Isolation): Promise<ReadTopic>;
+  /** Why what it makes of `read_committed` is not compared, whoever the brokers are. */
+  readonly cannotReadCommitted?: string;
 }
 
 /**
@@ -159,6 +161,7 @@ export function kafkajsTransactionClient(bootstrap: readonly string[], partition
 export function platformaticTransactionClient(bootstrap: readonly string[], partitions: number): TransactionClient {
   return {
     name: "platformatic",
+    cannotReadCommitted: "of several transactions of one producer in an answer that were aborted it hides the last one only (2.12.1)",
     transact: async (id, topic, plan) => {
       const producer = new PlatformaticProducer({
         clientId: id,
