@@ -1,5 +1,5 @@
 import { type BrokerId, byTopicAndPartition, type TopicPartition } from "../../protocol/base/ids.ts";
-import { apis, transactionApis } from "../../protocol/messages/apis.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import type { DescribeTransactionsResponse } from "../../protocol/messages/describe-transactions.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
 import { transactionCoordinator } from "../coordinator/coordinated.ts";
@@ -73,7 +73,7 @@ export async function listTransactions(
     cluster.retrying(deadlineMs, async () => {
       if (!cluster.metadata.snapshot.brokers.has(broker)) return []; // stopped since; another has what it had
       const connection = await cluster.pool.toBroker(broker);
-      const answer = await connection.request(transactionApis.listTransactions, build);
+      const answer = await connection.request(apis.listTransactions, build);
       if (answer.errorCode !== "NONE") throw new KafkaProtocolError(answer.errorCode, `transactions of broker ${broker}`);
       return answer.transactionStates;
     });
@@ -96,7 +96,7 @@ export async function describeTransaction(
   const errorOf = ({ transactionStates }: DescribeTransactionsResponse) => transactionStates[0]?.errorCode ?? "UNKNOWN_SERVER_ERROR";
   try {
     const build = () => ({ transactionalIds: [transactionalId] });
-    const answer = await link.retrying(transactionApis.describeTransactions, build, { errorOf }, deadlineMs);
+    const answer = await link.retrying(apis.describeTransactions, build, { errorOf }, deadlineMs);
     const found = answer.transactionStates[0] as DescribeTransactionsResponse["transactionStates"][number];
     const { transactionState: state, producerId, producerEpoch, transactionTimeoutMs, transactionStartTimeMs, topics } = found;
     return {
@@ -176,7 +176,7 @@ export async function abortTransaction(cluster: Cluster, wanted: TransactionToAb
   const [answer] = await askLeaders<TopicPartition, true>(cluster, [{ topic, partition }], deadlineMs, {
     waitMs: 0,
     async ask(connection, asked, signal) {
-      const { markers: ended } = await connection.request(transactionApis.writeTxnMarkers, () => ({ markers }), { signal });
+      const { markers: ended } = await connection.request(apis.writeTxnMarkers, () => ({ markers }), { signal });
       const topics = ended.flatMap((marker) => marker.topics);
       return asked.map((query) => {
         const found = answeredFor(topics, query, "aborting a transaction in");

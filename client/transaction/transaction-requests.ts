@@ -2,7 +2,7 @@ import { sleep } from "../../protocol/base/clock.ts";
 import { partitionKey, type TopicPartition } from "../../protocol/base/ids.ts";
 import { isRetriable, type KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { batchedAddPartitionsVersion } from "../../protocol/messages/add-partitions-to-txn.ts";
-import { apis, type MessagePair, transactionApis } from "../../protocol/messages/apis.ts";
+import { apis, type MessagePair } from "../../protocol/messages/apis.ts";
 import { raisedEpochVersion } from "../../protocol/messages/end-txn.ts";
 import {
   addingOffsetsVersion,
@@ -90,7 +90,7 @@ export class TransactionRequests {
     });
     const wanted = new Set(partitions.map(({ topic, partition }) => partitionKey(topic, partition)));
     await this.#ask(
-      transactionApis.addPartitionsToTxn,
+      apis.addPartitionsToTxn,
       build,
       {
         versionMax: batchedAddPartitionsVersion - 1,
@@ -108,7 +108,7 @@ export class TransactionRequests {
   /** Version 1: before the first positions of each group. */
   async addOffsets(identity: TransactionIdentity, groupId: string, patience: Patience): Promise<void> {
     const build = () => ({ transactionalId: this.#transactionalId, ...identity, groupId });
-    await this.#ask(transactionApis.addOffsetsToTxn, build, { errorOf: ({ errorCode }) => errorCode }, patience);
+    await this.#ask(apis.addOffsetsToTxn, build, { errorOf: ({ errorCode }) => errorCode }, patience);
   }
 
   async commitOffsets(
@@ -130,7 +130,7 @@ export class TransactionRequests {
     };
     if (this.#group?.id !== group.groupId)
       this.#group = { id: group.groupId, link: new CoordinatorLink(this.#cluster, groupCoordinator(group.groupId)) };
-    await this.#retry(this.#group.link, transactionApis.txnOffsetCommit, build, options, patience);
+    await this.#retry(this.#group.link, apis.txnOffsetCommit, build, options, patience);
   }
 
   /** Returns the identity of the next transaction: with version 2 another one. */
@@ -149,7 +149,7 @@ export class TransactionRequests {
       return { transactionalId: this.#transactionalId, ...identity, committed: how === "commit" };
     };
     const versionMax = version === 1 ? { versionMax: raisedEpochVersion - 1 } : {};
-    const answer = await this.#ask(transactionApis.endTxn, build, { errorOf: ({ errorCode }) => errorCode, ...versionMax }, patience);
+    const answer = await this.#ask(apis.endTxn, build, { errorOf: ({ errorCode }) => errorCode, ...versionMax }, patience);
     return answer.producerId < 0 ? identity : { producerId: answer.producerId, producerEpoch: answer.producerEpoch };
   }
 

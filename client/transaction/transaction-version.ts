@@ -1,4 +1,4 @@
-import { apis, transactionApis } from "../../protocol/messages/apis.ts";
+import { apis } from "../../protocol/messages/apis.ts";
 import { raisedEpochVersion } from "../../protocol/messages/end-txn.ts";
 import type { BrokerConnection } from "../network/broker-connection.ts";
 
@@ -14,7 +14,7 @@ export const addingProduceVersion = 12;
 
 /** What the coordinator's broker and its cluster are ready for. */
 export function offeredVersion(connection: Pick<BrokerConnection, "finalizedLevel" | "versionOf">): TransactionVersion {
-  const canEnd = (connection.versionOf(transactionApis.endTxn) ?? 0) >= raisedEpochVersion;
+  const canEnd = (connection.versionOf(apis.endTxn) ?? 0) >= raisedEpochVersion;
   const canProduce = (connection.versionOf(apis.produce) ?? 0) >= addingProduceVersion;
   return connection.finalizedLevel(feature) >= 2 && canEnd && canProduce ? 2 : 1;
 }

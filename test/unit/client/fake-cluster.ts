@@ -4,7 +4,7 @@ import { silentLogger } from "../../../protocol/base/logger.ts";
 import { seededRandom } from "../../../protocol/base/random.ts";
 import type { Link } from "../../../protocol/base/transport.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
-import { declaredMessages } from "../../../protocol/messages/apis.ts";
+import { messagesByKey } from "../../../protocol/messages/apis.ts";
 import type { FetchRequest, FetchResponse } from "../../../protocol/messages/fetch.ts";
 import { readRequestHeaderRest, readRequestStart, writeResponseHeader } from "../../../protocol/messages/headers.ts";
 import type { ListOffsetsRequest, ListOffsetsResponse } from "../../../protocol/messages/list-offsets.ts";
@@ -121,7 +121,7 @@ export class FakeCluster {
   #onFrame(broker: number, link: Link, frame: Buffer): void {
     const reader = new Reader(frame);
     const { apiKey, apiVersion, correlationId } = readRequestStart(reader);
-    const pair = declaredMessages.find(({ request }) => request.apiKey === apiKey);
+    const pair = [...messagesByKey.values()].find(({ request }) => request.apiKey === apiKey);
     if (pair === undefined) throw new Error(`unknown API ${apiKey}`);
     const respond = (body: object, version = apiVersion) => {
       const writer = new Writer();
@@ -180,7 +180,7 @@ export class FakeCluster {
   }
 
   #apiVersions(): object {
-    const apiKeys = declaredMessages.map(({ name, request }) => ({
+    const apiKeys = [...messagesByKey.values()].map(({ name, request }) => ({
       apiKey: request.apiKey,
       minVersion: request.versions[0],
       maxVersion: Math.min(request.versions[1], this.versionMax[name] ?? request.versions[1]),
