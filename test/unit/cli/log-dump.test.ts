@@ -7,8 +7,6 @@ import { classicGroupTombstone, offsetRecord, offsetTombstone } from "../../../b
 import { encodeCleanStop } from "../../../broker/log/files/clean-stop.ts";
 import { noteDamage } from "../../../broker/log/files/folder-notes.ts";
 import { encodeSnapshot } from "../../../broker/log/producers/producer-snapshot.ts";
-import { abortedIndexFormat } from "../../../broker/log/segment/aborted-index.ts";
-import { encodeEntries } from "../../../broker/log/segment/index-file.ts";
 import { nodeFileSystem } from "../../../broker/runtime/node-files.ts";
 import { dumpFiles } from "../../../cli/offline/dump/dump-files.ts";
 import { Output } from "../../../cli/output/output.ts";
@@ -301,23 +299,6 @@ describe("a small file", () => {
     const meta = await dump("meta.properties", "version=0\nbroker.id=3\ncluster.id=abc\n");
     expect(meta.items).toEqual([{ kind: "entry", brokerId: 3, clusterId: "abc", directoryId: null }]);
     expect((await dump("meta.properties", "broker.id=3\n")).failure).toContain("has no version");
-  });
-
-  test("of aborted transactions", async () => {
-    const entry = { producerId: 7, firstOffset: 101, offset: 105, lastStableOffset: 103 };
-    const content = encodeEntries(abortedIndexFormat, [entry, { ...entry, firstOffset: 106, offset: 109, lastStableOffset: 110 }], 100);
-    const name = "00000000000000000100.txnindex";
-    const { items, failure } = await dump(name, content);
-    expect(failure).toBeNull();
-    expect(items).toEqual([
-      { kind: "entry", version: 0, producerId: 7, firstOffset: 101, lastOffset: 105, lastStableOffset: 103 },
-      { kind: "entry", version: 0, producerId: 7, firstOffset: 106, lastOffset: 109, lastStableOffset: 110 },
-    ]);
-    expect((await dump(name, content.subarray(0, -1))).failure).toContain("33 bytes are no whole entry of 34");
-    expect((await dump(name, Buffer.concat([content.subarray(34), content.subarray(0, 34)]))).failure).toContain(
-      "a marker at 105 after 109",
-    );
-    expect((await dump(name, Buffer.alloc(34, 0xff))).failure).toContain("version -1");
   });
 
   test("of a clean stop", async () => {
