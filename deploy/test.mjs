@@ -13,7 +13,7 @@ await orExit(async () => {
   rmSync(report, { force: true });
   const selection = given.some((argument) => !argument.startsWith("-") || argument.startsWith("--project"))
     ? given
-    : [...given, "--project", "unit", "--project", "integration"];
+    : [...given, "--project", "unit", "--project", "beside", "--project", "integration"];
   process.exitCode = await runInOurPlace(
     node,
     [
