@@ -29,6 +29,18 @@ export class CoordinatorWaits {
     retries.failed(this.#subject, retries.areWatched ? this.#trouble.explained(error) : error, times);
   }
 
+  /** Something of the group is being told as waited for. */
+  get isOpen(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** It has not failed: its answer is held back. */
+  holds(waiting: object, why: Error, times: RetryTimes): void {
+    if (!this.#cluster.retries.areWatched) return;
+    this.#waiting.add(waiting);
+    this.#cluster.retries.waits(this.#subject, why, times);
+  }
+
   worked(waiting: object): void {
     if (this.#isLast(waiting)) this.#cluster.retries.worked(this.#subject);
   }

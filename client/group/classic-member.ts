@@ -19,6 +19,7 @@ import {
 } from "./classic-state.ts";
 import type { Membership, MembershipHost } from "./group-membership.ts";
 import type { GroupSettings } from "./group-options.ts";
+import { watchHeldJoin } from "./held-join.ts";
 import { MemberDriver } from "./member-driver.ts";
 import type { MemberAction } from "./member-step.ts";
 import { byTopic, flat, type OwnedBefore, type PartitionCounts, subscribedTopics } from "./partition-assignor.ts";
@@ -110,6 +111,7 @@ class ClassicMember {
     const flight = new AbortController();
     this.#flight = flight;
     let requiredId = "";
+    const notHeld = this.#watchHeld();
     try {
       const errorOf = (answer: { readonly errorCode: KafkaErrorCode; readonly memberId: string }) => {
         requiredId = answer.memberId;
@@ -125,7 +127,16 @@ class ClassicMember {
       this.driver.succeeded({ kind: "joined", attempt, answer });
     } catch (error) {
       this.driver.failed(error, (failure) => ({ kind: "join-failed", attempt, failure, memberId: requiredId }));
+    } finally {
+      notHeld();
     }
+  }
+
+  /** Only for those who listen: it costs requests. */
+  #watchHeld(): () => void {
+    if (!this.#cluster.retries.areWatched) return () => undefined;
+    const { groupId } = this.#settings;
+    return watchHeldJoin({ cluster: this.#cluster, link: this.#link, groupId, waits: this.#host.waits }, this.driver);
   }
 
   async #sync(attempt: number, protocolName: string | null, assign: () => Promise<SyncGroupRequest["assignments"]>): Promise<void> {

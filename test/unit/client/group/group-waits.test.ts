@@ -24,6 +24,7 @@ function world() {
   return { cluster, group, worker, retries, settled };
 }
 
+const noBytes = Buffer.alloc(0);
 const absent = { configSource: 1, synonyms: [], configType: 0, documentation: null };
 
 /** Of the offsets topic: one replica of three is in sync, two are required; `mayAsk`: settings are told. */
@@ -76,5 +77,26 @@ test("a commit that fails waits until it is committed, however many heartbeats a
   group.override = () => undefined;
   await cluster.clock.until(committed);
   expect(settled).toMatchObject([{ outcome: "worked" }]);
+  await cluster.clock.until(worker.consumer.close());
+});
+
+test("a join that its coordinator holds back tells for whom, not what went wrong before it was taken", async () => {
+  const { cluster, group, worker, retries, settled } = world();
+  let refused = 0;
+  group.override = ({ api, request }) => {
+    if (api === "JoinGroup" && refused++ === 0) return refuse(api, "NOT_COORDINATOR", request);
+    if (api === "JoinGroup") return () => undefined;
+    if (api !== "DescribeGroups") return undefined;
+    const member = { groupInstanceId: null, clientId: "c", clientHost: "/h", memberMetadata: noBytes, memberAssignment: noBytes };
+    const members = ["a", "b"].map((memberId) => ({ ...member, memberId, isAwaited: memberId === "a" }));
+    const told = { errorCode: "NONE", groupId: "g", groupState: "PreparingRebalance", protocolType: "consumer", protocolData: "" };
+    const ottlas = { authorizedOperations: 0, rebalanceSinceMs: 1, newcomers: 0 };
+    return { throttleTimeMs: 0, groups: [{ ...told, ...ottlas, members }] };
+  };
+  await cluster.clock.advance(500);
+  expect(retries.at(-1)?.reason).toContain("NOT_COORDINATOR");
+  await cluster.clock.advance(1_500);
+  expect(retries.at(-1)?.reason).toBe("group g is rebalancing: its coordinator waits for 1 of 2 members to join again");
+  expect(settled).toEqual([]);
   await cluster.clock.until(worker.consumer.close());
 });
