@@ -1,11 +1,9 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/admin/admin.ts";
 import { alterCluster } from "../cluster/cluster-configs.ts";
 import { describeCluster } from "../cluster/show-cluster.ts";
-import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
-import { tellWaits } from "../output/tell-waits.ts";
 import { withCluster } from "../session/client-session.ts";
+import { withAdmin } from "../session/with-admin.ts";
 import { collectConfig } from "../topic/topic-arguments.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
 import { registerLogDirectories } from "./register-log-dirs.ts";
@@ -14,7 +12,6 @@ import { registerRecover } from "./register-recover.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const brokerIdMax = 2 ** 31 - 1;
-const operationTimeoutMs = 30_000;
 
 export function register(program: Command): void {
   const cluster = program.command("cluster").description("look at a cluster, change its brokers' settings");
@@ -67,12 +64,11 @@ function registerAlter(cluster: Command): void {
     .option("--broker <id>", "of this broker; of all brokers unless given", wholeNumber(0, brokerIdMax))
     .option("--config <name=value>", "set a setting; may be repeated", collectConfig, {})
     .option("--delete-config <name>", "go back to what the broker was started with; may be repeated", collect, []);
-  withCommonOptions(alter).action(({ bootstrap, json, broker, config, deleteConfig }: AlterOptions) =>
-    withCluster(bootstrap, async (signal) => {
-      await using admin = tellWaits(
-        new Admin({ bootstrap, clientId: "ottla-cluster", operationTimeoutMs, signal, runtime: tellingRuntime }),
-      );
-      await alterCluster(admin, broker ?? null, { set: config, delete: deleteConfig }, { json, output: new Output(process.stdout) });
-    }),
-  );
+  withCommonOptions(alter).action((options: AlterOptions) => {
+    const { json, broker = null, config, deleteConfig } = options;
+    const changes = { set: config, delete: deleteConfig };
+    return withAdmin(options, "ottla-cluster", (admin) =>
+      alterCluster(admin, broker, changes, { json, output: new Output(process.stdout) }),
+    );
+  });
 }

@@ -1,34 +1,39 @@
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
-import type { Command } from "commander";
-import { Admin } from "../../client/admin/admin.ts";
+import { type Command, Option } from "commander";
+import type { Admin } from "../../client/admin/admin.ts";
+import type { TopicPattern } from "../../client/group/topic-watch.ts";
+import { collectPattern } from "../consume/topic-patterns.ts";
 import { deleteOffsets } from "../group/delete-offsets.ts";
 import { deleteGroups, describeGroups } from "../group/group-commands.ts";
-import { listGroups } from "../group/list-groups.ts";
+import { namedGroups } from "../group/group-patterns.ts";
+import { groupStates, listGroups } from "../group/list-groups.ts";
 import { readPositions } from "../group/position-lines.ts";
 import { type ResetOrder, resetOffsets } from "../group/reset-offsets.ts";
 import { collectSelection, hasTarget, parseDatetime, type ResetOptions, resetTarget, type TopicSelection } from "../group/reset-target.ts";
 import { CommandFailed, UsageError } from "../output/command-failed.ts";
-import { tellingRuntime } from "../output/complaints.ts";
 import { parseDuration } from "../output/durations.ts";
-import { tellWaits } from "../output/tell-waits.ts";
-import { withCluster } from "../session/client-session.ts";
+import { withAdmin as withAnyAdmin } from "../session/with-admin.ts";
+import { confirmDeletion } from "../topic/confirm-deletion.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
-const operationTimeoutMs = 30_000;
+const patternsText = "names, patterns such as 'billing-*', or regular expressions such as '/^billing-/'";
 
 export function register(program: Command): void {
   const group = program.command("group").description("look at consumer groups, move their positions, delete them");
   const list = group.command("list").description("all groups, what they are doing, how many members they have and how far behind they are");
-  withCommonOptions(withWatch(list)).action((options: WatchOptions) => withAdmin(options, listGroups));
+  list.addOption(new Option("--state <states...>", "only groups in these states").choices(groupStates));
+  withCommonOptions(withWatch(list)).action((options: WatchOptions & { readonly state?: readonly string[] }) =>
+    withAdmin(options, (admin, shown) => listGroups(admin, options.state ?? null, shown)),
+  );
   withCommonOptions(
     withWatch(group.command("describe"))
       .description("members, what each of them has, how far it is and how far behind")
-      .argument("<group...>"),
-  ).action((names: string[], options: WatchOptions) =>
-    withAdmin(options, (admin, shown) => describeGroups(admin, [...new Set(names)], shown)),
+      .argument("<group...>", patternsText, collectPattern),
+  ).action((patterns: readonly TopicPattern[], options: WatchOptions) =>
+    withAdmin(options, async (admin, shown) => describeGroups(admin, await namedGroups(admin, patterns), shown)),
   );
   registerReset(group);
   withCommonOptions(
@@ -40,19 +45,27 @@ export function register(program: Command): void {
   ).action((name: string, options: CommonOptions & { readonly topic: readonly TopicSelection[] }) =>
     withAdmin(options, (admin, shown) => deleteOffsets(admin, name, options.topic, shown)),
   );
-  withCommonOptions(
-    group.command("delete").description("forget groups and their positions; they must have no members").argument("<group...>"),
-  ).action((names: string[], options: CommonOptions) =>
-    withAdmin(options, (admin, shown) => deleteGroups(admin, [...new Set(names)], shown)),
+  registerDelete(group);
+}
+
+function registerDelete(group: Command): void {
+  const remove = group
+    .command("delete")
+    .description("forget groups and their positions; they must have no members")
+    .argument("<group...>", patternsText, collectPattern)
+    .option("--yes", "delete what patterns match without asking", false);
+  withCommonOptions(remove).action((patterns: readonly TopicPattern[], options: CommonOptions & { readonly yes: boolean }) =>
+    withAdmin(options, async (admin, shown, stop) => {
+      const names = await namedGroups(admin, patterns);
+      const isSure = options.yes || patterns.every((pattern) => typeof pattern === "string");
+      if (!isSure) await confirmDeletion("group", names, { input: process.stdin, output: process.stderr, stop });
+      await deleteGroups(admin, names, shown);
+    }),
   );
 }
 
-function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown) => Promise<void>): Promise<void> {
-  const { bootstrap } = options;
-  return withCluster(bootstrap, async (signal) => {
-    await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-group", operationTimeoutMs, signal, runtime: tellingRuntime }));
-    await onceOrWatched(options, signal, (shown) => work(admin, shown));
-  });
+function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
+  return withAnyAdmin(options, "ottla-group", (admin, stop) => onceOrWatched(options, stop, (shown) => work(admin, shown, stop)));
 }
 
 interface Options extends CommonOptions, ResetOptions {

@@ -1,14 +1,11 @@
 import type { Command } from "commander";
-import { Admin } from "../../client/admin/admin.ts";
+import type { Admin } from "../../client/admin/admin.ts";
 import { moveReplica, showLogDirectories } from "../cluster/show-log-dirs.ts";
-import { tellingRuntime } from "../output/complaints.ts";
-import { tellWaits } from "../output/tell-waits.ts";
-import { withCluster } from "../session/client-session.ts";
+import { withAdmin as withAnyAdmin } from "../session/with-admin.ts";
 import type { Shown } from "../topic/topic-commands.ts";
 import { type CommonOptions, collect, wholeNumber, withCommonOptions } from "./command-options.ts";
 import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
-const operationTimeoutMs = 30_000;
 const brokerId = wholeNumber(0, 2 ** 31 - 1);
 
 interface ShowOptions extends WatchOptions {
@@ -51,11 +48,5 @@ export function registerLogDirectories(cluster: Command): void {
 }
 
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
-  const { bootstrap } = options;
-  return withCluster(bootstrap, async (signal) => {
-    await using admin = tellWaits(
-      new Admin({ bootstrap, clientId: "ottla-log-dirs", operationTimeoutMs, signal, runtime: tellingRuntime }),
-    );
-    await onceOrWatched(options, signal, (shown) => work(admin, shown, signal));
-  });
+  return withAnyAdmin(options, "ottla-log-dirs", (admin, stop) => onceOrWatched(options, stop, (shown) => work(admin, shown, stop)));
 }

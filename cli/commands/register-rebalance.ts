@@ -1,16 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { Admin } from "../../client/admin/admin.ts";
 import { type Measure, measures } from "../../placement/plan-contract.ts";
-import { tellingRuntime } from "../output/complaints.ts";
 import { Output } from "../output/output.ts";
-import { tellWaits } from "../output/tell-waits.ts";
 import { type Carrying, cancelMoves, watchMoves } from "../rebalance/carry-out.ts";
 import { parseRate } from "../rebalance/rate.ts";
 import { drain, type HowToPlan, rebalance } from "../rebalance/rebalance.ts";
-import { withCluster } from "../session/client-session.ts";
+import { withAdmin } from "../session/with-admin.ts";
 import { type CommonOptions, wholeNumber, withCommonOptions } from "./command-options.ts";
 
-const operationTimeoutMs = 30_000;
 const brokerId = wholeNumber(0, 2 ** 31 - 1);
 
 interface PlanOptions extends CommonOptions {
@@ -70,13 +66,11 @@ function howToPlan({ by, throttle, dryRun }: PlanOptions): HowToPlan {
 }
 
 /** `work` gets what moves are begun and watched with. */
-export function withMoves({ bootstrap, json }: CommonOptions, work: (carrying: Carrying) => Promise<void>): Promise<void> {
-  return withCluster(bootstrap, async (stop) => {
-    await using admin = tellWaits(
-      new Admin({ bootstrap, clientId: "ottla-rebalance", operationTimeoutMs, signal: stop, runtime: tellingRuntime }),
-    );
-    await work({ admin, bootstrap, stop, shown: { json, output: new Output(process.stdout) } });
-  });
+export function withMoves(options: CommonOptions, work: (carrying: Carrying) => Promise<void>): Promise<void> {
+  const { bootstrap, json } = options;
+  return withAdmin(options, "ottla-rebalance", (admin, stop) =>
+    work({ admin, bootstrap, stop, shown: { json, output: new Output(process.stdout) } }),
+  );
 }
 
 function parseBrokers(text: string): readonly number[] {

@@ -1,14 +1,12 @@
 import { type Command, Option } from "commander";
-import { Admin } from "../../client/admin/admin.ts";
+import type { Admin } from "../../client/admin/admin.ts";
 import type { TopicPattern } from "../../client/group/topic-watch.ts";
 import { collectPattern, namedTopics } from "../consume/topic-patterns.ts";
 import { UsageError } from "../output/command-failed.ts";
-import { tellingRuntime } from "../output/complaints.ts";
-import { tellWaits } from "../output/tell-waits.ts";
 import { parseRate } from "../rebalance/rate.ts";
 import { changeCopies } from "../rebalance/rebalance.ts";
-import { withCluster } from "../session/client-session.ts";
 import { withOwnHints } from "../session/own-hints.ts";
+import { withAdmin as withAnyAdmin } from "../session/with-admin.ts";
 import { confirmDeletion } from "../topic/confirm-deletion.ts";
 import { collectCut, deleteRecords, type PartitionCut } from "../topic/cut-partitions.ts";
 import { type Election, electionTypes, electLeaders } from "../topic/elect-leaders.ts";
@@ -22,8 +20,6 @@ import { onceOrWatched, type WatchOptions, withWatch } from "./watch-option.ts";
 
 const partitionsMax = 100_000;
 const patternsText = "names, patterns such as 'orders-*', or regular expressions such as '/^orders-/'";
-/** That no cluster is running should be reported soon; a cluster that elects a controller needs some seconds. */
-const operationTimeoutMs = 30_000;
 
 export function register(program: Command): void {
   const topic = program.command("topic").description("make, look at, change and delete topics");
@@ -37,11 +33,7 @@ export function register(program: Command): void {
 }
 
 function withAdmin(options: WatchOptions, work: (admin: Admin, shown: Shown, stop: AbortSignal) => Promise<void>): Promise<void> {
-  const { bootstrap } = options;
-  return withCluster(bootstrap, async (signal) => {
-    await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-topic", operationTimeoutMs, signal, runtime: tellingRuntime }));
-    await onceOrWatched(options, signal, (shown) => work(admin, shown, signal));
-  });
+  return withAnyAdmin(options, "ottla-topic", (admin, stop) => onceOrWatched(options, stop, (shown) => work(admin, shown, stop)));
 }
 
 function registerList(topic: Command): void {
@@ -152,7 +144,7 @@ function registerDelete(topic: Command): void {
     withAdmin(options, async (admin, shown, stop) => {
       const names = await namedTopics(admin, patterns, { mayMatchNone: options.ifExists });
       const isSure = options.yes || names.length === 0 || patterns.every((pattern) => typeof pattern === "string");
-      if (!isSure) await confirmDeletion(names, { input: process.stdin, output: process.stderr, stop });
+      if (!isSure) await confirmDeletion("topic", names, { input: process.stdin, output: process.stderr, stop });
       await withOwnHints(deleteTopics(admin, names, options.ifExists, shown), hints);
     }),
   );

@@ -12,6 +12,9 @@ export async function deleteOffsets(
   selections: readonly TopicSelection[],
   { output, json }: Shown,
 ): Promise<void> {
+  // groups are asked for their positions, and deleted, whether they are there or not: nobody else says that this one is not
+  const [described] = await admin.describeGroups([group]);
+  if (described !== undefined && described.error !== null) throw described.error;
   const positions = (await admin.listGroupOffsets(group)).filter(({ offset }) => offset >= 0);
   const chosen = selections.flatMap(({ topic, partitions }) => {
     const inTopic = positions.filter((each) => each.topic === topic);

@@ -8,13 +8,17 @@ import { type GroupFigures, groupFigures } from "./group-figures.ts";
 
 type Figures = ReadonlyMap<string, GroupFigures>;
 
-export async function listGroups(admin: Admin, { output, json }: Shown): Promise<void> {
-  const groups = await admin.listGroups();
+/** As Kafka names them. */
+export const groupStates = ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Assigning", "Reconciling", "Dead"];
+
+/** Of groups in these states; null: in any. Brokers too old to tell states have none that matches. */
+export async function listGroups(admin: Admin, states: readonly string[] | null, { output, json }: Shown): Promise<void> {
+  const groups = (await admin.listGroups()).filter(({ state }) => states?.includes(state) ?? true);
   const ids = groups.map(({ groupId }) => groupId);
   const figures = await groupFigures(admin, ids, Date.now());
   if (json) return output.json(groups.map((group) => asJson(group, figures.get(group.groupId))));
   if (groups.length > 0) await output.write(groupsAsText(groups, figures, output.look));
-  else if (output.look.isTerminal) await output.line("no groups: `ottla consume TOPIC --group NAME` makes one");
+  else if (output.look.isTerminal && states === null) await output.line("no groups: `ottla consume TOPIC --group NAME` makes one");
   if (output.look.isTerminal && figures.size < groups.length)
     await output.line(
       `of ${formatCount(groups.length - figures.size, "group")} no members and lag are known; see \`ottla group describe\``,

@@ -31,12 +31,15 @@ export function wantedSize(said: Said, before: ClusterSize | null): ClusterSize 
   return { brokers: said.brokers ?? brokers, port: said.port ?? port, racks: said.racks ?? racks };
 }
 
-/** Brokers that are not to run any more have copies: without them, partitions would lack replicas, or all of them. */
-export function failForHeld(copies: ReadonlyMap<number, number>, { brokers }: Pick<ClusterSize, "brokers">): void {
+/**
+ * Brokers that are not to run any more have copies: without them, partitions would lack replicas, or all of them. `flag`: how commands
+ * reach the cluster.
+ */
+export function failForHeld(copies: ReadonlyMap<number, number>, { brokers }: Pick<ClusterSize, "brokers">, flag: string): void {
   const held = [...copies].filter(([, count]) => count > 0).map(([id]) => id);
   if (held.length === 0) return;
   const told = held.map((id) => `broker ${id} has copies of ${copies.get(id) === 1 ? "1 partition" : `${copies.get(id)} partitions`}`);
-  const drains = held.map((id) => `\`ottla cluster drain ${id}\``).join(" and ");
+  const drains = held.map((id) => `\`ottla cluster drain ${id}${flag}\``).join(" and ");
   throw new CommandFailed(
     `${told.join(", ")}, and would not run any more: start it again with --brokers ${Math.max(...held)}, run ${drains}, stop it, and then start it with --brokers ${brokers}`,
   );

@@ -95,7 +95,7 @@ async function runCluster(
     const connect = options.zookeeper ?? zookeeper?.connect ?? "";
     directory.note.zookeeper(connect, zookeeper?.process.pid ?? null);
     const unwanted = (await directory.brokerIds()).filter((id) => id > size.brokers);
-    if (unwanted.length > 0) failForHeld(await options.copiesOn(connect, unwanted), size);
+    if (unwanted.length > 0) failForHeld(await options.copiesOn(connect, unwanted), size, bootstrapFlag(options, ports));
     for (const [index, port] of ports.entries()) {
       const id = index + 1;
       const metricsPort = await freePortNear(host, port + metricsPortDistance);
@@ -190,13 +190,19 @@ async function allReady(brokers: readonly KeptBroker[], directory: ClusterDirect
   await Promise.race([Promise.all(ready), timer]);
 }
 
+/** What a command needs to reach this cluster, and no other. */
+function bootstrapFlag({ othersGoElsewhere }: Pick<UpOptions, "othersGoElsewhere">, ports: readonly number[]): string {
+  return ports[0] === 9092 && !othersGoElsewhere ? "" : ` --bootstrap ${host}:${ports[0]}`;
+}
+
 /** The reader may go away after that; a cluster that could not be announced is of no use. */
 async function announce(
-  { json, data, othersGoElsewhere }: UpOptions,
+  options: UpOptions,
   { size, before, ports, metricsPorts }: Shape & { readonly metricsPorts: readonly number[] },
   brokers: readonly KeptBroker[],
   output: Output,
 ): Promise<void> {
+  const { json, data } = options;
   const bootstrap = ports.map((port) => `${host}:${port}`).join(",");
   const metrics = metricsPorts.map((port) => `http://${host}:${port}/metrics`);
   if (json) {
@@ -204,7 +210,7 @@ async function announce(
     await output.json({ brokers: list, added: addedBrokers(size, before), bootstrap, data: resolve(data) });
   } else {
     const lines = brokers.map(({ id, pid }, index) => `broker ${id}  ${host}:${ports[index]}  pid ${pid}\n`);
-    const flag = ports[0] === 9092 && !othersGoElsewhere ? "" : ` --bootstrap ${host}:${ports[0]}`;
+    const flag = bootstrapFlag(options, ports);
     const hints = hintsAfterGrowth(size, before, flag).map((hint) => `\n${hint}\n`);
     await output.write(
       `${lines.join("")}bootstrap ${bootstrap}\nmetrics ${metrics.join(",")}\n\ntry:\n  seq 1000 | bin/ottla produce numbers${flag}\n  bin/ottla consume numbers --from beginning${flag}\n${hints.join("")}`,

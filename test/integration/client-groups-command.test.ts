@@ -135,10 +135,42 @@ test("positions come from a file, one for each partition, and are deleted where 
   expect(subscribed).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining("GROUP_SUBSCRIBED_TO_TOPIC") });
   await member.close();
   await reading;
+  const nobody = await run(`group delete-offsets nobody --topic ${topic}`);
+  expect(nobody).toMatchObject({ code: 1, stderr: expect.stringMatching(/^ottla: group nobody: .*\(GROUP_ID_NOT_FOUND\); see [^\n]+\n$/) });
   const deleted = await json(`group delete-offsets ${group} --topic ${topic}`);
   expect(deleted.group).toBe(group);
   expect(await run(`group delete-offsets ${group} --topic ${topic}`)).toMatchObject({ code: 1 });
 });
+
+test("groups are listed by state, named by patterns, and deleted by them only when that was said twice", async () => {
+  const topic = await on.newTopic(1);
+  const group = `byname-${topic}`;
+  await on.producer.send({ topic, value: "1" });
+  for (const name of [`${group}-a`, `${group}-b`]) await lines(`group reset-offsets ${name} --topic ${topic} --to-earliest`);
+  await using member = new Consumer({ bootstrap: on.bootstrap, group: `${group}-c` });
+  await member.subscribe([topic]);
+  const reading = member.run({}, async () => {});
+  const listed = async (args: string) =>
+    (await json(`group list ${args}`)).map((each: { group: string }) => each.group).filter((name: string) => name.startsWith(group));
+  await waitUntil("a stable group", async () => (await listed("--state Stable")).length === 1);
+  expect(await listed("--state Stable")).toEqual([`${group}-c`]);
+  expect(await listed("--state Empty")).toEqual([`${group}-a`, `${group}-b`]);
+  expect(await listed("--state Empty Stable")).toHaveLength(3);
+  expect(await run("group list --state Asleep")).toMatchObject({ code: 2, stderr: expect.stringContaining("PreparingRebalance") });
+  const described = await json(`group describe ${group}-?`);
+  expect(described.map((each: { group: string }) => each.group)).toEqual([`${group}-a`, `${group}-b`, `${group}-c`]);
+  expect(await run("group describe none-*")).toMatchObject({ code: 1, stderr: expect.stringContaining("no group matches") });
+  const unsure = await run(`group delete ${group}-*`);
+  expect(unsure).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(`that matches 3 groups: ${group}-a, ${group}-b, ${group}-c; add --yes`),
+  });
+  await member.close();
+  await reading;
+  await waitUntil("it to be empty", async () => (await listed("--state Empty")).length === 3);
+  expect(await lines(`group delete /^${group}-[ab]$/ --yes`)).toEqual([`deleted ${group}-a`, `deleted ${group}-b`]);
+  expect(await listed("--state Empty")).toEqual([`${group}-c`]);
+}, 200_000);
 
 test("a lag that nobody knows is not shown as none, and a rebalance says whom it waits for", async () => {
   const topic = await on.newTopic(2);
@@ -153,10 +185,12 @@ test("a lag that nobody knows is not shown as none, and a rebalance says whom it
     await uncommitted.commit([{ topic, partition: 0, offset: 0 }]);
     expect((await summary())[0]).toMatch(/ lag 1 \(unknown in 1 of 2 partitions\)$/);
   }
-  const asleep = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers });
+  // as long as it sleeps it must not be given up, however long a busy machine takes to start the commands that look
+  const patient = ["--session-timeout", "60000"];
+  const asleep = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers }, ...patient);
   await waitUntil("a member with both partitions", async () => (await summary())[0]?.includes("  Stable  ") ?? false);
   asleep.signal("SIGSTOP");
-  const awake = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers });
+  const awake = MemberCommand.ottla({ bootstrap: on.bootstrap, topic, group, closers: on.closers }, ...patient);
   const since = "\\d\\d:\\d\\d:\\d\\d \\(\\d+s\\)";
   const waiting = new RegExp(`^rebalancing since ${since}, waiting for 1 of 2 members: ottla-consume-\\S+ \\(/127\\.0\\.0\\.1\\)$`);
   await waitUntil("the rebalance to wait for the one that sleeps", async () => waiting.test((await summary())[1] ?? ""));

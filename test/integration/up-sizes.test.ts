@@ -98,7 +98,7 @@ test("two brokers more keep the others as they are; fewer are refused while thos
   const refused = await up("--brokers 3");
   expect(refused).toMatchObject({ code: 1, out: "" });
   expect(refused.err).toMatch(
-    /^ottla: broker 4 has copies of \d+ partitions, broker 5 has copies of \d+ partitions, and would not run any more: start it again with --brokers 5, run `ottla cluster drain 4` and `ottla cluster drain 5`, .*\n$/,
+    /^ottla: broker 4 has copies of \d+ partitions, broker 5 has copies of \d+ partitions, and would not run any more: start it again with --brokers 5, run `ottla cluster drain 4 --bootstrap [\d.:]+` and `ottla cluster drain 5 --bootstrap [\d.:]+`, .*\n$/,
   );
 
   await up("");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { describeFailure, type SimulationResult, simulate } from "./simulation.ts";
 
-/** One test per seed: vitest names the one that failed, and the message shows how to reproduce it. What came out is there for later tests. */
+/** One test per seed: vitest names the one that failed, and the message shows how to reproduce it. Later tests have the results. */
 export function testSeeds(from: number, count: number): readonly SimulationResult[] {
   const results: SimulationResult[] = [];
   for (let seed = from; seed < from + count; seed++) {

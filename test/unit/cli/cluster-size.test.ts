@@ -35,10 +35,10 @@ test("brokers that have copies are not left out, and it is said what to do first
     [5, 12],
     [6, 0],
   ]);
-  expect(() => failForHeld(held, three)).toThrow(
-    "broker 4 has copies of 1 partition, broker 5 has copies of 12 partitions, and would not run any more: start it again with --brokers 5, run `ottla cluster drain 4` and `ottla cluster drain 5`, stop it, and then start it with --brokers 3",
+  expect(() => failForHeld(held, three, " --bootstrap h:1")).toThrow(
+    "broker 4 has copies of 1 partition, broker 5 has copies of 12 partitions, and would not run any more: start it again with --brokers 5, run `ottla cluster drain 4 --bootstrap h:1` and `ottla cluster drain 5 --bootstrap h:1`, stop it, and then start it with --brokers 3",
   );
-  expect(() => failForHeld(new Map([[4, 0]]), three)).not.toThrow();
+  expect(() => failForHeld(new Map([[4, 0]]), three, "")).not.toThrow();
 });
 
 test("after brokers were added it says how they get something", () => {
