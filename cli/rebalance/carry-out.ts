@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { nodeRuntime } from "../../client/base/node-runtime.ts";
-import type { Admin, ItemResult, TopicPartition } from "../../client/index.ts";
+import type { Admin, ItemResult, PartitionReassignment, TopicPartition } from "../../client/index.ts";
 import type { Plan, PlannedMove } from "../../placement/plan-contract.ts";
 import { CommandFailed } from "../output/command-failed.ts";
 import { complain } from "../output/complaints.ts";
@@ -208,7 +208,14 @@ export async function cancelMoves(admin: Admin, { output, json }: Shown): Promis
   const kept = new Set(moves.flatMap(({ removing }) => removing));
   const living = kept.size === 0 ? undefined : (await admin.describeCluster()).brokers[0]?.id;
   if (living !== undefined) await changeExcluded(admin, living, { emptied: [], filled: [...kept] });
-  // what is cancelled copies nothing any more, though it may be listed for a moment
-  if (failed.length === 0 && (await clearThrottle(admin, async () => false)) && !json) await output.line("the throttle is taken away");
+  // what is cancelled copies nothing any more, though it may be listed for a moment; what another command began meanwhile does
+  const ours = new Set(moves.map(moveText));
+  const others = async () => (await admin.listPartitionReassignments()).some((move) => !ours.has(moveText(move)));
+  if (failed.length === 0 && (await clearThrottle(admin, others)) && !json) await output.line("the throttle is taken away");
   failForErrors(failed);
+}
+
+/** Two moves of one partition are not the same move. */
+function moveText({ topic, partition, adding, removing }: PartitionReassignment): string {
+  return JSON.stringify([topic, partition, adding, removing]);
 }

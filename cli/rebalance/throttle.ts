@@ -1,6 +1,9 @@
+import { KafkaProtocolError } from "../../client/base/errors.ts";
 import type { Admin, ConfigResource, ResourceChange, TopicPartition } from "../../client/index.ts";
 import type { BrokerId } from "../../protocol/base/ids.ts";
-import { CommandFailed } from "../output/command-failed.ts";
+import { CommandFailed, explain } from "../output/command-failed.ts";
+import { complain } from "../output/complaints.ts";
+import { formatCount } from "../output/units.ts";
 import { failForErrors } from "../session/fail-for-errors.ts";
 import {
   type Copying,
@@ -44,10 +47,12 @@ export async function setThrottle(admin: Altering, moves: readonly ThrottledMove
   const ofTopics = await listings(admin, copied);
   const living = (await admin.describeCluster()).brokers.map(({ id }) => id);
   const involved = involvedIn(copied).filter((id) => living.includes(id));
-  const ofBrokers = await ownSettings(
-    admin,
-    involved.map((broker) => ({ broker })),
-    [...sides.map(rateSetting), throttleMark],
+  const ofBrokers = ofAll(
+    await ownSettings(
+      admin,
+      involved.map((broker) => ({ broker })),
+      [...sides.map(rateSetting), throttleMark],
+    ),
   );
   await alter(
     admin,
@@ -59,7 +64,7 @@ export async function setThrottle(admin: Altering, moves: readonly ThrottledMove
 async function listings(admin: Pick<Admin, "describeConfigs">, copied: readonly ThrottledMove[]): Promise<readonly ResourceChange[]> {
   const byTopic = Map.groupBy(copied, ({ topic }) => topic);
   const topics = [...byTopic.keys()].map((topic) => ({ topic }));
-  const ofTopics = await ownSettings(admin, topics, [...sides.map(replicasSetting), throttleMark]);
+  const ofTopics = ofAll(await ownSettings(admin, topics, [...sides.map(replicasSetting), throttleMark]));
   return ofTopics.map(({ resource, own }) => {
     const topic = "topic" in resource ? resource.topic : "";
     const changes = listing(byTopic.get(topic) ?? [], own);
@@ -71,7 +76,7 @@ async function listings(admin: Pick<Admin, "describeConfigs">, copied: readonly 
 
 /**
  * What `setThrottle` has set, whoever called it. False: there was nothing, or it is needed, as `isNeeded` says once all has been read,
- * which takes a while where there are many topics. A broker that is away keeps its mark, and is asked the next time.
+ * which takes a while where there are many topics. Who does not answer keeps its mark, which is told, and is asked the next time.
  */
 export async function clearThrottle(admin: Altering, isNeeded: () => Promise<boolean>): Promise<boolean> {
   const [{ brokers }, topics] = await Promise.all([admin.describeCluster(), admin.listTopics()]);
@@ -85,9 +90,11 @@ export async function clearThrottle(admin: Altering, isNeeded: () => Promise<boo
     brokers.map(({ id }) => ({ broker: id })),
     [...sides.map(rateSetting), throttleMark],
   );
+  const failed = [...ofTopics.failed, ...ofBrokers.failed];
+  if (failed.length > 0) complain(`${notTold(failed)}: if anything throttles it, it stays until the next command that looks`);
   const changes = [
-    ...ofTopics.map(({ resource, own }) => ({ resource, changes: unlisting(own) })),
-    ...ofBrokers.map(({ resource, own }) => ({ resource, changes: unlimiting(own) })),
+    ...ofTopics.owned.map(({ resource, own }) => ({ resource, changes: unlisting(own) })),
+    ...ofBrokers.owned.map(({ resource, own }) => ({ resource, changes: unlimiting(own) })),
   ];
   if (changes.every((change) => change.changes.length === 0) || (await isNeeded())) return false;
   return alter(admin, changes);
@@ -102,8 +109,8 @@ export async function throttleInForce(admin: Altering, moves: readonly Throttled
     ownSettings(admin, topics, sides.map(replicasSetting)),
     ownSettings(admin, brokers, sides.map(rateSetting)),
   ]);
-  if (!lists.some(({ own }) => [...own.values()].some((list) => list !== ""))) return null;
-  const set = rates.flatMap(({ own }) => [...own.values()].map(Number));
+  if (!lists.owned.some(({ own }) => [...own.values()].some((list) => list !== ""))) return null;
+  const set = rates.owned.flatMap(({ own }) => [...own.values()].map(Number));
   return set.length === 0 ? null : Math.min(...set);
 }
 
@@ -118,24 +125,66 @@ interface Owned {
   readonly own: OwnSettings;
 }
 
-/** Of these, what each has for itself. Left out: those that do not say, as they are gone or away. */
+interface Failed {
+  readonly resource: ConfigResource;
+  readonly error: unknown;
+}
+
+interface Told {
+  readonly owned: readonly Owned[];
+  readonly failed: readonly Failed[];
+}
+
+/** A rate or a list that is not known would be overwritten, or missing: copies would be faster than was asked for, and nobody told. */
+function ofAll({ owned, failed }: Told): readonly Owned[] {
+  if (failed.length > 0) throw new CommandFailed(`the throttle is not set: ${notTold(failed)}`);
+  return owned;
+}
+
+function notTold([first, ...others]: readonly Failed[]): string {
+  if (first === undefined) return "";
+  const { resource, error } = first;
+  const name = "topic" in resource ? `topic ${resource.topic}` : `broker ${resource.broker}`;
+  const more = others.length === 0 ? "" : ` and ${formatCount(others.length, "other")}`;
+  return `${name}${more} did not tell what is set (${explain(error)})`;
+}
+
+/** Of these, what each has for itself. Topics that are gone are left out. */
 async function ownSettings(
   admin: Pick<Admin, "describeConfigs">,
   resources: readonly ConfigResource[],
   names: readonly string[],
-): Promise<readonly Owned[]> {
-  const described: Awaited<ReturnType<Admin["describeConfigs"]>>[number][] = [];
-  for (let at = 0; at < resources.length; at += askedAtOnce) {
-    const some = resources.slice(at, at + askedAtOnce);
-    described.push(...(await Promise.all(some.map((one) => admin.describeConfigs([one], { names }).catch(() => [])))).flat());
+): Promise<Told> {
+  const told: (Owned | Failed | null)[] = [];
+  for (let at = 0; at < resources.length; at += askedAtOnce)
+    told.push(...(await Promise.all(resources.slice(at, at + askedAtOnce).map((one) => ownOf(admin, one, names)))));
+  const known = told.filter((one) => one !== null);
+  return { owned: known.filter((one) => "own" in one), failed: known.filter((one) => "error" in one) };
+}
+
+async function ownOf(
+  admin: Pick<Admin, "describeConfigs">,
+  resource: ConfigResource,
+  names: readonly string[],
+): Promise<Owned | Failed | null> {
+  const one = await describedOf(admin, resource, names);
+  if (one.error !== null) return isGone(one.error) ? null : { resource, error: one.error };
+  const source = "topic" in resource ? "topic" : "dynamic-broker";
+  const own = one.configs.filter((entry) => entry.source === source);
+  return { resource, own: new Map(own.map(({ name, value }) => [name, value ?? ""])) };
+}
+
+async function describedOf(admin: Pick<Admin, "describeConfigs">, resource: ConfigResource, names: readonly string[]) {
+  try {
+    const [one] = await admin.describeConfigs([resource], { names });
+    return one ?? { error: new CommandFailed("no answer") };
+  } catch (error) {
+    return { error: error instanceof Error ? error : new Error(String(error)) };
   }
-  return described.flatMap((one) => {
-    if (one.error !== null) return [];
-    const { resource, configs } = one;
-    const source = "topic" in resource ? "topic" : "dynamic-broker";
-    const own = configs.filter((entry) => entry.source === source);
-    return [{ resource, own: new Map(own.map(({ name, value }) => [name, value ?? ""])) }];
-  });
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof KafkaProtocolError && error.code === "UNKNOWN_TOPIC_OR_PARTITION";
 }
 
 /** Whether there was anything to change. A topic that was deleted meanwhile needs nothing. */

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { goOnWithMoves } from "../../../cli/rebalance/carry-out.ts";
-import { setThrottle, type ThrottledMove } from "../../../cli/rebalance/throttle.ts";
-import type { Admin, ResourceChange } from "../../../client/index.ts";
+import type { Output } from "../../../cli/output/output.ts";
+import { cancelMoves, goOnWithMoves } from "../../../cli/rebalance/carry-out.ts";
+import { clearThrottle, setThrottle, type ThrottledMove } from "../../../cli/rebalance/throttle.ts";
+import { type Admin, KafkaProtocolError, type ResourceChange } from "../../../client/index.ts";
 
 /** Brokers 1 to 3 with rates of their own, and a topic with a list of its own. */
 function cluster() {
@@ -53,4 +54,46 @@ test("a throttle is not taken away from moves that have begun while its settings
   admin.describeConfigs = describeConfigs;
   await goOnWithMoves(carrying, null);
   expect(altered).not.toEqual([]);
+});
+
+test("what throttles moves that another command has begun meanwhile is not taken away with those that are cancelled", async () => {
+  const { admin, altered, moves } = cluster();
+  const shown = { json: true, output: { json: async () => undefined } as unknown as Output };
+  const one = { topic: "t", partition: 0, replicas: [1, 2, 3], adding: [3], removing: [] } as never;
+  // the same partition, elsewhere
+  const another = { topic: "t", partition: 0, replicas: [1, 2, 4], adding: [4], removing: [] } as never;
+  moves.push(one);
+  admin.alterPartitionReassignments = async (wanted) => {
+    moves.splice(0, 1, another);
+    return wanted.map(({ topic, partition }) => ({ topic, partition, error: null }));
+  };
+  await cancelMoves(admin, shown);
+  expect(altered).toEqual([]);
+  moves.splice(0, 1, one);
+  admin.alterPartitionReassignments = async (wanted) => wanted.map(({ topic, partition }) => ({ topic, partition, error: null }));
+  await cancelMoves(admin, shown);
+  expect(altered).not.toEqual([]);
+});
+
+test("a broker that does not tell its rates fails a throttle, and keeps none from being taken away elsewhere", async () => {
+  const { admin, altered } = cluster();
+  const describeConfigs = admin.describeConfigs.bind(admin);
+  admin.describeConfigs = async (resources, options) => {
+    const [resource] = resources;
+    if (resource !== undefined && "broker" in resource && resource.broker === 3)
+      throw new KafkaProtocolError("REQUEST_TIMED_OUT", "broker 3");
+    return describeConfigs(resources, options);
+  };
+  const copies = [{ topic: "t", partition: 0, from: [1, 2], to: [3] }];
+  await expect(setThrottle(admin, copies, 1000)).rejects.toThrow(/not set: broker 3 did not tell what is set/);
+  expect(altered).toEqual([]);
+  expect(await clearThrottle(admin, async () => false)).toBe(true);
+  expect(altered).not.toEqual([]);
+  // a topic that was deleted needs nothing
+  admin.describeConfigs = async (resources, options) => {
+    const [resource] = resources;
+    if (resource === undefined || !("topic" in resource)) return describeConfigs(resources, options);
+    return [{ resource, configs: undefined as never, error: new KafkaProtocolError("UNKNOWN_TOPIC_OR_PARTITION", "t") }] as never;
+  };
+  await setThrottle(admin, copies, 1000);
 });
