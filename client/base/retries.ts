@@ -1,4 +1,5 @@
 import type { Clock } from "../../protocol/base/clock.ts";
+import { asError } from "./as-error.ts";
 import type { SettledEvent } from "./client-event-map.ts";
 import type { ClientEvents } from "./client-events.ts";
 import { KafkaProtocolError } from "./errors.ts";
@@ -75,7 +76,7 @@ export class Retries {
     const nowMs = this.#clock.monotonicMs();
     const known = this.#open.get(subject.what);
     if (known === undefined && !this.#hasRoom(nowMs)) return;
-    const failure = error instanceof Error ? error : new Error(String(error));
+    const failure = asError(error);
     const reason = reasonOf(subject.what, failure);
     const open = known ?? {
       subject,

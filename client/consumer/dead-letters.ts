@@ -1,4 +1,5 @@
 import type { RecordHeader } from "../../protocol/records/record.ts";
+import { messageOf } from "../base/as-error.ts";
 import { DeadLetterFailed, InvalidArgument } from "../base/errors.ts";
 import { commonOptionsOf } from "../base/known-options.ts";
 import type { RecordMetadata } from "../producer/pending-send.ts";
@@ -117,5 +118,5 @@ function deadLetterOf(
 }
 
 function textOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).slice(0, messageLengthMax);
+  return messageOf(error).slice(0, messageLengthMax);
 }

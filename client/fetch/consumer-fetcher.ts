@@ -2,6 +2,7 @@ import { type BrokerId, noBroker, partitionKey, type TopicId, zeroTopicId } from
 import type { KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import { scanBatches } from "../../protocol/records/validate-batches.ts";
+import { asError } from "../base/as-error.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { CorruptBatch, isRetriableFailure, KafkaProtocolError, LogTruncated, OffsetOutOfRange } from "../base/errors.ts";
 import { partitionSubject } from "../base/retries.ts";
@@ -254,7 +255,7 @@ export class ConsumerFetcher {
     } catch (error) {
       session.failed();
       if (cluster.isClosed || makesWay.aborted) return;
-      const failure = error instanceof Error ? error : new Error(String(error));
+      const failure = asError(error);
       ended(failure);
       this.#failed(this.#ofLeaders(wanted.filter((one) => this.#isCurrent(broker, one))), failure);
     }

@@ -1,5 +1,6 @@
 import { type BrokerId, noBroker } from "../../protocol/base/ids.ts";
 import { apis } from "../../protocol/messages/apis.ts";
+import { asError } from "../base/as-error.ts";
 import { KafkaProtocolError, UnsupportedApi } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { whileLeading } from "../metadata/leader-watch.ts";
@@ -67,7 +68,7 @@ export class PositionFinder {
     work(fresh)
       .catch((error: unknown) => {
         if (this.#parts.cluster.isClosed) return;
-        this.#parts.onFailure(fresh.filter(isCurrent), error instanceof Error ? error : new Error(String(error)));
+        this.#parts.onFailure(fresh.filter(isCurrent), asError(error));
       })
       .finally(() => {
         for (const [partition, generation] of generations) if (this.#busy.get(partition) === generation) this.#busy.delete(partition);

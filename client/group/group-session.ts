@@ -1,5 +1,6 @@
 import { sleep, type Timer } from "../../protocol/base/clock.ts";
 import type { TopicPartition } from "../../protocol/base/ids.ts";
+import { asError } from "../base/as-error.ts";
 import { CommitFailed, InvalidArgument, isRetriableFailure, KafkaProtocolError, NoCommittedOffset } from "../base/errors.ts";
 import { groupCoordinator } from "../coordinator/coordinated.ts";
 import { CoordinatorLink } from "../coordinator/coordinator-link.ts";
@@ -242,7 +243,7 @@ export class GroupSession {
     } catch (error) {
       if (this.#closing.signal.aborted || this.#cluster.isClosed) return;
       this.#notTaken.push(...left.filter((each) => this.#wanted.get(keyOf(each)) === given));
-      this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
+      this.#parts.reader.fail(asError(error), null);
     } finally {
       this.#takesUnderWay--;
       this.#lookAtRebalance();
@@ -314,7 +315,7 @@ export class GroupSession {
     try {
       await callback?.(named(partitions));
     } catch (error) {
-      this.#parts.reader.fail(error instanceof Error ? error : new Error(String(error)), null);
+      this.#parts.reader.fail(asError(error), null);
     }
   }
 
@@ -352,7 +353,7 @@ export class GroupSession {
     try {
       await this.#link.waits.until((failed) => this.#commitUntil(deadlineMs, offsets, failed));
     } catch (error) {
-      ended(error instanceof Error ? error : new Error(String(error)));
+      ended(asError(error));
       throw error;
     }
     ended(null);

@@ -1,5 +1,6 @@
 import type { Timer } from "../../protocol/base/clock.ts";
 import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
+import { asError } from "../base/as-error.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
 import type { Cluster } from "../metadata/cluster.ts";
 import { failureOf, isOfCoordinator } from "./failure.ts";
@@ -106,7 +107,7 @@ export class MemberDriver<State extends MemberState, Event extends { readonly ki
    */
   failed(error: unknown, eventFor: (failure: ReturnType<typeof failureOf>) => Event): void {
     if (this.#parts.cluster.isClosed) return;
-    this.#lastFailure = error instanceof Error ? error : new Error(String(error));
+    this.#lastFailure = asError(error);
     const failure = failureOf(error);
     if (isOfCoordinator(failure)) this.#parts.host.waits.failed(this, error);
     this.dispatch(eventFor(failure));

@@ -6,6 +6,7 @@ import { skipResponseHeaderRest } from "../../protocol/messages/headers.ts";
 import { FrameSplitter } from "../../protocol/wire/frame-splitter.ts";
 import { MalformedFrame, Reader } from "../../protocol/wire/reader.ts";
 import { abortable } from "../base/abort.ts";
+import { messageOf } from "../base/as-error.ts";
 import type { ClientCounters } from "../base/client-counters.ts";
 import { ClientClosed, ConnectionLost, RequestTimedOut, UnsupportedApi } from "../base/errors.ts";
 import { requestFrame } from "./request-frame.ts";
@@ -125,7 +126,7 @@ export class BrokerConnection {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (error instanceof ConnectionLost) throw error;
-      throw new ConnectionLost(error instanceof Error ? error.message : String(error), { cause: error });
+      throw new ConnectionLost(messageOf(error), { cause: error });
     }
     // a broker that hangs accepts connections: left open, the socket would keep the process alive until `connectTimeoutMs`
     const giveUp = () => connection.#fail(signal?.reason);
@@ -329,7 +330,7 @@ export class BrokerConnection {
       });
     } catch (error) {
       // however reading a broker's bytes fails, it must not end the application's process
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${why}`, { cause: error }));
     }
   }

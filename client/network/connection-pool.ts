@@ -1,6 +1,7 @@
 import { randomInt } from "../../protocol/base/random.ts";
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
 import { abortable } from "../base/abort.ts";
+import { messageOf } from "../base/as-error.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { ClientCounters } from "../base/client-counters.ts";
 import type { ConnectionPurpose } from "../base/client-event-map.ts";
@@ -153,7 +154,7 @@ export class ConnectionPool {
     } catch (error) {
       if (!(error instanceof AggregateError)) throw error;
       const final = error.errors.find((failure) => !(failure instanceof ConnectionLost));
-      throw final ?? new ConnectionLost(`no broker can be reached: ${[...new Set(error.errors.map(describe))].join("; ")}`);
+      throw final ?? new ConnectionLost(`no broker can be reached: ${[...new Set(error.errors.map(messageOf))].join("; ")}`);
     }
   }
 
@@ -301,8 +302,4 @@ class AddressLeft extends ConnectionLost {}
 
 function isSame(a: Address, b: Address): boolean {
   return a.host === b.host && a.port === b.port;
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

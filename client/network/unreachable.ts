@@ -1,4 +1,5 @@
 import { type Address, formatAddress } from "../../protocol/base/transport.ts";
+import { messageOf } from "../base/as-error.ts";
 import { ConnectionLost, RequestTimedOut } from "../base/errors.ts";
 
 const reasons: Readonly<Record<string, string>> = {
@@ -34,7 +35,7 @@ export function whyUnreachable(error: unknown): string | null {
 /** The failure to reach an address, worded for people who know only the bootstrap addresses. */
 export function unreachable(address: Address, error: unknown, namedBy: NamedBy | null): ConnectionLost {
   const why = whyUnreachable(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (namedBy === null) {
     if (why === null) return error instanceof ConnectionLost ? error : new ConnectionLost(message, { cause: error });
     return new ConnectionLost(`${formatAddress(address)} ${why}`);

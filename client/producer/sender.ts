@@ -4,6 +4,7 @@ import { apis } from "../../protocol/messages/apis.ts";
 import type { ProduceRequest, ProduceResponse } from "../../protocol/messages/produce.ts";
 import type { CompressionCodec } from "../../protocol/records/batch-header.ts";
 import { compressRecords } from "../../protocol/records/compression.ts";
+import { asError } from "../base/as-error.ts";
 import { type BackoffLimits, backoffMs } from "../base/backoff.ts";
 import { DeliveryTimedOut } from "../base/errors.ts";
 import { partitionSubject } from "../base/retries.ts";
@@ -142,7 +143,7 @@ export class Sender {
       wasSent = true;
       outcomeOf = await this.#produce(connection, batches, allMoved.signal);
     } catch (error) {
-      const failure = error instanceof Error ? error : new Error(String(error));
+      const failure = asError(error);
       failed = failure;
       outcomeOf = () => ({ kind: "failed", error: failure, wasSent });
     }

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import { Packr } from "msgpackr";
+import { messageOf } from "../base/as-error.ts";
 import { SerializationFailed } from "../base/errors.ts";
 import { kindOf } from "../base/kind-of.ts";
 
@@ -73,5 +74,5 @@ export function deserializeWith<T>(serde: Pick<Serde<T>, "deserialize">, bytes: 
 }
 
 function failed(what: string, error: unknown): SerializationFailed {
-  return new SerializationFailed(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  return new SerializationFailed(`${what}: ${messageOf(error)}`, { cause: error });
 }
