@@ -3,7 +3,7 @@ import type { Admin, BrokerLogDirectories, PartitionMetadata, PartitionReassignm
 import type { Measure, PlannedBroker, PlannedPartition } from "../../placement/plan-contract.ts";
 import { type BrokerId, partitionKey } from "../../protocol/base/ids.ts";
 import { CommandFailed } from "../output/command-failed.ts";
-import { type Figures, figuresOf, recentMs, recentRecordsIn, recordsIn } from "../topic/topic-figures.ts";
+import { figuresOf, type PartitionFigures, recentMs, recentRecordsIn, recordsIn } from "../topic/topic-figures.ts";
 import { isOffline } from "../topic/topic-health.ts";
 
 export interface ClusterCopies {
@@ -21,7 +21,7 @@ export async function readCopies(admin: Admin, by: Measure): Promise<ClusterCopi
   const underWay = new Map(moves.map((move) => [partitionKey(move.topic, move.partition), move]));
   const directories = orThrow(found);
   const sizes = sizesIn(directories);
-  const traffic = by === "traffic" ? await trafficOf(admin, topics) : new Map<string, number>();
+  const traffic = by === "traffic" ? await trafficOf(admin, topics, sizes) : new Map<string, number>();
   const partitions = topics.flatMap(({ name, partitions }) =>
     partitions.map((each): PlannedPartition => {
       const { partition, leader } = each;
@@ -74,23 +74,29 @@ function bytesOf({ leader }: PartitionMetadata, copies: ReadonlyMap<BrokerId, nu
 }
 
 /** Bytes written a second, by partition: the records of the last minute, as large as the others are on average. */
-async function trafficOf(admin: Admin, topics: readonly TopicDescription[]): Promise<ReadonlyMap<string, number>> {
-  const figures = await figuresOf(admin, topics, new Set(["positions", "sizes", "recent"]), Date.now());
+async function trafficOf(
+  admin: Admin,
+  topics: readonly TopicDescription[],
+  sizes: ReturnType<typeof sizesIn>,
+): Promise<ReadonlyMap<string, number>> {
+  const figures = await figuresOf(admin, topics, new Set(["positions", "recent"]), Date.now());
+  const sizeOf = ({ leader }: PartitionMetadata, key: string) => sizes.get(key)?.get(leader) ?? null;
   return new Map(
     topics.flatMap(({ name, partitions }) =>
       partitions
         .filter((each) => !isOffline(each))
-        .map(({ partition }) => [partitionKey(name, partition), bytesPerSecond(figures, name, partition)] as const),
+        .map((each) => {
+          const key = partitionKey(name, each.partition);
+          return [key, bytesPerSecond(figures.get(key), sizeOf(each, key), key)] as const;
+        }),
     ),
   );
 }
 
-function bytesPerSecond(figures: Figures, topic: string, partition: number): number {
-  const found = figures.get(partitionKey(topic, partition));
+function bytesPerSecond(found: PartitionFigures | undefined, bytes: number | null, key: string): number {
   const records = found === undefined ? null : recordsIn(found);
   const recent = found === undefined ? null : recentRecordsIn(found);
-  const bytes = found?.sizeInBytes ?? null;
   if (records === null || recent === null || bytes === null)
-    throw new CommandFailed(`the leader of ${topic}-${partition} did not say in time what is written to it; try again, or use --by bytes`);
+    throw new CommandFailed(`the leader of ${key} did not say in time what is written to it; try again, or use --by bytes`);
   return records === 0 ? 0 : (recent * (bytes / records)) / (recentMs / 1000);
 }

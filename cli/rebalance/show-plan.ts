@@ -13,11 +13,10 @@ export interface PlanShown {
 
 /** Its JSON. */
 export function planFields(plan: Plan, { by, bytesPerSecond }: PlanShown): object {
-  const { moves, before, after, copying, bytes, leaderless, overfull } = plan;
-  const brokers = before.map((load) => {
-    const { broker, rack } = load;
-    const { receivesBytes = 0, sendsBytes = 0 } = copying.find((each) => each.broker === broker) ?? {};
-    return { broker, rack, before: figuresOf(load, by), after: figuresOf(loadAfter(after, load), by), receivesBytes, sendsBytes };
+  const { moves, copying, bytes, leaderless, overfull } = plan;
+  const brokers = brokersOf(plan).map(({ before, after, receivesBytes, sendsBytes }) => {
+    const { broker, rack } = before;
+    return { broker, rack, before: figuresOf(before, by), after: figuresOf(after, by), receivesBytes, sendsBytes };
   });
   const expectedMs = bytesPerSecond === null ? null : copyingMs(copying, bytesPerSecond);
   return { by, brokers, moves, bytes, throttle: bytesPerSecond, expectedMs, leaderless, overfull };
@@ -27,9 +26,16 @@ function figuresOf({ leaders, replicas, bytes, traffic }: BrokerLoad, by: Measur
   return { leaders, replicas, bytes, ...(by === "traffic" ? { bytesPerSecond: Math.round(traffic) } : {}) };
 }
 
-/** A broker that is away, and gives away all it has, is not there afterwards. */
-function loadAfter(after: readonly BrokerLoad[], { broker, rack }: BrokerLoad): BrokerLoad {
-  return after.find((each) => each.broker === broker) ?? { broker, rack, leaders: 0, replicas: 0, bytes: 0, traffic: 0 };
+/** Each broker, with what the plan does to it. One that is away, and gives away all it has, is not there afterwards. */
+function brokersOf({ before, after, copying }: Plan) {
+  const loads = new Map(after.map((load) => [load.broker, load]));
+  const costs = new Map(copying.map((cost) => [cost.broker, cost]));
+  return before.map((load) => {
+    const { broker, rack } = load;
+    const nothing: BrokerLoad = { broker, rack, leaders: 0, replicas: 0, bytes: 0, traffic: 0 };
+    const { receivesBytes = 0, sendsBytes = 0 } = costs.get(broker) ?? {};
+    return { before: load, after: loads.get(broker) ?? nothing, receivesBytes, sendsBytes };
+  });
 }
 
 /** The moves, each broker before and after, and what it costs. */
@@ -44,9 +50,7 @@ export function planAsText(plan: Plan, { by, bytesPerSecond }: PlanShown, look: 
     to.join(","),
     bytes(copied),
   ]);
-  const brokers = plan.before.map((load): Cell[] => {
-    const then = loadAfter(plan.after, load);
-    const { receivesBytes = 0, sendsBytes = 0 } = plan.copying.find(({ broker }) => broker === load.broker) ?? {};
+  const brokers = brokersOf(plan).map(({ before: load, after: then, receivesBytes, sendsBytes }): Cell[] => {
     return [
       load.broker,
       load.rack ?? "-",

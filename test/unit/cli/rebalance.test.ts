@@ -6,7 +6,7 @@ import { parseRate } from "../../../cli/rebalance/rate.ts";
 import { readCopies } from "../../../cli/rebalance/read-copies.ts";
 import { moveFields, movesAsText } from "../../../cli/rebalance/show-moves.ts";
 import { planAsText, planFields } from "../../../cli/rebalance/show-plan.ts";
-import type { Admin, BrokerLogDirectories, PartitionReassignment } from "../../../client/index.ts";
+import type { Admin, BrokerLogDirectories, OffsetRequest, PartitionReassignment } from "../../../client/index.ts";
 import type { PlanInput } from "../../../placement/plan-contract.ts";
 import { broker, partition, planned } from "../placement/clusters.ts";
 
@@ -160,4 +160,25 @@ t              0  2       1         20000  10000   2s
 test("where a broker does not say, nothing is made up", async () => {
   const [one] = new CopyingPace().saw(await movesUnderWay(cluster([{ broker: 2, directories: [directory(100, [[0, 1]])] }], [moving])), 0);
   expect(one).toMatchObject({ bytesLeft: null, bytesPerSecond: null });
+});
+
+test("what is written to partitions is counted by the sizes that were asked for anyway", async () => {
+  const found = [1, 2].map((id) => ({ broker: id, directories: [directory(100, [[0, 6000]])] }));
+  let asked = 0;
+  const admin = {
+    ...cluster(found),
+    describeLogDirs: async () => {
+      asked++;
+      return found.map((each) => ({ ...each, error: null }));
+    },
+    // 100 records, of which the last 20 are of the last minute
+    listOffsets: async (requests: readonly OffsetRequest[]) =>
+      requests.map(({ topic, partition, spec }) => ({
+        ...{ topic, partition, error: null },
+        offset: spec === "earliest" ? 0 : spec === "latest" ? 100 : 80,
+      })),
+  } as unknown as Admin;
+  const { partitions } = await readCopies(admin, "traffic");
+  expect(partitions.map(({ traffic }) => traffic)).toEqual([20, 0]);
+  expect(asked).toBe(1);
 });
