@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { build, type Histogram } from "hdr-histogram-js";
 import { Admin, type CompressionCodec, Consumer, orThrow, Producer } from "../../client/index.ts";
 import { CommandFailed } from "../output/command-failed.ts";
+import { tellWaits } from "../output/tell-waits.ts";
 import { UnderWay } from "../produce/under-way.ts";
 import { sampleValues } from "./sample-values.ts";
 
@@ -53,7 +54,7 @@ const histogramOptions = { lowestDiscernibleValue: 1, highestTrackableValue: 3_6
 export async function runBench(options: BenchOptions, onProgress: BenchProgress, stop: AbortSignal): Promise<BenchReport> {
   const { bootstrap, partitions, replicationFactor, sizeInBytes } = options;
   const topic = `ottla-bench-${Date.now()}`;
-  await using admin = new Admin({ bootstrap, clientId: "ottla-bench" });
+  await using admin = tellWaits(new Admin({ bootstrap, clientId: "ottla-bench" }));
   orThrow(await admin.createTopics([{ name: topic, partitions, replicationFactor }]));
   try {
     const produce = await measureProduce(topic, options, onProgress, stop);
@@ -71,7 +72,8 @@ async function measureProduce(
   stop: AbortSignal,
 ): Promise<BenchReport["produce"]> {
   const { bootstrap, records, sizeInBytes, acks, enableIdempotence, codec, rate, underWayMax } = options;
-  await using producer = new Producer({ bootstrap, clientId: "ottla-bench", acks, enableIdempotence, compression: codec, lingerMs: 5 });
+  const settings = { bootstrap, clientId: "ottla-bench", acks, enableIdempotence, compression: codec, lingerMs: 5 };
+  await using producer = tellWaits(new Producer(settings));
   await producer.partitionsOf(topic);
   const values = sampleValues(sizeInBytes);
   const latencies = build(histogramOptions);
@@ -107,7 +109,7 @@ async function measureProduce(
 
 async function measureConsume(topic: string, options: BenchOptions, onProgress: BenchProgress, stop: AbortSignal): Promise<Throughput> {
   const { bootstrap, records, sizeInBytes, acks } = options;
-  await using consumer = new Consumer({ bootstrap, clientId: "ottla-bench", stopAtEnd: true });
+  await using consumer = tellWaits(new Consumer({ bootstrap, clientId: "ottla-bench", stopAtEnd: true }));
   const startedAtMs = performance.now();
   await consumer.assign([{ topic, from: "beginning" }]);
   let read = 0;
