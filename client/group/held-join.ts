@@ -2,9 +2,9 @@ import type { Timer } from "../../protocol/base/clock.ts";
 import { apis } from "../../protocol/messages/apis.ts";
 import type { DescribeGroupsResponse } from "../../protocol/messages/describe-groups.ts";
 import { KafkaProtocolError } from "../base/errors.ts";
+import type { CoordinatorLink } from "../coordinator/coordinator-link.ts";
+import type { CoordinatorWaits } from "../coordinator/coordinator-waits.ts";
 import type { Cluster } from "../metadata/cluster.ts";
-import type { CoordinatorLink } from "./coordinator-link.ts";
-import type { GroupWaits } from "./group-waits.ts";
 
 /** A join that is answered sooner was not held back. */
 const lookAfterMs = 1_000;
@@ -16,7 +16,7 @@ export interface HeldJoinParts {
   readonly cluster: Cluster;
   readonly link: CoordinatorLink;
   readonly groupId: string;
-  readonly waits: GroupWaits;
+  readonly waits: CoordinatorWaits;
 }
 
 /**
