@@ -45,6 +45,8 @@ export class GroupWorkload {
   readonly #processed: number[];
   readonly #assignor: "range" | "cooperative-sticky";
   #born = 0;
+  /** How often committed positions may have been lost. */
+  #losses = 0;
   #isOver = false;
   commits = 0;
 
@@ -69,6 +71,7 @@ export class GroupWorkload {
 
   /** What was answered before may be lost by the rules. */
   commitsMayBeGone(): void {
+    this.#losses++;
     this.#committed.fill(0);
     for (const { begins } of this.#members)
       for (const [partition, { processed }] of begins) begins.set(partition, { committed: 0, processed });
@@ -182,9 +185,12 @@ export class GroupWorkload {
     const { topic } = this.#parts;
     const offsets = [...member.next].map(([partition, offset]) => ({ topic, partition, offset }));
     if (offsets.length === 0) return;
+    const losses = this.#losses;
     try {
       await member.consumer.commit(offsets);
       this.commits++;
+      // the answer was under way when what it says was lost
+      if (losses !== this.#losses) return;
       for (const { partition, offset } of offsets) this.#committed[partition] = Math.max(this.#committed[partition]!, offset);
     } catch (error) {
       this.#parts.trace.line(`${member.name} cannot commit: ${(error as Error).message}`, true);
