@@ -47,6 +47,9 @@ const otherwiseNamed: Readonly<Record<string, string>> = {
   partitionAssigners: "assignors",
   rebalanceTimeout: "maxPollIntervalMs",
   partitionsConsumedConcurrently: "concurrency",
+  isolationLevel: "isolation",
+  readUncommitted: 'isolation: "read_uncommitted"',
+  transactionTimeout: "transactionTimeoutMs",
 };
 
 const notThereYet: ReadonlySet<string> = new Set(["ssl", "tls", "sasl"]);
