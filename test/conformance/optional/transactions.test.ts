@@ -48,7 +48,9 @@ test("transactions of all clients among each other: all read the same, and of th
   await create(topic);
   const { bootstrap } = cluster;
   const clients = [
-    ...programs.flatMap(({ name, prepared: { program } }) => (program === null ? [] : [programTransactionClient(name, program, bootstrap)])),
+    ...programs.flatMap(({ name, prepared: { program } }) =>
+      program === null ? [] : [programTransactionClient(name, program, bootstrap)],
+    ),
     ...(kcatMissing === null ? [kcatTransactionClient(bootstrap)] : []),
     kafkajsTransactionClient(bootstrap, partitionCount),
     platformaticTransactionClient(bootstrap, partitionCount),
