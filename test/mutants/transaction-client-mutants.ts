@@ -1,6 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 
-/** Rules of the client's half of transactions, taken away: `transactions.test.ts` and `read-committed.test.ts` in `test/unit/client` fail. */
+/** Rules of the client's half of transactions, taken away: its unit tests (transactions, read-committed) fail for each. */
 export const transactionClientMutants: readonly Mutant[] = [
   {
     name: "unanswered-end-is-none",
