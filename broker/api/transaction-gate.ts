@@ -61,9 +61,9 @@ export class TransactionGate {
    * later (true).
    */
   enter(batch: ProducedTransaction, append: AppendEntered): boolean {
-    const { producerId, partitions, sizeInBytes } = batch;
+    const { producerId, producerEpoch, partitions, sizeInBytes } = batch;
     const before = this.#last.get(producerId);
-    if (before === undefined && partitions.every((ref) => this.#isOpen(ref, producerId))) {
+    if (before === undefined && partitions.every((ref) => this.#isOpen(ref, producerId, producerEpoch))) {
       append(new Map(partitions.map((ref) => [keyOf(ref), open])));
       return false;
     }
@@ -83,10 +83,14 @@ export class TransactionGate {
     return true;
   }
 
-  /** Or it is not led here, which whoever appends finds out. */
-  #isOpen(ref: TopicPartition, producerId: number): boolean {
+  /**
+   * Or it is not led here, which whoever appends finds out. What is open under an earlier epoch does not count (KIP-890): (1) the producer
+   * commits; (2) its epoch is raised and it is answered; (3) the marker has not come here yet; (4) a batch of its next transaction does.
+   * Taken as part of the open one, it would be added to no transaction, and make the marker look late.
+   */
+  #isOpen(ref: TopicPartition, producerId: number, producerEpoch: number): boolean {
     const leader = this.#parts.partitions.leader(ref);
-    return typeof leader === "string" || leader.openTransactionOf(producerId) !== null;
+    return typeof leader === "string" || leader.openTransactionOf(producerId, producerEpoch) !== null;
   }
 
   async #enterAfter(before: Promise<void> | undefined, batch: ProducedTransaction, append: AppendEntered): Promise<void> {
@@ -95,7 +99,7 @@ export class TransactionGate {
     const { transactionalId, producerId, producerEpoch, apiVersion } = batch;
     const held = batch.partitions.flatMap((ref) => {
       const leader = partitions.leader(ref);
-      if (typeof leader === "string" || leader.openTransactionOf(producerId) !== null) return [];
+      if (typeof leader === "string" || leader.openTransactionOf(producerId, producerEpoch) !== null) return [];
       return [{ ref, leader, guard: leader.guards.take(producerId) }];
     });
     const adds = apiVersion >= joinsSinceVersion;

@@ -84,7 +84,7 @@ async function admit(
 ): Promise<Admitted> {
   if (groupId === "") return { error: "INVALID_GROUP_ID" };
   if (transactionalId === "" || producerId < 0 || producerEpoch < 0) return { error: "INVALID_PRODUCER_ID_MAPPING" };
-  const entered = groups.enter(groupId, producerId, origin);
+  const entered = groups.enter(groupId, { producerId, producerEpoch }, origin);
   if (entered.error !== null) return entered;
   const { ref, isOpen, guard } = entered;
   const adds = apiVersion >= addingOffsetsVersion;

@@ -59,8 +59,11 @@ export interface Log {
    * Rejects LogOffline.
    */
   abortedWithin(fromOffset: number, endOffset: number): Promise<readonly AbortedRange[]>;
-  /** First offset of the producer's open transaction; null: none is open. */
-  openTransactionOf(producerId: number): number | null;
+  /**
+   * First offset of the producer's open transaction; null: none is open. With `producerEpoch`: only of one written under that epoch. One of
+   * an earlier epoch is being ended, and what is written under the next is not part of it.
+   */
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null;
   /**
    * Appends what the leader sent, offsets and epochs as they are. The batches start at `endOffset`, or above where compaction removed what
    * was between (checked by the caller through `invariant`s here), and are CRC-checked here: returns false, nothing appended, when damaged,

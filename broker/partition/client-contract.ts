@@ -44,7 +44,7 @@ export interface AppendingLeader extends GuardingLeader {
 export interface GuardingLeader {
   readonly guards: Pick<TransactionGuards, "take" | "giveBack">;
   /** First offset of what the producer has open here; null: nothing, so that what is to be appended must be verified. */
-  openTransactionOf(producerId: number): number | null;
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null;
 }
 
 export interface AppendOptions {

@@ -209,8 +209,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     return appended.error === null ? this.#waits.state(appended) : appended;
   }
 
-  openTransactionOf(producerId: number): number | null {
-    return this.#parts.replica.log.openTransactionOf(producerId);
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null {
+    return this.#parts.replica.log.openTransactionOf(producerId, producerEpoch);
   }
 
   standing(): StateStanding {
@@ -303,7 +303,8 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   #appendBatch(batch: ParsedBatch, guard: AppendOptions["guard"]): Outcome<Appended> {
     const { identity, replica, environment } = this.#parts;
     const { header } = batch;
-    if (header.isTransactional && this.openTransactionOf(header.producerId) === null && !this.#mayBegin(header.producerId, guard))
+    const { producerId, producerEpoch } = header;
+    if (header.isTransactional && this.openTransactionOf(producerId, producerEpoch) === null && !this.#mayBegin(producerId, guard))
       return { error: "INVALID_TXN_STATE", message: "the partition is not in a transaction of this producer that is open" };
     const appended = this.#toLog(() => replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs()));
     if (appended.error === null && appended.kind === "appended")

@@ -47,6 +47,12 @@ export interface Entered<M> {
   leave(): void;
 }
 
+/** Whose transaction is entered. */
+export interface EnteringProducer {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
 /** One shard for each partition of an internal topic that this broker leads: loaded when the leadership begins, ended with it. */
 export class Shards<M extends StateMachine> {
   readonly #parts: ShardsParts<M>;
@@ -124,7 +130,7 @@ export class Shards<M extends StateMachine> {
    * For what is to be appended in a producer's transaction, before the transaction coordinator is asked whether it is open: see
    * `TransactionGuards`. Each is left in the end. Errors as `run` has them.
    */
-  enter(key: string, producerId: number, origin?: RequestOrigin): Outcome<Entered<M>> {
+  enter(key: string, { producerId, producerEpoch }: EnteringProducer, origin?: RequestOrigin): Outcome<Entered<M>> {
     const found = this.#find(key, origin);
     if (found.error !== null) return found;
     const { shard, ref } = found;
@@ -142,7 +148,7 @@ export class Shards<M extends StateMachine> {
     return {
       error: null,
       ref,
-      isOpen: leader.openTransactionOf(producerId) !== null,
+      isOpen: leader.openTransactionOf(producerId, producerEpoch) !== null,
       guard,
       run: (operation) => shard.run(operation),
       leave,

@@ -100,8 +100,8 @@ export class MemoryLog implements Log {
     return within.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
   }
 
-  openTransactionOf(producerId: number): number | null {
-    return this.#producers.openTransactionOf(producerId);
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null {
+    return this.#producers.openTransactionOf(producerId, producerEpoch);
   }
 
   appendAsFollower(batches: Buffer, leadersEpochs: readonly { readonly epoch: number; readonly startOffset: number }[] = []): boolean {

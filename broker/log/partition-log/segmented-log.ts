@@ -218,8 +218,8 @@ export class SegmentedLog implements Log {
     return aborted.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
   }
 
-  openTransactionOf(producerId: number): number | null {
-    return this.#state.producers.openTransactionOf(producerId);
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null {
+    return this.#state.producers.openTransactionOf(producerId, producerEpoch);
   }
 
   findByTimestamp(timestampMs: number): Promise<FoundRecord | null> {

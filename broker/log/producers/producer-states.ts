@@ -93,9 +93,10 @@ export class ProducerStates {
   }
 
   /** See `Log.openTransactionOf`. */
-  openTransactionOf(producerId: number): number | null {
-    const firstOffset = this.#entries.get(producerId)?.transactionFirstOffset ?? -1;
-    return firstOffset === -1 ? null : firstOffset;
+  openTransactionOf(producerId: number, producerEpoch?: number): number | null {
+    const entry = this.#entries.get(producerId);
+    if (entry === undefined || entry.transactionFirstOffset === -1) return null;
+    return producerEpoch === undefined || producerEpoch === entry.epoch ? entry.transactionFirstOffset : null;
   }
 
   /** Of the producer's last batch in the log; null: the producer is not known, or no longer. */

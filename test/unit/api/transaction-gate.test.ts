@@ -44,7 +44,8 @@ beforeEach(() => {
     partitions: {
       leader: ({ topic, partition }) => ({
         guards,
-        openTransactionOf: (producerId) => (opened.has(`${producerId} ${topic}-${partition}`) ? 3 : null),
+        openTransactionOf: (producerId, producerEpoch) =>
+          producerEpoch === 1 && opened.has(`${producerId} ${topic}-${partition}`) ? 3 : null,
       }),
     },
     verifier: coordinator,
@@ -62,6 +63,14 @@ function enter(name: string, partitions: readonly TopicPartition[], more: Partia
 }
 
 describe("the transaction gate", () => {
+  test("asks for a batch of the next epoch, though the transaction before is open still", async () => {
+    opened.add("7 orders-0");
+    expect(enter("of it", [orders0])).toBe(false);
+    expect(enter("of the next", [orders0], { producerEpoch: 2 })).toBe(true);
+    expect(coordinator.asked).toHaveLength(1);
+    await coordinator.answer();
+  });
+
   test("asks once for all partitions in which nothing is open, and appends in the turn of the answer", async () => {
     opened.add("7 orders-1");
     expect(enter("a", [orders0, orders1])).toBe(true);

@@ -13,7 +13,7 @@ async function coordinating() {
   await world.assign(0, 1, 3);
   const { coordinator, table } = world;
   const enter = (producerId = 7, origin?: Parameters<typeof coordinator.transactions.enter>[2]) =>
-    coordinator.transactions.enter(a, producerId, origin);
+    coordinator.transactions.enter(a, { producerId, producerEpoch: 0 }, origin);
   const entered = (producerId = 7): Entered<GroupMachine> => {
     const outcome = enter(producerId);
     if (outcome.error !== null) throw new Error(outcome.error);

@@ -42,6 +42,14 @@ describe("a transaction's batch", () => {
     expect(log.endOffset).toBe(3);
   });
 
+  test("of the next epoch is no part of the one that is open: its marker is to come, and would look late behind that batch", async () => {
+    const { led, append } = await leader();
+    await append(batch(0), led().guards.take(7));
+    expect((await append(batch(0, { producerEpoch: 1 }))).error).toBe("INVALID_TXN_STATE");
+    expect(led().appendMarker({ ...marker, producerEpoch: 1, transactionVersion: 2 }).error).toBeNull();
+    expect(led().openTransactionOf(7)).toBeNull();
+  });
+
   test("is not let in by another producer's guard, nor by one of an earlier leadership", async () => {
     const { led, append, assign } = await leader();
     expect((await append(batch(0), led().guards.take(8))).error).toBe("INVALID_TXN_STATE");

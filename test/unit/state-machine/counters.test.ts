@@ -213,7 +213,9 @@ describe("counters on the machinery that groups stand on", () => {
     partitions[0]!.append(null, encodeBatch([{ ...counted(a, 4), timestampMs: 1 }]));
     await lead(0, 5);
     expect([counters.servingCount, await read(a)]).toEqual([0, "COORDINATOR_LOAD_IN_PROGRESS"]);
-    expect(counters.enter(a, 7), "nor is a transaction verified for it").toEqual({ error: "COORDINATOR_LOAD_IN_PROGRESS" });
+    expect(counters.enter(a, { producerId: 7, producerEpoch: 0 }), "nor is a transaction verified for it").toEqual({
+      error: "COORDINATOR_LOAD_IN_PROGRESS",
+    });
     partitions[0]!.commit();
     for (let i = 0; i < 5; i++) await clock.advance(0);
     expect([counters.servingCount, await read(a)]).toEqual([1, 4]);
