@@ -196,8 +196,8 @@ function readAnswer(partitionIndex: number, read: ConsumerRead, readCommitted: b
 }
 
 /**
- * The log has them in the order of their ends, as Kafka answers them. Most clients sort them; kafkajs looks at the first one only and, where
- * one that began later ended before, would hand out records of the others.
+ * The log has them in the order of their ends, as Kafka answers them. Most clients sort them; kafkajs looks at the first one only and,
+ * where one that began later ended before, would hand out records of the others.
  */
 function byBeginning(aborted: NonNullable<ConsumerRead["aborted"]>): NonNullable<ConsumerRead["aborted"]> {
   return aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);

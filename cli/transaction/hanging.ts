@@ -21,8 +21,8 @@ export function openIn({ topic, partition }: TopicPartition, producers: readonly
 }
 
 /**
- * It hangs: no coordinator has it, so nobody will end it. `known`: what the coordinators say of the producer's transactions; the partition
- * is in one of them that is open or being ended, or the transaction hangs.
+ * It hangs: no coordinator has it, so nobody will end it. `known`: what the coordinators say of the producer's transactions; the
+ * partition is in one of them that is open or being ended, or the transaction hangs.
  */
 export function isHanging({ topic, partition }: OpenTransaction, known: readonly TransactionDescription[]): boolean {
   return !known.some(({ partitions }) => partitions.some((each) => each.topic === topic && each.partition === partition));

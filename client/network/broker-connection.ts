@@ -330,8 +330,7 @@ export class BrokerConnection {
       });
     } catch (error) {
       // however reading a broker's bytes fails, it must not end the application's process
-      const why = messageOf(error);
-      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${why}`, { cause: error }));
+      this.#fail(new ConnectionLost(`${formatAddress(this.#address)} sent nonsense: ${messageOf(error)}`, { cause: error }));
     }
   }
 

@@ -183,12 +183,20 @@ const append = { kind: "append" } as const;
  * in sync; (2) a follower returns, and the second is accepted as a first batch; (3) the first is retried and is out of order for ever, or
  * the records end up in the wrong order. Sequences wrap from 2^31-1 to 0.
  *
+ * A transaction of a new epoch begins where the one before has ended. One that never did hangs, as no coordinator knows it; what is written
+ * behind it would be of the same transaction, and the next marker would decide about both.
+ *
  * A batch that comes next is new, whatever is remembered (Kafka looks for a repeated one first): (1) a producer is forgotten; (2) an older
  * client begins at 0 again under the same epoch; (3) the broker restarts and reads both sequences from the log; (4) a batch that continues
  * the second would be answered with the offset of one of the first, and be lost.
  */
 export function judgeBatch(entry: ProducerEntry | undefined, batch: ProducedBatch, isUntouched: boolean): ProducerVerdict {
   const { producerEpoch, baseSequence } = batch;
+  if (entry !== undefined && batch.isTransactional && entry.transactionFirstOffset !== -1 && producerEpoch > entry.epoch)
+    return refuse(
+      "INVALID_TXN_STATE",
+      `${producerOf(batch)}: its transaction of epoch ${entry.epoch} since offset ${entry.transactionFirstOffset} never ended here`,
+    );
   // a coordinator's own records in a producer's transaction have no sequence: they come from one place, in their order
   if (baseSequence === noSequence && producerEpoch >= (entry?.epoch ?? 0)) return append;
   if (entry === undefined) {

@@ -158,6 +158,13 @@ test("while a transaction is open, nothing of its producer comes from outside of
   expect(log.producers.rows().map(({ transactionFirstOffset }) => transactionFirstOffset)).toStrictEqual([-1, -1, 0]);
 });
 
+test("while a transaction is open, none of a newer epoch begins: one marker would decide about both", () => {
+  const log = logWith({ sequence: 0, epoch: 1, isTransactional: true });
+  expect(log.send({ sequence: 0, epoch: 2, isTransactional: true })).toBe("INVALID_TXN_STATE");
+  expect(log.message({ sequence: 0, epoch: 2, isTransactional: true })).toMatch(/of epoch 1 since offset 0 never ended here/);
+  expect(log.send({ sequence: 1, epoch: 1, isTransactional: true })).toBe("at 1");
+});
+
 test("batches without a producer leave no trace", () => {
   const log = new Judged();
   expect(log.send({ sequence: -1, epoch: -1, producerId: -1 })).toBe("at 0");
