@@ -40,6 +40,7 @@ export async function dumpWithKafka(
     else if (line.startsWith("baseOffset: ")) current.batches.push(batchOf(fieldsOf(line)));
     else if (line.startsWith("| offset: ")) current.records.push(recordOf(fieldsOf(line)));
     else if (/^(offset|timestamp): \d+ (offset|position): \d+$/.test(line)) current.entries.push(numbersOf(fieldsOf(line)));
+    else if (line.startsWith("version: 0 producerId: ")) current.entries.push(abortedOf(fieldsOf(line)));
     else if (line.startsWith("producerId: ")) current.entries.push(producerOf(fieldsOf(line)));
     else if (line.startsWith("version: ")) current.entries.push(numbersOf(fieldsOf(line)));
     else if (complaint.test(line)) throw new Error(`Kafka's tool: ${line}`);
@@ -123,12 +124,20 @@ function ourRecord({ offset, timestampMs, keyBytes, valueBytes, headers }: Recor
   };
 }
 
-/** A row of a snapshot. */
+/** Of an index of aborted transactions. */
+function abortedOf(fields: Map<string, string>): Record<string, number> {
+  const names = ["version", "producerId", "firstOffset", "lastOffset", "lastStableOffset"];
+  return Object.fromEntries(names.map((name) => [name, Number(fields.get(name))]));
+}
+
+/** A row of a snapshot. Of a producer whose last batch was a marker the tool leaves out what it has no batch for. */
 function producerOf(fields: Map<string, string>): Record<string, number> {
   const names = ["producerId", "coordinatorEpoch", "lastSequence", "lastOffset", "offsetDelta", "timestamp"];
-  const first = /\d+/.exec(fields.get("currentTxnFirstOffset") ?? "")?.[0] ?? -1;
-  const numbers = Object.fromEntries(names.map((name) => [name, Number(fields.get(name))]));
-  return { ...numbers, epoch: Number(fields.get("producerEpoch")), transactionFirstOffset: Number(first) };
+  const withoutBatch = { lastSequence: "-1", lastOffset: "-1", offsetDelta: "0", timestamp: fields.get("lastTimestamp") };
+  const all = new Map([...Object.entries(withoutBatch), ...fields]);
+  const first = /\d+/.exec(all.get("currentTxnFirstOffset") ?? "")?.[0] ?? -1;
+  const numbers = Object.fromEntries(names.map((name) => [name, Number(all.get(name))]));
+  return { ...numbers, epoch: Number(all.get("producerEpoch")), transactionFirstOffset: Number(first) };
 }
 
 function ourEntry({ timestampMs, ...entry }: Record<string, number>): Record<string, number> {
