@@ -53,21 +53,6 @@ describe.each(clients.map((client) => [title(client), client] as const))("%s", (
   });
 });
 
-describe.each(clients.map((client) => [title(client), client] as const))("%s", (_title, client) => {
-  /** What it says: the sentence of ours, where it shows that. */
-  const words: Record<string, RegExp> = {
-    java: /TRANSACTION with key t1 .*transactions are not served: leave transactional.id out/,
-    python: /^fatal .*transactions are not served: leave transactional.id out/,
-    go: /CLUSTER_AUTHORIZATION_FAILED/,
-  };
-
-  test.skipIf(client.missing !== null)("a transactional producer is told at once that there are no transactions", async () => {
-    const beganAtMs = performance.now();
-    expect(await client.program?.run(cluster.bootstrap, ["transact", "t1"])).toMatch(words[client.name] ?? /never/);
-    expect(performance.now() - beganAtMs).toBeLessThan(15_000);
-  });
-});
-
 describe(sarama.missing === null ? "sarama as it was in 2020" : `sarama as it was in 2020: ${sarama.missing}`, () => {
   test.skipIf(sarama.missing !== null)("commits and reads positions and offsets in the oldest versions", async () => {
     const [topic, group] = ["by-older-sarama", "older-sarama"];

@@ -18,6 +18,8 @@ interface FakePartition {
   isFollowed?: boolean;
   /** What is known of it, where that is less than there is. */
   knownEnd?: number;
+  /** Transactions that were aborted, as the log has them. */
+  aborted?: ConsumerRead["aborted"];
 }
 
 /** Partitions in memory, with the rules of `ReadingLeader` and `ChangeSource` that fetching builds on. */
@@ -67,7 +69,15 @@ export class FakePartitions {
 
   async #read(ref: TopicPartition, options: ConsumerReadOptions): Promise<Outcome<ConsumerRead> | NotYet> {
     this.reads.push({ ref, options });
-    const { batches, logStartOffset, error, diverging, isFollowed = false, knownEnd = batches.length } = this.at(ref.topic, ref.partition);
+    const {
+      batches,
+      logStartOffset,
+      error,
+      diverging,
+      isFollowed = false,
+      knownEnd = batches.length,
+      aborted = [],
+    } = this.at(ref.topic, ref.partition);
     if (error !== null) return { error };
     const end = knownEnd;
     const meanwhile = { highWatermark: end, lastStableOffset: end, logStartOffset, chunks: [], sizeInBytes: 0, diverging: null };
@@ -93,7 +103,7 @@ export class FakePartitions {
     }
     await Promise.resolve();
     this.onRead();
-    return { error: null, highWatermark: end, lastStableOffset: end, logStartOffset, chunks: found, sizeInBytes, diverging };
+    return { error: null, highWatermark: end, lastStableOffset: end, logStartOffset, chunks: found, sizeInBytes, diverging, aborted };
   }
 
   changed(refs: readonly TopicPartition[], deadlineMs: number, signal?: AbortSignal): Promise<void> {

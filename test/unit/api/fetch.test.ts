@@ -78,6 +78,15 @@ describe("Fetch", () => {
     expect(response.responses[0]?.partitions[0]).toMatchObject({ abortedTransactions: [], lastStableOffset: 1 });
   });
 
+  test("read committed tells the aborted transactions in the order of their beginnings, which is not that of their ends", async () => {
+    const { api, partitions } = fetching();
+    partitions.append("orders", 0, "a", "b", "c");
+    const [first, second] = [0, 1].map((firstOffset) => ({ producerId: 7 + firstOffset, firstOffset }));
+    partitions.at("orders", 0).aborted = [second!, first!];
+    const response = await answerOf(api, fetchOf([{ topic: "orders", partition: 0 }], { isolationLevel: 1 }), 11);
+    expect(response.responses[0]?.partitions[0]?.abortedTransactions).toEqual([first, second]);
+  });
+
   test("a fetch in a replica's name is refused in both places where the id may be", async () => {
     const { api, partitions } = fetching();
     const request = fetchOf([{ topic: "orders", partition: 0 }]);

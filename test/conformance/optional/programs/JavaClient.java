@@ -30,7 +30,6 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.ElectionType;
-import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionReplica;
@@ -39,7 +38,7 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC [RACK]`, `share TOPIC GROUP ENDS`, `transact ID` or `admin TOPIC`. Records are lines, see outside-client.ts. */
+/** Apache Kafka's own client, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC [RACK]`, `share TOPIC GROUP ENDS` or `admin TOPIC`. Records are lines, see outside-client.ts. */
 public class JavaClient {
   static final PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
 
@@ -50,20 +49,10 @@ public class JavaClient {
       case "produce" -> produce(common, args[2], args[3]);
       case "consume" -> consume(common, args[2], args.length > 3 ? args[3] : "anywhere");
       case "share" -> share(common, args[2], args[3], Integer.parseInt(args[4]));
-      case "transact" -> transact(common, args[2]);
       case "admin" -> admin(common, args[2]);
       default -> throw new IllegalArgumentException(args[1]);
     }
     out.flush();
-  }
-
-  static void transact(Properties config, String id) {
-    config.put("transactional.id", id);
-    try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
-      producer.initTransactions();
-    } catch (KafkaException failure) {
-      out.println(failure.getMessage());
-    }
   }
 
   static String text(byte[] bytes) {

@@ -1,4 +1,4 @@
-// franz-go, driven by the tests: `produce TOPIC CODEC`, `consume TOPIC` or `transact ID`. Records are lines, see outside-client.ts.
+// franz-go, driven by the tests: `produce TOPIC CODEC` or `consume TOPIC`. Records are lines, see outside-client.ts.
 package main
 
 import (
@@ -50,10 +50,6 @@ func main() {
 		produce(ctx, seeds, os.Args[3], os.Args[4])
 	case "consume":
 		consume(ctx, seeds, os.Args[3])
-	case "transact":
-		client, err := kgo.NewClient(seeds, kgo.TransactionalID(os.Args[3]))
-		must(err)
-		fmt.Println(client.BeginTransaction())
 	}
 }
 

@@ -104,13 +104,5 @@ def share(bootstrap, topic, group, ends):
     consumer.close()
 
 
-def transact(bootstrap, transactional_id):
-    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": transactional_id})
-    try:
-        producer.init_transactions(30)
-    except KafkaException as failure:
-        print("fatal" if failure.args[0].fatal() else "not fatal", failure.args[0].str())
-
-
 command, bootstrap, *rest = sys.argv[1:]
-{"produce": produce, "consume": consume, "share": share, "transact": transact}[command](bootstrap, *rest)
+{"produce": produce, "consume": consume, "share": share}[command](bootstrap, *rest)
