@@ -76,9 +76,9 @@ describe("what a coordinator keeps in a transaction", () => {
     expect(led().appendMarker({ ...marker, producerEpoch: 3, transactionVersion: 2 }).error).toBeNull();
     expect(await state(unsequenced())).toBe("INVALID_PRODUCER_EPOCH");
     expect(await state(unsequenced({ producerEpoch: 3 }))).toBeNull();
-    expect(await state(unsequenced({ producerEpoch: 4 }))).toBeNull();
+    expect(await state(unsequenced({ producerEpoch: 4 }))).toBe("INVALID_TXN_STATE");
     expect(led().openTransactionOf(7)).toBe(3);
-    expect(log.endOffset).toBe(5);
+    expect(log.endOffset).toBe(4);
   });
 
   test("is no form for producers: theirs have one", async () => {
