@@ -100,7 +100,7 @@ export class TransactionGate {
     const held = batch.partitions.flatMap((ref) => {
       const leader = partitions.leader(ref);
       if (typeof leader === "string" || leader.openTransactionOf(producerId, producerEpoch) !== null) return [];
-      return [{ ref, leader, guard: leader.guards.take(producerId) }];
+      return [{ ref, leader, guard: leader.guards.take(producerId, producerEpoch) }];
     });
     const adds = apiVersion >= joinsSinceVersion;
     const asked = held.map(({ ref }) => ref);

@@ -1,7 +1,7 @@
 import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
-import type { ParsedBatch } from "../../protocol/records/batch-header.ts";
+import type { BatchInfo, ParsedBatch } from "../../protocol/records/batch-header.ts";
 import { type Appended, type FoundRecord, type LeaderAppend, LogOffline, type VersionedMarker } from "../log/log-contract.ts";
 import { isSameAssignment } from "../runtime/reassignment-rules.ts";
 import { AppendWaits } from "./append-waits.ts";
@@ -32,6 +32,8 @@ export interface LeadershipParts {
   /** The log can no longer be written. */
   readonly onLogOffline: (error: LogOffline) => void;
 }
+
+type Refused = { readonly error: KafkaError; readonly message?: string };
 
 /** Appends wait for a new leader no longer than this: the controller may have gone meanwhile. */
 const heldMaxMs = 1_000;
@@ -204,7 +206,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     const refusal = this.#appendRefusal(-1, Number.POSITIVE_INFINITY);
     if (refusal !== null) return refusal;
     const { replica, environment } = this.#parts;
-    this.guards.markerWritten(marker.producerId);
+    this.guards.markerWritten(marker);
     const appended = this.#toLog(() => replica.log.appendMarker(marker, this.#state.epoch, environment.clock.nowMs()));
     return appended.error === null ? this.#waits.state(appended) : appended;
   }
@@ -224,7 +226,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
     };
   }
 
-  #appendRefusal(acks: -1 | 0 | 1, deadlineMs: number): { readonly error: KafkaError; readonly message?: string } | null {
+  #appendRefusal(acks: -1 | 0 | 1, deadlineMs: number): Refused | null {
     if (this.#hasEnded || !this.#isSessionProved()) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (this.#nowMs > deadlineMs) return { error: "REQUEST_TIMED_OUT", message: "the batch waited too long to be looked at" };
     const shortage = acks === -1 ? replicaShortage(this.#state, this.#parts.replica.settings) : null;
@@ -303,18 +305,24 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   #appendBatch(batch: ParsedBatch, guard: AppendOptions["guard"]): Outcome<Appended> {
     const { identity, replica, environment } = this.#parts;
     const { header } = batch;
-    const { producerId, producerEpoch } = header;
-    if (header.isTransactional && this.openTransactionOf(producerId, producerEpoch) === null && !this.#mayBegin(producerId, guard))
-      return { error: "INVALID_TXN_STATE", message: "the partition is not in a transaction of this producer that is open" };
+    const refusal = header.isTransactional ? this.#joinRefusal(header, guard) : null;
+    if (refusal !== null) return refusal;
     const appended = this.#toLog(() => replica.log.appendAsLeader(batch, this.#state.epoch, environment.clock.nowMs()));
     if (appended.error === null && appended.kind === "appended")
       environment.futureTimestamps.look(identity.topic, identity.partition, header, replica.settings);
     return appended;
   }
 
-  #mayBegin(producerId: number, guard: AppendOptions["guard"]): boolean {
-    if (guard === undefined || guard === "waived") return guard === "waived";
-    return guard.producerId === producerId && this.guards.isHeld(guard);
+  /** A guard that a marker has ended tells nothing: the producer sends the batch again, and the coordinator is asked anew. */
+  #joinRefusal({ producerId, producerEpoch }: BatchInfo, guard: AppendOptions["guard"]): Refused | null {
+    if (guard === "waived" || this.openTransactionOf(producerId, producerEpoch) !== null) return null;
+    if (guard === undefined || guard.producerId !== producerId || guard.producerEpoch !== producerEpoch)
+      return { error: "INVALID_TXN_STATE", message: "the partition is not in a transaction of this producer that is open" };
+    if (this.guards.isHeld(guard)) return null;
+    return {
+      error: "NOT_ENOUGH_REPLICAS",
+      message: "a transaction of this producer ended meanwhile: whether this one goes on is to be asked again",
+    };
   }
 
   #toLog(append: () => LeaderAppend): Outcome<Extract<LeaderAppend, Appended>> {

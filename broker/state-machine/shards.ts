@@ -140,7 +140,7 @@ export class Shards<M extends StateMachine> {
     if (guarding.error !== null) return { error: "NOT_COORDINATOR" };
     const { leader } = guarding;
     this.#entered++;
-    const guard = leader.guards.take(producerId);
+    const guard = leader.guards.take(producerId, producerEpoch);
     const leave = () => {
       leader.guards.giveBack(guard);
       this.#entered--;

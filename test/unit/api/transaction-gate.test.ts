@@ -103,7 +103,7 @@ describe("the transaction gate", () => {
 
   test("a guard taken before the marker does not open anything after it", async () => {
     enter("late", [orders0]);
-    guards.markerWritten(7);
+    guards.markerWritten({ producerId: 7, producerEpoch: 1, transactionVersion: 1 });
     await coordinator.answer();
     const entrance = entered[0]!.entrances.get("orders-0")!;
     expect(entrance.error).toBeNull();

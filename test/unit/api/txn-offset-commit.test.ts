@@ -132,7 +132,7 @@ describe("TxnOffsetCommit", () => {
     expect(orders).toHaveLength(1);
     expect(end().error).toBeNull();
     answer("NONE");
-    expect(await late).toBe("INVALID_TXN_STATE");
+    expect(await late, "to be asked again").toBe("COORDINATOR_NOT_AVAILABLE");
     say("NONE");
     expect(await commit(6, { version: 3 }), "the next transaction's").toBe("NONE");
     end(1, { transactionVersion: 2 });

@@ -12,10 +12,10 @@ async function coordinating() {
   const world = await setUp();
   await world.assign(0, 1, 3);
   const { coordinator, table } = world;
-  const enter = (producerId = 7, origin?: Parameters<typeof coordinator.transactions.enter>[2]) =>
-    coordinator.transactions.enter(a, { producerId, producerEpoch: 0 }, origin);
-  const entered = (producerId = 7): Entered<GroupMachine> => {
-    const outcome = enter(producerId);
+  const enter = (producerId = 7, origin?: Parameters<typeof coordinator.transactions.enter>[2], producerEpoch = 0) =>
+    coordinator.transactions.enter(a, { producerId, producerEpoch }, origin);
+  const entered = (producerId = 7, producerEpoch = 0): Entered<GroupMachine> => {
+    const outcome = enter(producerId, undefined, producerEpoch);
     if (outcome.error !== null) throw new Error(outcome.error);
     return outcome;
   };
@@ -29,7 +29,7 @@ async function coordinating() {
     return ran.error ?? ran.value[0]!.partitions[0]!.errorCode;
   };
   const commit = async (offset: number, producerId = 7, producerEpoch = 0) => {
-    const at = entered(producerId);
+    const at = entered(producerId, producerEpoch);
     try {
       return await commitAt(at, offset, producerId, producerEpoch);
     } finally {
@@ -90,9 +90,9 @@ describe("a group's positions in transactions, on a real log", () => {
     expect(entered().isOpen).toBe(true);
     expect(end().error).toBeNull();
     const before = endOffset();
-    expect(await commitAt(at, 6)).toBe("INVALID_TXN_STATE");
+    expect(await commitAt(at, 6)).toBe("COORDINATOR_NOT_AVAILABLE");
     at.leave();
-    expect(await commitAt(at, 6)).toBe("INVALID_TXN_STATE");
+    expect(await commitAt(at, 6)).toBe("COORDINATOR_NOT_AVAILABLE");
     const stranger = entered(8);
     expect(await commitAt(stranger, 6)).toBe("INVALID_TXN_STATE");
     expect([endOffset(), await offsetOf(a)]).toEqual([before, "t 5"]);

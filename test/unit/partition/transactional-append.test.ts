@@ -24,7 +24,7 @@ describe("a transaction's batch", () => {
   test("begins it only under a guard; the next ones follow without", async () => {
     const { led, append, log } = await leader();
     expect((await append(batch(0))).error).toBe("INVALID_TXN_STATE");
-    expect((await append(batch(0), led().guards.take(7))).error).toBeNull();
+    expect((await append(batch(0), led().guards.take(7, 0))).error).toBeNull();
     expect(led().openTransactionOf(7)).toBe(0);
     expect((await append(batch(1))).error).toBeNull();
     expect(log.endOffset).toBe(2);
@@ -32,19 +32,30 @@ describe("a transaction's batch", () => {
 
   test("that arrives after the marker is in no transaction, though it was verified before", async () => {
     const { led, append, log } = await leader();
-    const guard = led().guards.take(7);
+    const guard = led().guards.take(7, 0);
     expect(led().appendMarker(marker).error).toBeNull();
-    expect((await append(batch(0), guard)).error).toBe("INVALID_TXN_STATE");
-    await append(batch(0), led().guards.take(7));
-    const another = led().guards.take(7);
+    expect((await append(batch(0), guard)).error).toBe("NOT_ENOUGH_REPLICAS");
+    await append(batch(0), led().guards.take(7, 0));
+    const another = led().guards.take(7, 0);
     expect(led().appendMarker(marker).error).toBeNull();
-    expect((await append(batch(1), another)).error).toBe("INVALID_TXN_STATE");
+    expect((await append(batch(1), another)).error).toBe("NOT_ENOUGH_REPLICAS");
     expect(log.endOffset).toBe(3);
+  });
+
+  test("of the next epoch is let in though the last one's marker is written while the coordinator is asked", async () => {
+    const { led, append } = await leader();
+    await append(batch(0), led().guards.take(7, 0));
+    const next = led().guards.take(7, 1);
+    led().appendMarker({ ...marker, producerEpoch: 1, transactionVersion: 2 });
+    expect((await append(batch(0, { producerEpoch: 1 }), next)).error).toBeNull();
+    const late = led().guards.take(7, 1);
+    led().appendMarker({ ...marker, producerEpoch: 2, transactionVersion: 2 });
+    expect((await append(batch(1, { producerEpoch: 1 }), late)).error).toBe("NOT_ENOUGH_REPLICAS");
   });
 
   test("of the next epoch is no part of the one that is open: its marker is to come, and would look late behind that batch", async () => {
     const { led, append } = await leader();
-    await append(batch(0), led().guards.take(7));
+    await append(batch(0), led().guards.take(7, 0));
     expect((await append(batch(0, { producerEpoch: 1 }))).error).toBe("INVALID_TXN_STATE");
     expect(led().appendMarker({ ...marker, producerEpoch: 1, transactionVersion: 2 }).error).toBeNull();
     expect(led().openTransactionOf(7)).toBeNull();
@@ -52,11 +63,11 @@ describe("a transaction's batch", () => {
 
   test("is not let in by another producer's guard, nor by one of an earlier leadership", async () => {
     const { led, append, assign } = await leader();
-    expect((await append(batch(0), led().guards.take(8))).error).toBe("INVALID_TXN_STATE");
-    const earlier = led().guards.take(7);
+    expect((await append(batch(0), led().guards.take(8, 0))).error).toBe("INVALID_TXN_STATE");
+    const earlier = led().guards.take(7, 0);
     await assign({ leader: 2, leaderEpoch: 6, isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } });
     await assign({ leader: 1, leaderEpoch: 7, isr: [1, 2], isrEpochs: { 1: 101, 2: 102 } });
-    expect((await append(batch(0), earlier)).error).toBe("INVALID_TXN_STATE");
+    expect((await append(batch(0), earlier)).error).toBe("NOT_ENOUGH_REPLICAS");
     expect((await append(batch(0), "waived")).error).toBeNull();
   });
 });
@@ -91,9 +102,9 @@ describe("what a coordinator keeps in a transaction", () => {
 describe("a marker", () => {
   test("of an older coordinator is refused", async () => {
     const { led, append } = await leader();
-    await append(batch(0), led().guards.take(7));
+    await append(batch(0), led().guards.take(7, 0));
     led().appendMarker(marker);
-    await append(batch(1), led().guards.take(7));
+    await append(batch(1), led().guards.take(7, 0));
     expect(led().appendMarker({ ...marker, coordinatorEpoch: 2 })).toMatchObject({ error: "TRANSACTION_COORDINATOR_FENCED" });
     expect(led().openTransactionOf(7)).toBe(2);
   });
@@ -111,7 +122,7 @@ describe("whoever reads what is committed", () => {
     const { led, append, read, replicas } = await leader([1, 2]);
     const fetched = (offset: number) => replicas.acknowledge(follower, followerFetch(offset));
     await append(batch(0, { isTransactional: false, producerId: 9 }));
-    await append(batch(0), led().guards.take(7));
+    await append(batch(0), led().guards.take(7, 0));
     await append(batch(1, { isTransactional: false, producerId: 9 }));
     fetched(3);
     const committed = () => read(0, { committedOnly: true });
@@ -127,7 +138,7 @@ describe("whoever reads what is committed", () => {
   test("lists offsets up to there", async () => {
     const { led, append, replicas } = await leader([1, 2]);
     await append(batch(0, { isTransactional: false, producerId: 9 }));
-    await append(batch(0), led().guards.take(7));
+    await append(batch(0), led().guards.take(7, 0));
     replicas.acknowledge(follower, followerFetch(2));
     expect(await led().listOffset({ kind: "latest" }, -1, true)).toMatchObject({ offset: 1 });
     expect(await led().listOffset({ kind: "latest" }, -1)).toMatchObject({ offset: 2 });

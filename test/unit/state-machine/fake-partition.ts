@@ -58,9 +58,9 @@ export class FakePartition implements StatePartitions {
   }
 
   /** As a log that knows nothing of producers: every marker is appended, unless `knowsMarkers`. */
-  appendMarker(_ref: unknown, { transactionVersion: _, ...marker }: VersionedMarker): Outcome<AppendedState> {
+  appendMarker(_ref: unknown, { transactionVersion, ...marker }: VersionedMarker): Outcome<AppendedState> {
     if (this.knowsMarkers) return { error: null, endOffset: this.endOffset, committed: Promise.resolve("NONE") };
-    this.#guards.markerWritten(marker.producerId);
+    this.#guards.markerWritten({ ...marker, transactionVersion });
     return this.append(_ref, encodeEndMarker(marker, 0));
   }
 
