@@ -4,6 +4,7 @@ import { rot } from "./rot.ts";
 import { Stage } from "./schemes/scheme.ts";
 import { schemes } from "./schemes/schemes.ts";
 import { logDirectories, type SimBroker } from "./sim-broker.ts";
+import { transactionClients } from "./transaction-workload.ts";
 import type { Trouble } from "./troubles/trouble.ts";
 import { troublesOf } from "./troubles/troubles.ts";
 import { partitions, type World } from "./world.ts";
@@ -222,7 +223,8 @@ export class Faults {
     const { network, random, trace } = this.#world;
     const hosts = ["b1", "b2", "b3"];
     const a = hosts.splice(randomInt(random, 3), 1)[0] as string;
-    const others = this.#flip() ? hosts : [...hosts, ...clients];
+    const more = this.#world.transactions === null ? [] : transactionClients;
+    const others = this.#flip() ? hosts : [...hosts, ...clients, ...more];
     const b = others[randomInt(random, others.length)] as string;
     const oneWay = this.#flip();
     trace.line(`cut ${a} ${oneWay ? ">" : "|"} ${b}`);

@@ -36,6 +36,8 @@ export interface Plan {
   readonly isThrottled: boolean;
   /** The controller moves partitions by itself. */
   readonly isBalanced: boolean;
+  /** Transactional producers, and a reader of what they commit. */
+  readonly hasTransactions: boolean;
 }
 
 export type Retention = { readonly kind: "bytes"; readonly bytes: number } | { readonly kind: "ms"; readonly ms: number };
@@ -61,6 +63,7 @@ export const plain: Plan = {
   isReadCloseBy: false,
   isThrottled: false,
   isBalanced: false,
+  hasTransactions: false,
 };
 
 /** For situations that suspicion would end before they are complete: brokers are silent only when their sessions are over. */
@@ -76,6 +79,7 @@ export function planFor(seed: number): Plan {
   const hasGroup = retention === null && random.next() < 0.4;
   const hasFleetingTopic = random.next() < 0.35;
   const troubles = troublesFor(seed);
+  const hasTransactions = transactionsFor(seed);
   return {
     topicConfigs: {
       ...(isFlushed ? { "flush.messages": "1" } : {}),
@@ -89,6 +93,7 @@ export function planFor(seed: number): Plan {
       "broker.suspect.timeout.ms": `${suspectTimeoutFor(seed)}`,
       "log.dir.stall.timeout.ms": "1000",
       ...(troubles.isBalanced ? autoRebalance : {}),
+      ...(hasTransactions ? transactionSettingsFor(seed, isFlushed) : {}),
       // what is in memory would hide what rots on the disk
       ...(mayRot
         ? {
@@ -108,6 +113,7 @@ export function planFor(seed: number): Plan {
     hasGroup,
     hasFleetingTopic,
     ...troubles,
+    hasTransactions,
     isReadCloseBy: seed % 2 === 0,
   };
 }
@@ -120,6 +126,24 @@ const autoRebalance = {
   "ottla.auto.rebalance.partitions.at.once": "2",
   "ottla.auto.rebalance.cancelled.pause.ms": "1500",
 } as const;
+
+/** From a random source of its own. */
+function transactionsFor(seed: number): boolean {
+  return seededRandom(seed * 86_028_121 + 17).next() < 0.33;
+}
+
+/** Where the power of all brokers may fail, what the coordinators know must be on the disks, too: every topic is flushed. */
+function transactionSettingsFor(seed: number, isFlushed: boolean): Readonly<Record<string, string>> {
+  const random = seededRandom(seed * 49_979_687 + 23);
+  return {
+    "transaction.state.log.num.partitions": "2",
+    "transaction.state.log.min.isr": `${1 + randomInt(random, 2)}`,
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": `${200 + randomInt(random, 600)}`,
+    // so small that it is compacted
+    ...(random.next() < 0.5 ? { "transaction.state.log.segment.bytes": `${1500 + randomInt(random, 3000)}` } : {}),
+    ...(isFlushed ? { "log.flush.interval.messages": "1" } : {}),
+  };
+}
 
 /** As it comes, or so little that a slow network raises suspicion against brokers that are well. */
 function suspectTimeoutFor(seed: number): number {

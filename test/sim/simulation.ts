@@ -68,7 +68,7 @@ export async function simulate({ seed, sink, scheme, minutes }: SimulationOption
     sent: workload.sends.length,
     acknowledged: workload.sends.filter(({ state }) => state === "acknowledged").length,
     compactions: trace.compactions,
-    faults: { ...faults.counts, ...(world.balance === null ? {} : { movedByItself: world.balance.moves }) },
+    faults: { ...faults.counts, ...(world.balance === null ? {} : { movedByItself: world.balance.moves }), ...world.transactions?.counts },
     latest: trace.latest,
   };
 }
@@ -100,6 +100,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   let isSetUp = false;
   void workload
     .createTopic(configs)
+    .then(() => world.transactions?.createTopic(world.minInsyncReplicas))
     .then(() => workload.startConsuming())
     .then(() => world.near?.start())
     .then(() => {
@@ -112,6 +113,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   workload.startSending((60 + random.next() * 120) * stretch, random.next() < (checker.isCompacted ? 0.2 : 0.5) ? 0 : 0.3);
   world.group?.start();
   world.fleeting?.start();
+  world.transactions?.start();
   if (scheme === null) faults.start((world.plan.isSchemed ? 6000 : 600 + random.next() * 2400) * stretch);
   if (scheme !== null || world.plan.isSchemed) void faults.startSchemes(scheme);
   const faultyMs = lengthMs ?? faultsMinMs + random.next() * faultsMoreMs;
@@ -122,6 +124,7 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   workload.stopSending();
   world.group?.settle();
   world.fleeting?.stop();
+  world.transactions?.settle();
   world.near?.stop();
   failure = await step("every partition is led and whole again", () => world.isConverged, convergeLimitMs);
   failure ??= await step("every send is settled", () => workload.isSettled, convergeLimitMs);
@@ -144,6 +147,10 @@ async function run(world: World, faults: Faults, { scheme, lengthMs }: RunShape)
   const isProcessed = (partition: number) => (world.group?.processedEnd(partition) ?? Infinity) >= checker.consumedEnd(partition);
   failure ??= await step("the group has processed everything", () => everyPartition.every(isProcessed), convergeLimitMs);
   failure ??= await step("the replicas have the last records", () => checker.areAlike(), convergeLimitMs);
+  if (failure !== null) return failure;
+  failure = await step("the transactional producers are done", () => world.transactions?.isIdle !== false, convergeLimitMs);
+  world.transactions?.finish();
+  failure ??= await step("every transaction is decided and read", () => world.transactions?.hasFinished !== false, convergeLimitMs);
   if (failure !== null) return failure;
   checker.finish(workload.sends);
   world.near?.finish();

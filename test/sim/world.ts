@@ -14,12 +14,15 @@ import { SimBroker, seedFrom } from "./sim-broker.ts";
 import { SimClock } from "./sim-clock.ts";
 import { SimNetwork } from "./sim-network.ts";
 import { Trace, type TraceSink } from "./trace.ts";
+import { setTransactionVersion } from "./transaction-version.ts";
+import { TransactionWorkload, transactionStateTopic } from "./transaction-workload.ts";
 import { Trust } from "./trust.ts";
 import { WireTap } from "./wire-tap.ts";
 import { Workload } from "./workload.ts";
 
 export const topic = "orders";
 const offsetsTopic = "__consumer_offsets";
+const ownTopics: ReadonlySet<string> = new Set([offsetsTopic, transactionStateTopic]);
 export const partitions = 2;
 export const sessionTimeoutMs = 3000;
 export const coordinatorServers = 3;
@@ -43,6 +46,7 @@ export class World {
   readonly group: GroupWorkload | null;
   readonly fleeting: FleetingTopic | null;
   readonly near: NearReaders | null;
+  readonly transactions: TransactionWorkload | null;
   /** How often a broker lost what was not on its disk. */
   losses = 0;
   readonly minInsyncReplicas: number;
@@ -125,7 +129,7 @@ export class World {
       onViolation: this.violated,
     });
     this.balance = plan.isBalanced ? this.#balanceObserver() : null;
-    const isCompacted = (name: string) => name === offsetsTopic || (name === topic && this.checker.isCompacted);
+    const isCompacted = (name: string) => ownTopics.has(name) || (name === topic && this.checker.isCompacted);
     const highWatermarks = new HighWatermarkObserver({
       brokers: this.brokers,
       observer: this.observer,
@@ -185,6 +189,7 @@ export class World {
     const observer = () => this.observer;
     const fleeting = { ...clients, brokers: this.brokers, observer, losses: () => this.losses };
     this.fleeting = plan.hasFleetingTopic ? new FleetingTopic({ ...fleeting, random: seededRandom(seedFrom(random)) }) : null;
+    this.transactions = plan.hasTransactions ? this.#transactionWorkload(bootstrap) : null;
   }
 
   readonly violated = (what: string | Error): void => {
@@ -212,9 +217,24 @@ export class World {
   /** What some operators do to get another controller. */
   deleteController(): void {
     this.trace.line("somebody deletes /controller");
-    this.#operator ??= this.ensemble.open({ sessionTimeoutMs, log: this.trace.logger("operator") });
-    const operator = this.#operator;
+    const operator = this.#theOperator();
     void operator.connected().then(() => operator.write([{ kind: "delete", path: "/controller", version: -1 }]));
+  }
+
+  #theOperator(): MemoryCoordinator {
+    this.#operator ??= this.ensemble.open({ sessionTimeoutMs, log: this.trace.logger("operator") });
+    return this.#operator;
+  }
+
+  /** By a random source of its own: other runs are as they were. */
+  #transactionWorkload(bootstrap: string): TransactionWorkload {
+    const random = seededRandom(this.seed * 67_867_967 + 3);
+    const { clock, network, trace, plan, violated } = this;
+    const finalize = (version: number) => {
+      if (!this.isCoordinatorWrong) setTransactionVersion(this.#theOperator(), version, trace);
+    };
+    const rack = plan.isReadCloseBy ? `r${brokerIds[randomInt(random, brokerIds.length)]}` : null;
+    return new TransactionWorkload({ clock, network, trace, random, bootstrap, rack, finalize, onViolation: violated });
   }
 
   /** It may lack records, whatever the coordinator says. */
@@ -267,8 +287,10 @@ export class World {
     this.trace.line(`${name}-${partition}: leader ${state.leader} epoch ${state.leaderEpoch} isr ${state.isr}`);
     if (name === topic && before !== null) this.checker.lookAtMembers(partition);
     // elected because no better one is left: commits may be gone with what it lacks
-    const isLed = name === offsetsTopic && state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
-    if (isLed && this.mayLackRecords(state.leader, partition, name)) this.group?.commitsMayBeGone();
+    const isLed = state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
+    if (!isLed || name === topic || name === fleetingTopic || !this.mayLackRecords(state.leader, partition, name)) return;
+    if (name === offsetsTopic) this.group?.commitsMayBeGone();
+    else this.transactions?.recordsMayBeGone();
   }
 
   #balanceObserver(): BalanceObserver {
