@@ -38,6 +38,9 @@ interface Registration {
 
 /** After this time, a broker that knows that it does not lead has answered all waiting requests. */
 const settleMaxMs = 500;
+/** A batch of a transaction may wait for the transaction coordinator first, which knows nothing of who leads: so long, at most. */
+const verificationMaxMs = 6_000;
+const transactionalBit = 0x10;
 
 /**
  * I8, what acks=1 means, and that no request waits for a broker that no longer leads: checked by what brokers answer to producers.
@@ -127,10 +130,12 @@ export class AcknowledgementObserver {
       if (broker.goesOnSinceMs > sinceMs) continue;
       const waiting = conversation.waitingSince(sinceMs);
       // a request for several partitions is answered for all at once: it waits as long as one of them may be waited for
-      const lostMs = waiting.map(({ topic, partition, acks, heardMs }) => {
+      const lostMs = waiting.map(({ topic, partition, acks, heardMs, records }) => {
         const leader = this.#known.get(by)?.leaders.get(`${topic}-${partition}`);
         const isLost = acks === -1 && leader !== undefined && leader.leader !== broker.id;
-        return isLost && leader.sinceMs < sinceMs && leader.sinceMs > heardMs ? leader.sinceMs : null;
+        const isOfTransaction = records.length >= 23 && (records.readInt16BE(21) & transactionalBit) !== 0;
+        const settledMs = isOfTransaction ? nowMs() - verificationMaxMs : sinceMs;
+        return isLost && leader.sinceMs < settledMs && leader.sinceMs > heardMs ? leader.sinceMs : null;
       });
       const [first] = waiting;
       if (first !== undefined && !lostMs.includes(null))
