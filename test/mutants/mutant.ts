@@ -18,6 +18,8 @@ export interface Mutant {
   readonly caughtBy?: string;
   /** About how quickly others take over: the scenes that measure it are played before the seeds. */
   readonly isOfFailover?: boolean;
+  /** Only seeds that have transactions can tell. */
+  readonly isOfTransactions?: boolean;
   /** About throttles: so are the scenes of these. */
   readonly isOfThrottles?: boolean;
 }

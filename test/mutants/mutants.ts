@@ -3,10 +3,12 @@ import { failoverMutants } from "./failover-mutants.ts";
 import { groupTransactionMutants } from "./group-transaction-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { transactionLogMutants } from "./transaction-log-mutants.ts";
+import { transactionMutants } from "./transaction-mutants.ts";
 
 /** Each is one rule of the design taken away where a reader could overlook it. By the part of the product that is wrong. */
 export const mutants: readonly Mutant[] = [
   ...[failoverMutants, balanceMutants, groupTransactionMutants, transactionLogMutants].flat(),
+  ...transactionMutants.map((mutant) => ({ ...mutant, isOfTransactions: true })),
   // ---- the leader's decisions
   {
     name: "joiner-does-not-count",

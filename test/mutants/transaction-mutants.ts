@@ -1,12 +1,14 @@
 import type { Mutant } from "./mutant.ts";
+import { transactionClientMutants } from "./transaction-client-mutants.ts";
 
 const machine = "broker/transaction/transaction-machine.ts";
 const rules = "broker/transaction/transaction-rules.ts";
 const values = "broker/transaction/transaction.ts";
 const sender = "broker/transaction/marker-sender.ts";
 
-/** Rules of the transaction coordinator, taken away. The simulator plays no transactions yet: the unit tests catch them. */
+/** Rules of the transaction coordinator, and of the leaders that it sends markers to, taken away. Unit tests catch most of them, too. */
 export const transactionMutants: readonly Mutant[] = [
+  ...transactionClientMutants,
   {
     name: "repeated-end-of-any-outcome",
     file: rules,
@@ -112,5 +114,26 @@ export const transactionMutants: readonly Mutant[] = [
     find: "if (!isNoted) {",
     replace: "if (!isNoted && partitions.length === 0) {",
     breaks: "What a partition answered while the coordinator could take no note of it is lost, and the transaction is never complete.",
+  },
+  {
+    name: "next-transaction-is-let-in",
+    file: "broker/log/producers/producer-states.ts",
+    find: " || entry.epoch < producerEpoch",
+    replace: "",
+    breaks: "A batch of the next transaction is appended where the last one still lacks its marker, and the coordinator never hears of it.",
+  },
+  {
+    name: "marker-ends-no-guard",
+    file: "broker/partition/leadership.ts",
+    find: "this.guards.markerWritten(marker.producerId);",
+    replace: "",
+    breaks: "What was verified before the end of a transaction is appended behind its marker.",
+  },
+  {
+    name: "open-transactions-are-read",
+    file: "broker/log/producers/producer-states.ts",
+    find: "return this.#transactions.firstUnstable(highWatermark);",
+    replace: "return null;",
+    breaks: "Those who read what is committed are handed what is still open, and may be aborted.",
   },
 ];

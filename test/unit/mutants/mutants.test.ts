@@ -1,10 +1,6 @@
 import { expect, test } from "vitest";
 import { mutated, readSource } from "../../mutants/mutant.ts";
-import { mutants as simulated } from "../../mutants/mutants.ts";
-import { transactionClientMutants } from "../../mutants/transaction-client-mutants.ts";
-import { transactionMutants } from "../../mutants/transaction-mutants.ts";
-
-const mutants = [...simulated, ...transactionMutants, ...transactionClientMutants];
+import { mutants } from "../../mutants/mutants.ts";
 
 test.each(mutants.map((mutant) => [mutant.name, mutant] as const))("mutant %s still applies to the sources", (_name, mutant) => {
   const source = readSource(mutant);
