@@ -118,14 +118,14 @@ export const transactionMutants: readonly Mutant[] = [
   {
     name: "next-transaction-is-let-in",
     file: "broker/log/producers/producer-states.ts",
-    find: " || entry.epoch < producerEpoch",
-    replace: "",
-    breaks: "A batch of the next transaction is appended where the last one still lacks its marker, and the coordinator never hears of it.",
+    find: "return producerEpoch === undefined || producerEpoch === entry.epoch ? entry.transactionFirstOffset : null;",
+    replace: "return entry.transactionFirstOffset;",
+    breaks: "A batch of the next transaction is let in where the last one still lacks its marker, and the coordinator never hears of it.",
   },
   {
     name: "marker-ends-no-guard",
     file: "broker/partition/leadership.ts",
-    find: "this.guards.markerWritten(marker.producerId);",
+    find: "this.guards.markerWritten(marker);",
     replace: "",
     breaks: "What was verified before the end of a transaction is appended behind its marker.",
   },
