@@ -19,7 +19,7 @@ const program = fileURLToPath(new URL("./worker-program.ts", import.meta.url));
 const partitions = 4;
 const workersCount = 3;
 const [from, to, group] = ["inputs", "outputs", "workers"] as const;
-const feedEveryMs = 20;
+const feedEveryMs = 25;
 /** After a kill, until positions move again; of a restarted broker, until it serves. */
 const progressMaxMs = 90_000;
 const endMaxMs = 180_000;
@@ -100,7 +100,7 @@ class Feed {
   #isEnding = false;
 
   constructor(bootstrap: readonly string[]) {
-    this.#producer = new Producer({ bootstrap });
+    this.#producer = new Producer({ bootstrap, lingerMs: 300 });
     this.#done = this.#run();
   }
 

@@ -5,6 +5,8 @@ import { outputOf, type WorkerOrder } from "./worker-order.ts";
 
 const { bootstrap, group, from, to, transactionalId, abortedPart } = JSON.parse(process.argv[2] ?? "") as WorkerOrder;
 
+class AbortedAsDrawn extends Error {}
+
 /** A life of the clients: until something of a transaction fails. */
 async function work(): Promise<void> {
   await using consumer = new Consumer({ bootstrap, group, autoCommit: false, isolation: "read_committed", offsetReset: "earliest" });
@@ -12,10 +14,16 @@ async function work(): Promise<void> {
   await producer.initTransactions();
   await consumer.subscribe([from]);
   for await (const { topic, partition, records } of consumer.batches()) {
-    await producer.transaction(async (tx) => {
+    const [begin, end] = [records[0]!.offset, records.at(-1)!.offset + 1];
+    const isAborted = Math.random() < abortedPart;
+    const done = producer.transaction(async (tx) => {
       for (const { value } of records) void tx.send({ topic: to, partition, value: outputOf(String(value)) }).catch(() => undefined);
-      await tx.sendOffsets(consumer, [{ topic, partition, offset: records.at(-1)!.offset + 1 }]);
-      if (Math.random() < abortedPart) throw new Error("aborted, as drawn");
+      await tx.sendOffsets(consumer, [{ topic, partition, offset: end }]);
+      if (isAborted) throw new AbortedAsDrawn();
+    });
+    await done.catch((error: unknown) => {
+      if (!(error instanceof AbortedAsDrawn)) throw error;
+      consumer.seek({ topic, partition }, { offset: begin });
     });
     process.stdout.write(`${records.length}\n`);
   }
