@@ -42,6 +42,8 @@ interface Open {
   readonly order: MarkerOrder;
   /** Without a marker, and not under way. */
   readonly idle: Map<string, TopicPartition>;
+  /** Monotonic. */
+  readonly sinceMs: number;
   /** On their way to a broker, or their answer to the coordinator. */
   underway: number;
   failures: number;
@@ -64,6 +66,12 @@ const requestsPerBrokerMax = 2;
 const partitionsPerRequestMax = 2_000;
 const pauseMinMs = 20;
 const pauseMaxMs = 2_000;
+/**
+ * A deletion is on record only until every broker knows of it: (1) a topic is written to in a transaction; (2) it is deleted; (3) the brokers
+ * are restarted, and hear of neither; (4) the transaction is ended. A coordinator that leads and has not heard of a partition for so long
+ * takes it for deleted: otherwise the id could never be used again.
+ */
+const unknownMaxMs = 600_000;
 
 /**
  * Sends markers to the leaders, those for one broker together, until each partition has its own. A partition without a leader, a broker
@@ -88,7 +96,7 @@ export class BatchingMarkerSender implements MarkerSender {
   send(order: MarkerOrder): void {
     this.#orders.get(order.transactionalId)?.timer?.cancel();
     const idle = new Map(order.partitions.map((place) => [partitionKey(place.topic, place.partition), place]));
-    const open: Open = { order, idle, underway: 0, failures: 0, timer: null };
+    const open: Open = { order, idle, sinceMs: this.#parts.clock.monotonicMs(), underway: 0, failures: 0, timer: null };
     this.#orders.set(order.transactionalId, open);
     this.#route(open);
   }
@@ -120,14 +128,18 @@ export class BatchingMarkerSender implements MarkerSender {
     open.timer?.cancel();
     open.timer = null;
     if (!this.#isWanted(open)) return;
-    const view = this.#parts.images.current;
+    const { images, clock } = this.#parts;
+    const view = images.current;
+    const deleted = new Set(view.deletedTopics.values());
+    const isOld = clock.monotonicMs() - open.sinceMs >= unknownMaxMs;
     const gone: TopicPartition[] = [];
     const byLeader = new Map<BrokerId, TopicPartition[]>();
     for (const [key, place] of open.idle) {
       const leader = leaderOf(view, place);
-      if (leader === null) continue;
+      const isGone = leader === "unknown" && (isOld || deleted.has(place.topic));
+      if (leader === null || (leader === "unknown" && !isGone)) continue;
       open.idle.delete(key);
-      if (leader === "deleted") gone.push(place);
+      if (leader === "unknown") gone.push(place);
       else {
         const known = byLeader.get(leader);
         if (known === undefined) byLeader.set(leader, [place]);
@@ -139,7 +151,7 @@ export class BatchingMarkerSender implements MarkerSender {
         this.#enqueue(leader, { open, partitions: partitions.slice(at, at + partitionsPerRequestMax) });
     if (gone.length > 0) this.#report({ open, partitions: gone });
     if (open.order.partitions.length === 0) this.#report({ open, partitions: [] });
-    if (open.idle.size > 0) this.#later(open);
+    if (open.idle.size > 0) this.#failed(open, "LEADER_NOT_AVAILABLE");
   }
 
   #enqueue(leader: BrokerId, piece: Piece): void {
@@ -266,12 +278,11 @@ function endedOf({
 }
 
 /**
- * Null: not known now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in them.
- * One that is merely unknown may be there in the next image; only what is on record as deleted needs no marker.
+ * Null: nobody leads it now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in them.
+ * One that is merely unknown may be there in the next image; what is on record as deleted, or unknown for long, needs no marker.
  */
-function leaderOf({ topics, deletedTopics, brokers }: LeaderView, { topic, partition }: TopicPartition): BrokerId | "deleted" | null {
+function leaderOf({ topics, brokers }: LeaderView, { topic, partition }: TopicPartition): BrokerId | "unknown" | null {
   const found = topics.get(topic)?.partitions[partition];
-  if (found !== undefined) return brokers.has(found.leader) ? found.leader : null;
-  for (const name of deletedTopics.values()) if (name === topic) return "deleted";
-  return null;
+  if (found === undefined) return "unknown";
+  return brokers.has(found.leader) ? found.leader : null;
 }

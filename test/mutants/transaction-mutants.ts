@@ -104,8 +104,8 @@ export const transactionMutants: readonly Mutant[] = [
   {
     name: "unknown-topics-count-as-deleted",
     file: sender,
-    find: '=== topic) return "deleted";\n  return null;',
-    replace: '=== topic) return "deleted";\n  return "deleted";',
+    find: "(isOld || deleted.has(place.topic))",
+    replace: "true",
     breaks: "A topic that this broker merely does not know yet gets no markers, and its transaction stays open there.",
   },
   {

@@ -156,6 +156,24 @@ describe("the transaction coordinator", () => {
     expect([...elsewhere.values()]).toEqual(["NOT_COORDINATOR", "NOT_COORDINATOR"]);
   });
 
+  test("a batch of version 1 that comes while its transaction is being ended does not wait for the next one", async () => {
+    const { assign, begin, coordinator, deliveries } = await setUp();
+    await assign(0, 1, 3);
+    const producer = await begin(a, [0, 2]);
+    const order = { producer, kind: "abort", raisesEpoch: false, freshId: null } as const;
+    expect((await coordinator.run(a, (machine, now) => machine.end(a, order, now))).error).toBeNull();
+    await settled();
+    await deliveries[0]!.answer("NONE");
+    // its partition has the marker, so that no marker ends a guard that is taken now
+    const late = coordinator.verify({ transactionalId: a, ...producer, partitions: [place(0)], adds: false });
+    await settled();
+    // the next one, of the same epoch
+    const next = coordinator.run(a, (machine, now) => machine.addPartitions(a, producer, [place(0)], 1, now));
+    await deliveries[1]!.answer("NONE");
+    expect(await next).toMatchObject({ error: null, value: "NONE" });
+    expect([...(await late).values()]).toEqual(["CONCURRENT_TRANSACTIONS"]);
+  });
+
   test("sends the markers of a broker together, and completes the transaction with the last", async () => {
     const { assign, begin, commit, deliveries, stateOf, coordinator } = await setUp();
     await assign(0, 1, 3);
@@ -253,6 +271,28 @@ describe("the transaction coordinator", () => {
     images.replace({ ...known, topics: without, deletedTopics: new Map([[topicId("t"), "t"]]) });
     await clock.advance(10);
     expect(deliveries).toEqual([]);
+    expect(await stateOf(a)).toBe("CompleteCommit");
+  });
+
+  test("partitions that are unknown for long, their deletion forgotten, hold up no transaction; nor are they looked for all the time", async () => {
+    const { assign, begin, commit, stateOf, clock, images } = await setUp();
+    await assign(0, 1, 3);
+    const producer = await begin(a, [0, 2]);
+    const known = images.current;
+    let looks = 0;
+    const topics = new Map([...known.topics].filter(([name]) => name !== "t"));
+    const get = topics.get.bind(topics);
+    topics.get = (name) => {
+      if (name === "t") looks++;
+      return get(name);
+    };
+    images.replace({ ...known, topics });
+    await commit(a, producer);
+    looks = 0;
+    for (let seconds = 0; seconds < 590; seconds++) await clock.advance(1_000);
+    expect(await stateOf(a)).toBe("PrepareCommit");
+    expect(looks).toBeLessThan(2 * 320);
+    for (let seconds = 0; seconds < 20; seconds++) await clock.advance(1_000);
     expect(await stateOf(a)).toBe("CompleteCommit");
   });
 
