@@ -69,8 +69,8 @@ export function assembleTransactions(
 
 function messageOf({ kind, partitions, ...marker }: Markers, { topics }: ClusterImage): TransactionMarker {
   const named = partitions.map(({ topic, partition }) => ({ topicId: topics.get(topic)?.id ?? zeroTopicId, partition }));
-  const { producerId, producerEpoch, coordinatorEpoch, transactionVersion } = marker;
-  return { producerId, producerEpoch, coordinatorEpoch, transactionVersion, commits: kind === "commit", partitions: named };
+  const { producerId, producerEpoch, coordinatorEpoch, transactionVersion, order } = marker;
+  return { producerId, producerEpoch, coordinatorEpoch, transactionVersion, order, commits: kind === "commit", partitions: named };
 }
 
 /** Requests that may wait for the replicas at one partition. */

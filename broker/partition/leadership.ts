@@ -2,7 +2,7 @@ import { invariant } from "../../protocol/base/invariant.ts";
 import type { KafkaError, Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { PartitionRecord, ReplicaFetchPartition } from "../../protocol/peer/messages.ts";
 import type { BatchInfo, ParsedBatch } from "../../protocol/records/batch-header.ts";
-import { type Appended, type FoundRecord, type LeaderAppend, LogOffline, type VersionedMarker } from "../log/log-contract.ts";
+import { type Appended, type FoundRecord, type LeaderAppend, LogOffline } from "../log/log-contract.ts";
 import { isSameAssignment } from "../runtime/reassignment-rules.ts";
 import { AppendWaits } from "./append-waits.ts";
 import type { AppendOptions, AppendOutcome, ClientLeader, ConsumerRead, ConsumerReadOptions, OffsetTarget } from "./client-contract.ts";
@@ -15,6 +15,7 @@ import { LeaderLogStart } from "./leader-log-start.ts";
 import { LeaderReader, type LeaderStanding } from "./leader-reader.ts";
 import { endOfEpoch, epochRefusal, readLog } from "./leader-reads.ts";
 import { advance, type IsrProposal, type IsrVerdict, isAtRest, type LeaderEvent, type LeaderState, startLeading } from "./leader-state.ts";
+import { MarkerOrders, type OrderedMarker } from "./marker-orders.ts";
 import { Members } from "./members.ts";
 import { replicaShortage } from "./produce-answers.ts";
 import { RepeatedFetches } from "./repeated-fetches.ts";
@@ -49,6 +50,7 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   readonly #members: Members;
   readonly #reader: LeaderReader;
   readonly guards = new TransactionGuards();
+  readonly #markerOrders = new MarkerOrders();
   /** Where the log begins: retention and DeleteRecords. */
   readonly logStart: LeaderLogStart;
   /** Appends that wait for replicas. */
@@ -202,12 +204,15 @@ export class Leadership implements ClientLeader, StateLeader, ReplicaLeader {
   }
 
   /** Whatever waits to be validated comes after it, and is refused if it belongs to the transaction that ended. */
-  appendMarker(marker: VersionedMarker): Outcome<AppendedState> {
+  appendMarker(marker: OrderedMarker): Outcome<AppendedState> {
     const refusal = this.#appendRefusal(-1, Number.POSITIVE_INFINITY);
     if (refusal !== null) return refusal;
     const { replica, environment } = this.#parts;
+    const { endOffset } = replica.log;
+    if (this.#markerOrders.isLate(marker)) return this.#waits.state({ baseOffset: endOffset, endOffset, logAppendTimeMs: -1 });
     this.guards.markerWritten(marker);
     const appended = this.#toLog(() => replica.log.appendMarker(marker, this.#state.epoch, environment.clock.nowMs()));
+    if (appended.error === null) this.#markerOrders.note(marker);
     return appended.error === null ? this.#waits.state(appended) : appended;
   }
 

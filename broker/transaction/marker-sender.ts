@@ -8,6 +8,8 @@ import type { EndedTransaction, MarkerOrder, MarkerSender } from "./marker-order
 
 /** What one broker is asked to write, in the partitions that it leads. */
 export interface Markers extends EndedTransaction {
+  /** Rises with each order; the same however often it is delivered. */
+  readonly order: number;
   readonly partitions: readonly TopicPartition[];
 }
 
@@ -40,6 +42,7 @@ export interface BatchingSenderParts {
 
 interface Open {
   readonly order: MarkerOrder;
+  readonly number: number;
   /** Without a marker, and not under way. */
   readonly idle: Map<string, TopicPartition>;
   /** Monotonic. */
@@ -67,9 +70,9 @@ const partitionsPerRequestMax = 2_000;
 const pauseMinMs = 20;
 const pauseMaxMs = 2_000;
 /**
- * A deletion is on record only until every broker knows of it: (1) a topic is written to in a transaction; (2) it is deleted; (3) the brokers
- * are restarted, and hear of neither; (4) the transaction is ended. A coordinator that leads and has not heard of a partition for so long
- * takes it for deleted: otherwise the id could never be used again.
+ * A deletion is on record only until every broker knows of it: (1) a topic is written to in a transaction; (2) it is deleted; (3) the
+ * brokers are restarted, and hear of neither; (4) the transaction is ended. A coordinator that leads and has not heard of a partition for
+ * so long takes it for deleted: otherwise the id could never be used again.
  */
 const unknownMaxMs = 600_000;
 
@@ -82,6 +85,7 @@ export class BatchingMarkerSender implements MarkerSender {
   readonly #parts: BatchingSenderParts;
   readonly #orders = new Map<string, Open>();
   readonly #lines = new Map<BrokerId, Line>();
+  #ordersCount = 0;
 
   constructor(parts: BatchingSenderParts) {
     this.#parts = parts;
@@ -96,7 +100,15 @@ export class BatchingMarkerSender implements MarkerSender {
   send(order: MarkerOrder): void {
     this.#orders.get(order.transactionalId)?.timer?.cancel();
     const idle = new Map(order.partitions.map((place) => [partitionKey(place.topic, place.partition), place]));
-    const open: Open = { order, idle, sinceMs: this.#parts.clock.monotonicMs(), underway: 0, failures: 0, timer: null };
+    const open: Open = {
+      order,
+      number: this.#ordersCount++,
+      idle,
+      sinceMs: this.#parts.clock.monotonicMs(),
+      underway: 0,
+      failures: 0,
+      timer: null,
+    };
     this.#orders.set(order.transactionalId, open);
     this.#route(open);
   }
@@ -176,7 +188,7 @@ export class BatchingMarkerSender implements MarkerSender {
   }
 
   async #deliver(leader: BrokerId, pieces: readonly Piece[]): Promise<void> {
-    const markers = pieces.map(({ open: { order }, partitions }): Markers => ({ ...endedOf(order), partitions }));
+    const markers = pieces.map(({ open: { order, number }, partitions }): Markers => ({ ...endedOf(order), order: number, partitions }));
     const answers = await this.#parts.deliver(leader, markers).catch((error: unknown) => {
       this.#parts.log.debug({ err: error, broker: leader }, "markers of transactions could not be delivered, trying again");
       return [];
@@ -278,8 +290,8 @@ function endedOf({
 }
 
 /**
- * Null: nobody leads it now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in them.
- * One that is merely unknown may be there in the next image; what is on record as deleted, or unknown for long, needs no marker.
+ * Null: nobody leads it now. A topic that was deleted and made again has other partitions of the same names: a marker changes nothing in
+ * them. One that is merely unknown may be there in the next image; what is on record as deleted, or unknown for long, needs no marker.
  */
 function leaderOf({ topics, brokers }: LeaderView, { topic, partition }: TopicPartition): BrokerId | "unknown" | null {
   const found = topics.get(topic)?.partitions[partition];

@@ -20,7 +20,7 @@ import {
  *   3. the delayed request arrives: the partition is in T2. Alone it does no harm, an end marker more. But
  *   4. a record of T1 that was delayed as well (its producer gave it up and aborted) now passes the verification in front of the log, and,
  *      where its sequence follows, is written and committed with T2. A delayed EndTxn of T1 ends T2 in the same way.
- * And a marker of T1 that was sent twice, of which one arrives that late, ends T2 in its partition.
+ * (A marker of T1 that was sent twice, of which one arrives that late, does not end T2 in its partition: see `MarkerOrders`.)
  * Verification closes what is more frequent: records that arrive while no transaction has their partition. Version 2 closes the rest: the
  * end of T1 raises the epoch, so that in step 3 and 4 every late request of T1 names an epoch that is over (PRODUCER_FENCED).
  */

@@ -347,6 +347,8 @@ export interface TransactionMarker {
   readonly coordinatorEpoch: number;
   readonly commits: boolean;
   readonly transactionVersion: number;
+  /** Which of the coordinator's orders it is: see `MarkerOrders`. Absent: older brokers count none. */
+  readonly order?: number | undefined;
   readonly partitions: readonly ReplicaName[];
 }
 

@@ -248,6 +248,7 @@ const writeMarkersRequest = object<WriteMarkersRequest>({
       coordinatorEpoch: integer(0, int32Max),
       commits: flag,
       transactionVersion: integer(0, 127),
+      order: optional(integer(0, Number.MAX_SAFE_INTEGER)),
       partitions: array(replicaName, partitionsMax),
     }),
     partitionsMax,

@@ -47,6 +47,13 @@ function* places(value: unknown, path = ""): Generator<{ path: string; replaced:
       };
 }
 
+test("brokers from before orders were counted send markers without the number", () => {
+  const { request } = peerSamples["write-markers"];
+  const ordered = (order: unknown) => ({ ...request, markers: request.markers.map((marker) => ({ ...marker, order })) });
+  expect(() => checkedRequest("write-markers", ordered(7))).not.toThrow();
+  for (const wrong of [-1, 1.5, 2 ** 53, "7"]) expect(() => checkedRequest("write-markers", ordered(wrong))).toThrow("order");
+});
+
 const never = [undefined, Number.NaN, 1.5, 2 ** 53, Number.POSITIVE_INFINITY, () => {}, 5n, Symbol("s")];
 
 test("a value that no field may have is refused wherever it stands, and the error names the field", () => {

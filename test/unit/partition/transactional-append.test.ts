@@ -100,6 +100,27 @@ describe("what a coordinator keeps in a transaction", () => {
 });
 
 describe("a marker", () => {
+  // (1) a marker is sent twice; (2) the second one is written; (3) the next transaction of the same epoch begins; (4) the first one arrives
+  test("of version 1 that was delayed does not end the next transaction", async () => {
+    const { led, append, log } = await leader();
+    const ordered = { ...marker, order: 8 };
+    await append(batch(0), led().guards.take(producer));
+    expect(led().appendMarker(ordered).error).toBeNull();
+    const guard = led().guards.take(producer);
+    for (const late of [ordered, { ...ordered, order: 7 }]) {
+      const answer = led().appendMarker(late);
+      expect(answer.error === null && (await answer.committed)).toBe("NONE");
+    }
+    expect((await append(batch(1), guard)).error, "its guards neither").toBeNull();
+    expect(led().appendMarker(ordered).error).toBeNull();
+    expect([log.endOffset, led().openTransactionOf(producer)]).toEqual([3, 2]);
+    expect(led().appendMarker({ ...ordered, order: 9 }).error).toBeNull();
+    expect([log.endOffset, led().openTransactionOf(producer)]).toEqual([4, null]);
+    await append(batch(2), led().guards.take(producer));
+    expect(led().appendMarker({ ...ordered, coordinatorEpoch: 4, order: 0 }).error).toBeNull();
+    expect(led().openTransactionOf(producer)).toBeNull();
+  });
+
   test("of an older coordinator is refused", async () => {
     const { led, append } = await leader();
     await append(batch(0), led().guards.take(7, 0));

@@ -258,6 +258,20 @@ describe("the transaction coordinator", () => {
     expect(await stateOf(b)).toBe("PrepareCommit");
   });
 
+  test("an order has one number however often it is delivered, and the next one a higher", async () => {
+    const { assign, begin, commit, deliveries, clock } = await setUp();
+    await assign(0, 1, 3);
+    await commit(a, await begin(a, [0]));
+    await deliveries[0]!.answer("REQUEST_TIMED_OUT");
+    await clock.advance(1_000);
+    await deliveries[1]!.answer("NONE");
+    await commit(a, await begin(a, [0]));
+    const numbers = deliveries.map(({ markers }) => markers[0]!.order);
+    expect(numbers).toHaveLength(3);
+    expect(numbers[1]).toBe(numbers[0]);
+    expect(numbers[2]).toBeGreaterThan(numbers[0]!);
+  });
+
   test("partitions of a topic whose deletion is on record need no marker; those of one that is unknown wait", async () => {
     const { assign, begin, commit, deliveries, stateOf, clock, images } = await setUp();
     await assign(0, 1, 3);
