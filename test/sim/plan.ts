@@ -140,7 +140,7 @@ function transactionSettingsFor(seed: number, isFlushed: boolean): Readonly<Reco
     "transaction.state.log.min.isr": `${1 + randomInt(random, 2)}`,
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": `${200 + randomInt(random, 600)}`,
     // so small that it is compacted
-    ...(random.next() < 0.5 ? { "transaction.state.log.segment.bytes": `${1500 + randomInt(random, 3000)}` } : {}),
+    ...(random.next() < 0.3 ? { "transaction.state.log.segment.bytes": `${4000 + randomInt(random, 6000)}` } : {}),
     ...(isFlushed ? { "log.flush.interval.messages": "1" } : {}),
   };
 }

@@ -2,6 +2,7 @@ import type { ClientRuntime } from "../../client/base/client-runtime.ts";
 import { Admin, Consumer, KafkaProtocolError, LogTruncated, OffsetOutOfRange, orThrow } from "../../client/index.ts";
 import { type Random, randomInt, seededRandom } from "../../protocol/base/random.ts";
 import { type ReadRecord, TransactionHistory } from "../support/transaction-checker.ts";
+import { ExactlyOnce, exactlyOnceClients } from "./exactly-once.ts";
 import { seedFrom } from "./sim-broker.ts";
 import type { SimClock } from "./sim-clock.ts";
 import type { SimNetwork } from "./sim-network.ts";
@@ -10,10 +11,12 @@ import { TransactionLife, type TransactionLifeParts } from "./transaction-life.t
 
 export const ledgerTopic = "ledger";
 export const transactionStateTopic = "__transaction_state";
+/** What workers make of it, record by record. */
+const extractTopic = "extract";
 const partitions = 2;
 const transactionalIds = ["till1", "till2"];
 /** Whom faults of the network may hit. */
-export const transactionClients = [...transactionalIds, "auditor"];
+export const transactionClients = [...transactionalIds, "auditor", ...exactlyOnceClients];
 const lookEveryMs = 100;
 
 export interface TransactionWorkloadParts {
@@ -29,7 +32,8 @@ export interface TransactionWorkloadParts {
   readonly onViolation: (claim: string) => void;
 }
 
-type Reads = Map<string, ReadRecord[]>;
+/** By partition. */
+type Reads = Map<number, ReadRecord[]>;
 
 /**
  * Two transactional ids, each a line of producers that write to the same topic, and a reader of what is committed. None of it may be lost
@@ -45,6 +49,8 @@ export class TransactionWorkload {
   readonly #born = new Map<string, number>();
   readonly #audited: Reads = emptyReads();
   readonly #auditor: Consumer<Buffer, Buffer>;
+  /** Null: what is read is not processed. */
+  readonly #exactlyOnce: ExactlyOnce | null;
   #isOver = false;
   #isSuspended = false;
   hasFinished = false;
@@ -59,14 +65,17 @@ export class TransactionWorkload {
       history: this.#history,
       topic: ledgerTopic,
     };
+    const working = { ...this.#lifeParts, random: seededRandom(seedFrom(random)), group: "clerks", from: ledgerTopic, to: extractTopic };
+    this.#exactlyOnce = random.next() < 0.5 ? new ExactlyOnce(working, partitions) : null;
     this.#auditor = this.#reader("auditor", rack === null ? {} : { rack, metadataMaxAgeMs: 2000 });
   }
 
   async createTopic(minInsyncReplicas: number): Promise<void> {
     const { random, bootstrap } = this.#parts;
-    const configs = { "min.insync.replicas": String(minInsyncReplicas), "segment.bytes": String(1000 + randomInt(random, 6000)) };
+    const configs = { "min.insync.replicas": String(minInsyncReplicas), "segment.bytes": String(2500 + randomInt(random, 8000)) };
     await using admin = new Admin({ bootstrap, reachTimeoutMs: 60_000, runtime: this.#runtime("bookkeeper") });
-    orThrow(await admin.createTopics([{ name: ledgerTopic, partitions, replicationFactor: 3, configs }]));
+    const names = this.#exactlyOnce === null ? [ledgerTopic] : [ledgerTopic, extractTopic];
+    orThrow(await admin.createTopics(names.map((name) => ({ name, partitions, replicationFactor: 3, configs }))));
   }
 
   start(): void {
@@ -80,12 +89,14 @@ export class TransactionWorkload {
       });
     for (const id of transactionalIds) void this.#succeedEachOther(id);
     void this.#audit();
+    this.#exactlyOnce?.start();
   }
 
   /** No more transactions. */
   settle(): void {
     this.#isOver = true;
     for (const life of this.#lives) life.stop();
+    this.#exactlyOnce?.settle();
   }
 
   get isIdle(): boolean {
@@ -114,45 +125,53 @@ export class TransactionWorkload {
   }
 
   async #finish(): Promise<void> {
-    await this.#everythingIsDecided();
+    await this.#isDecided(ledgerTopic);
     for (const id of transactionalIds)
       if (!(await this.#nextLife(id).last())) this.#violated(`a whole cluster does not commit a transaction of ${id}`);
-    await this.#everythingIsDecided();
-    const reads = await this.#readAll();
+    await this.#isDecided(ledgerTopic);
+    const reads = await this.#readAll(ledgerTopic);
     while (!isAsLong(this.#audited, reads)) await this.#sleep(lookEveryMs);
     for (const [partition, records] of reads) {
       const audited = this.#audited.get(partition)!;
       for (const [at, { offset, value }] of records.entries())
         if (audited[at]?.offset !== offset || audited[at]?.value !== value)
-          return this.#violated(`${partition}@${offset} is ${value}, and the reader was handed ${JSON.stringify(audited[at])}`);
+          return this.#violated(`${ledgerTopic}-${partition}@${offset} is ${value}, the reader was handed ${JSON.stringify(audited[at])}`);
     }
-    for (const wrong of this.#history.check(reads)) this.#violated(wrong);
+    const byName = new Map([...reads].map(([partition, records]) => [`${ledgerTopic}-${partition}`, records]));
+    for (const wrong of this.#history.check(byName)) this.#violated(wrong);
+    if (this.#exactlyOnce !== null) await this.#checkExtract(this.#exactlyOnce, reads);
     this.hasFinished = true;
   }
 
+  async #checkExtract(exactlyOnce: ExactlyOnce, inputs: Reads): Promise<void> {
+    await exactlyOnce.finish(inputs);
+    await this.#isDecided(extractTopic);
+    for (const wrong of exactlyOnce.check(inputs, await this.#readAll(extractTopic))) this.#violated(`${extractTopic}: ${wrong}`);
+  }
+
   /** The log of each partition is stable to its end, without anybody's help: what was left open has timed out. */
-  async #everythingIsDecided(): Promise<void> {
+  async #isDecided(topic: string): Promise<void> {
     const { bootstrap, trace } = this.#parts;
-    const queries = Array.from({ length: partitions }, (_, partition) => ({ topic: ledgerTopic, partition, spec: "latest" }) as const);
+    const queries = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, spec: "latest" }) as const);
     await using admin = new Admin({ bootstrap, operationTimeoutMs: 3000, requestTimeoutMs: 1500, runtime: this.#runtime("bookkeeper") });
     for (;;) {
       try {
         const ends = await admin.listOffsets(queries);
         const stable = await admin.listOffsets(queries, { isolation: "read_committed" });
         if (ends.every(({ offset }, at) => offset === stable[at]!.offset)) return;
-        trace.line(`${ledgerTopic} is stable to ${stable.map(({ offset }) => offset)} of ${ends.map(({ offset }) => offset)}`, true);
+        trace.line(`${topic} is stable to ${stable.map(({ offset }) => offset)} of ${ends.map(({ offset }) => offset)}`, true);
       } catch (error) {
-        trace.line(`${ledgerTopic}: ${(error as Error).message}`, true);
+        trace.line(`${topic}: ${(error as Error).message}`, true);
       }
       await this.#sleep(lookEveryMs);
     }
   }
 
-  async #readAll(): Promise<Reads> {
+  async #readAll(topic: string): Promise<Reads> {
     const reads = emptyReads();
     await using reader = this.#reader("reviewer", { stopAtEnd: true });
-    await reader.assign([{ topic: ledgerTopic, from: "beginning" }]);
-    for await (const { partition, offset, value } of reader) reads.get(`${ledgerTopic}-${partition}`)!.push({ offset, value: `${value}` });
+    await reader.assign([{ topic, from: "beginning" }]);
+    for await (const { partition, offset, value } of reader) reads.get(partition)!.push({ offset, value: `${value}` });
     return reads;
   }
 
@@ -190,7 +209,7 @@ export class TransactionWorkload {
   }
 
   #handed(partition: number, record: ReadRecord): void {
-    const records = this.#audited.get(`${ledgerTopic}-${partition}`)!;
+    const records = this.#audited.get(partition)!;
     const last = records.at(-1);
     if (last !== undefined && last.offset >= record.offset)
       this.#violated(`the reader is handed ${partition}@${record.offset} after ${last.offset}`);
@@ -224,7 +243,7 @@ export class TransactionWorkload {
 }
 
 function emptyReads(): Reads {
-  return new Map(Array.from({ length: partitions }, (_, partition) => [`${ledgerTopic}-${partition}`, []]));
+  return new Map(Array.from({ length: partitions }, (_, partition) => [partition, []]));
 }
 
 function isAsLong(reads: Reads, than: Reads): boolean {

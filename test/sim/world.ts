@@ -290,7 +290,7 @@ export class World {
     const isLed = state.leader >= 0 && state.leaderEpoch !== before?.leaderEpoch;
     if (!isLed || name === topic || name === fleetingTopic || !this.mayLackRecords(state.leader, partition, name)) return;
     if (name === offsetsTopic) this.group?.commitsMayBeGone();
-    else this.transactions?.recordsMayBeGone();
+    this.transactions?.recordsMayBeGone();
   }
 
   #balanceObserver(): BalanceObserver {
