@@ -104,21 +104,21 @@ describe("a marker", () => {
   test("of version 1 that was delayed does not end the next transaction", async () => {
     const { led, append, log } = await leader();
     const ordered = { ...marker, order: 8 };
-    await append(batch(0), led().guards.take(producer));
+    await append(batch(0), led().guards.take(7, 0));
     expect(led().appendMarker(ordered).error).toBeNull();
-    const guard = led().guards.take(producer);
+    const guard = led().guards.take(7, 0);
     for (const late of [ordered, { ...ordered, order: 7 }]) {
       const answer = led().appendMarker(late);
       expect(answer.error === null && (await answer.committed)).toBe("NONE");
     }
     expect((await append(batch(1), guard)).error, "its guards neither").toBeNull();
     expect(led().appendMarker(ordered).error).toBeNull();
-    expect([log.endOffset, led().openTransactionOf(producer)]).toEqual([3, 2]);
+    expect([log.endOffset, led().openTransactionOf(7, 0)]).toEqual([3, 2]);
     expect(led().appendMarker({ ...ordered, order: 9 }).error).toBeNull();
-    expect([log.endOffset, led().openTransactionOf(producer)]).toEqual([4, null]);
-    await append(batch(2), led().guards.take(producer));
+    expect([log.endOffset, led().openTransactionOf(7, 0)]).toEqual([4, null]);
+    await append(batch(2), led().guards.take(7, 0));
     expect(led().appendMarker({ ...ordered, coordinatorEpoch: 4, order: 0 }).error).toBeNull();
-    expect(led().openTransactionOf(producer)).toBeNull();
+    expect(led().openTransactionOf(7, 0)).toBeNull();
   });
 
   test("of an older coordinator is refused", async () => {
