@@ -97,7 +97,7 @@ const refused: readonly (readonly [name: string, records: Buffer | null, error: 
   ["offsets of its own", changed((b) => b.writeBigInt64BE(5n, fieldAt.baseOffset)), "INVALID_RECORD"],
   ["an unknown codec", withAttributes(7), "UNSUPPORTED_COMPRESSION_TYPE"],
   ["a control batch", withAttributes(attributeBits.control), "INVALID_RECORD"],
-  ["a transaction without a producer", withAttributes(attributeBits.transactional), "INVALID_RECORD"],
+  ["a transaction without a producer", withAttributes(attributeBits.transactional), "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"],
   ["the broker's own kind of timestamp", withAttributes(attributeBits.logAppendTime), "INVALID_TIMESTAMP"],
   ["a timestamp beyond 2^53", resealed((b) => b.writeBigInt64BE(2n ** 60n, fieldAt.maxTimestamp)), "INVALID_RECORD"],
 ];
