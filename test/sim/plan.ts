@@ -129,7 +129,7 @@ const autoRebalance = {
 
 /** From a random source of its own. */
 function transactionsFor(seed: number): boolean {
-  return seededRandom(seed * 86_028_121 + 17).next() < 0.33;
+  return seededRandom(seed * 86_028_121 + 17).next() < 0.2;
 }
 
 /** Where the power of all brokers may fail, what the coordinators know must be on the disks, too: every topic is flushed. */
