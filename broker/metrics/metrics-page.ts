@@ -49,7 +49,7 @@ label holds what a client calls itself. The names of topics and groups do come f
 
 const afterwards = `
 Of Kafka's names some have no counterpart: there are no request handler threads and no request queue (one event loop does the work; its
-delay and its idle time stand for them), no quotas, no transactions and no log cleaner threads to watch. The time of a request is not
+delay and its idle time stand for them), no quotas and no log cleaner threads to watch. The time of a request is not
 divided into Kafka's parts. Rates are not kept by the broker: ask Prometheus for \`rate(...)\`.
 
 A group's lag is told by the broker that coordinates the group. Where it has no replica of a partition it asks the partition's leader;
