@@ -6,7 +6,17 @@ import type { ClientConsumeOrder, ClientProduceOrder, ClientReport } from "../cl
 import { type GuardedOptions, GuardedProcess } from "../processes/guarded-process.ts";
 import { jarsOf39 } from "../systems/kafka.ts";
 import type { FloorOrder } from "./floor-orders.ts";
-import type { FullOrder, FullReport, OwnEvent, PacedOrder, PacedReport } from "./own-orders.ts";
+import type {
+  FullOrder,
+  FullReport,
+  OwnEvent,
+  PacedOrder,
+  PacedReport,
+  ReadOrder,
+  ReadReport,
+  TransactionsOrder,
+  TransactionsReport,
+} from "./own-orders.ts";
 import { type ConsumedTotal, consumedTotal, joined, type ProducerWindow, producerWindow } from "./performance-lines.ts";
 
 /** Called when the measured part of a load begins and ends. */
@@ -127,6 +137,19 @@ export class Loads {
   async paced(order: PacedOrder, moments: Moments = {}): Promise<PacedReport> {
     const last = await this.#node(ownProgram, order, moments);
     if (last?.event !== "paced") throw new Error("the load said nothing");
+    return last.report;
+  }
+
+  async transactions(order: TransactionsOrder, moments: Moments = {}): Promise<TransactionsReport> {
+    const last = await this.#node(ownProgram, order, moments);
+    if (last?.event !== "transactions") throw new Error("the load said nothing");
+    return last.report;
+  }
+
+  /** By our own client. */
+  async read(order: ReadOrder): Promise<ReadReport> {
+    const last = await this.#node(ownProgram, order, {});
+    if (last?.event !== "read") throw new Error("the load said nothing");
     return last.report;
   }
 

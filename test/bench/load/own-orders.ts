@@ -28,6 +28,37 @@ export interface FullOrder extends OwnOrder {
   readonly producers: number;
 }
 
+/** Transactions one after the other, by one producer. */
+export interface TransactionsOrder extends Omit<OwnOrder, "acks" | "codec" | "lingerMs"> {
+  readonly kind: "transactions";
+  /** They go over these in turn. */
+  readonly partitions: number;
+  readonly recordsEach: number;
+  /** One in so many is aborted; 0: none. */
+  readonly abortedEach: number;
+}
+
+/** A topic from its beginning to its end. */
+export interface ReadOrder {
+  readonly kind: "read";
+  readonly bootstrap: readonly string[];
+  readonly topic: string;
+  readonly isolation: "read_committed" | "read_uncommitted";
+}
+
+export interface TransactionsReport {
+  readonly committed: number;
+  readonly failed: number;
+  readonly perSecond: number;
+  /** From the beginning of a transaction to the answer of its end. */
+  readonly latency: LatencyReport;
+}
+
+export interface ReadReport {
+  readonly records: number;
+  readonly recordsPerSecond: number;
+}
+
 export interface PacedReport {
   readonly recordsPerSecond: number;
   readonly acknowledged: number;
@@ -56,4 +87,6 @@ export type OwnEvent =
   | { readonly event: "measuring" }
   | { readonly event: "measured" }
   | { readonly event: "paced"; readonly report: PacedReport }
-  | { readonly event: "full"; readonly report: FullReport };
+  | { readonly event: "full"; readonly report: FullReport }
+  | { readonly event: "transactions"; readonly report: TransactionsReport }
+  | { readonly event: "read"; readonly report: ReadReport };

@@ -14,6 +14,7 @@ import { produceScenarios } from "./produce.ts";
 import { rateScenarios } from "./rates.ts";
 import { groupScenarios } from "./rebalance.ts";
 import { soakScenario } from "./soak.ts";
+import { transactionScenarios } from "./transactions.ts";
 
 /** In the order in which they run on a cluster that they share. */
 export const allScenarios: readonly Scenario[] = [
@@ -21,6 +22,7 @@ export const allScenarios: readonly Scenario[] = [
   ...produceScenarios,
   ...rateScenarios,
   ...consumeScenarios,
+  ...transactionScenarios,
   ...clientScenarios,
   ...clientComparison,
   ...groupScenarios,
