@@ -175,11 +175,12 @@ export class Faults {
 
   /** No fault, but it must work amid faults: records that everybody has read are deleted. */
   #deleteRecords(): boolean {
-    const { random, checker, workload, plan } = this.#world;
+    const { random, checker, workload, near, plan } = this.#world;
     // rot below the log start offset, in a segment that stays, does not matter, and would look like damage here
     if (plan.mayRot || plan.hasGroup) return false;
     const partition = randomInt(random, partitions);
-    const beforeOffset = randomInt(random, checker.consumedEnd(partition) + 1);
+    const readEnd = Math.min(checker.consumedEnd(partition), near?.readEnd(partition) ?? Number.POSITIVE_INFINITY);
+    const beforeOffset = randomInt(random, readEnd + 1);
     checker.deletes(partition, beforeOffset);
     void workload.deleteRecords(partition, beforeOffset);
     return true;
