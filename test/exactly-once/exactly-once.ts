@@ -40,7 +40,7 @@ export async function exactlyOnce({ kills, seed, say }: ExactlyOnceOrder): Promi
     await using admin = new Admin({ bootstrap: cluster.bootstrap });
     orThrow(await admin.createTopics([from, to].map((name) => ({ name, partitions, replicationFactor: 3 }))));
     const order = { bootstrap: cluster.bootstrap, group, from, to, abortedPart: 0.05 };
-    for (let i = 0; i < workersCount; i++) workers.push(new Worker({ ...order, transactionalId: `worker-${i}` }));
+    for (let i = 0; i < workersCount; i++) workers.push(new Worker({ ...order, transactionalId: `worker-${i}`, seed: seed + i }));
     const feed = new Feed(cluster.bootstrap);
     await moved(admin, 0);
     for (let kill = 1; kill <= kills; kill++) {

@@ -6,6 +6,8 @@ export interface WorkerOrder {
   readonly transactionalId: string;
   /** Of the transactions, those that are aborted at their end. */
   readonly abortedPart: number;
+  /** Of the draws of those. */
+  readonly seed: number;
 }
 
 export function outputOf(input: string): string {

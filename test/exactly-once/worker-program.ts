@@ -1,9 +1,12 @@
 // One worker: `node worker-program.ts ORDER`, the order in JSON. What it consumes it writes on, exactly once, until it is killed.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer, Producer } from "../../client/index.ts";
+import { seededRandom } from "../../protocol/base/random.ts";
 import { outputOf, type WorkerOrder } from "./worker-order.ts";
 
-const { bootstrap, group, from, to, transactionalId, abortedPart } = JSON.parse(process.argv[2] ?? "") as WorkerOrder;
+const { bootstrap, group, from, to, transactionalId, abortedPart, seed } = JSON.parse(process.argv[2] ?? "") as WorkerOrder;
+
+const random = seededRandom(seed);
 
 class AbortedAsDrawn extends Error {}
 
@@ -15,7 +18,7 @@ async function work(): Promise<void> {
   await consumer.subscribe([from]);
   for await (const { topic, partition, records } of consumer.batches()) {
     const [begin, end] = [records[0]!.offset, records.at(-1)!.offset + 1];
-    const isAborted = Math.random() < abortedPart;
+    const isAborted = random.next() < abortedPart;
     const done = producer.transaction(async (tx) => {
       for (const { value } of records) void tx.send({ topic: to, partition, value: outputOf(String(value)) }).catch(() => undefined);
       await tx.sendOffsets(consumer, [{ topic, partition, offset: end }]);
