@@ -3,7 +3,7 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { ConsumerRead, ConsumerReadOptions, NotYet, ReadingLeader } from "./client-contract.ts";
 import type { ClusterView } from "./cluster-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
-import { consumerRefusal, lastStableOffset, readVisible } from "./leader-reads.ts";
+import { consumerRefusal, readVisible, visibleEnds } from "./leader-reads.ts";
 import { positionIn } from "./log-position.ts";
 
 /** What a follower knows of itself now. */
@@ -57,8 +57,8 @@ export class FollowerReader implements ReadingLeader {
     if (refusal !== null) return { error: refusal };
     if (!this.#isVouchedFor()) return unknown;
     onRead(leader);
-    const stable = { highWatermark, lastStableOffset: lastStableOffset(log, highWatermark) };
-    const nothing = { ...stable, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    const ends = visibleEnds(log, highWatermark);
+    const nothing = { ...ends, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (!isCompared) return notYet(nothing);
     // where our log begins the leader's does, or before: what is below is gone there, too
     if (fetchOffset < log.startOffset) return { error: "OFFSET_OUT_OF_RANGE" };
@@ -66,7 +66,7 @@ export class FollowerReader implements ReadingLeader {
     // from where on the reader's records are not ours is for the leader to say
     if (positionIn(log, fetchOffset, lastFetchedEpoch).kind !== "agrees") return unknown;
     if (fetchOffset === highWatermark) return { error: null, ...nothing };
-    const read = await readVisible(log, options, highWatermark);
+    const read = await readVisible(log, options, ends);
     // Race: (1) it reads from the disk; (2) after an unclean election, the log is cut below what is being read, or where it would be; (3)
     // the read ends, or fails.
     if (standing().hasEnded || standing().cuts !== cuts) {

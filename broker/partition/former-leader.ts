@@ -2,7 +2,7 @@ import type { Outcome } from "../../protocol/errors/kafka-errors.ts";
 import type { FoundRecord } from "../log/log-contract.ts";
 import type { ConsumerRead, ConsumerReadOptions, ListingLeader, OffsetTarget, ReadingLeader } from "./client-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
-import { consumerRefusal, epochRefusal, lastStableOffset, readVisible } from "./leader-reads.ts";
+import { consumerRefusal, epochRefusal, readVisible, visibleEnds } from "./leader-reads.ts";
 import { positionIn } from "./log-position.ts";
 
 export interface LedUntilNow {
@@ -40,14 +40,14 @@ export class FormerLeader implements ReadingLeader, ListingLeader {
     const refusal = consumerRefusal(options, epoch, settings);
     if (refusal !== null) return { error: refusal };
     if (fetchOffset >= highWatermark || positionIn(log, fetchOffset, lastFetchedEpoch).kind !== "agrees") return unknown;
-    const read = await readVisible(log, options, highWatermark);
+    const ends = visibleEnds(log, highWatermark);
+    const read = await readVisible(log, options, ends);
     if (read.error !== null) return read.error === "CORRUPT_MESSAGE" ? { error: "KAFKA_STORAGE_ERROR" } : read;
     if (this.#hasEnded) {
       read.release?.();
       return unknown;
     }
-    const stable = { highWatermark, lastStableOffset: lastStableOffset(log, highWatermark) };
-    return { ...stable, logStartOffset: log.startOffset, diverging: null, ...read };
+    return { ...ends, logStartOffset: log.startOffset, diverging: null, ...read };
   }
 
   /** Only where the log begins: the end, and what is not found, are for a leader to say. */

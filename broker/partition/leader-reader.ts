@@ -4,7 +4,7 @@ import type { FoundRecord } from "../log/log-contract.ts";
 import type { ConsumerRead, ConsumerReadOptions, ListingLeader, OffsetTarget, ReadingLeader } from "./client-contract.ts";
 import type { ReplicaLog } from "./environment.ts";
 import type { LeaderLogStart } from "./leader-log-start.ts";
-import { consumerRefusal, epochRefusal, findOffset, lastStableOffset, readVisible } from "./leader-reads.ts";
+import { consumerRefusal, epochRefusal, findOffset, readVisible, visibleEnds } from "./leader-reads.ts";
 import type { LeaderState } from "./leader-state.ts";
 import { consumerPositionIn } from "./log-position.ts";
 import type { Members } from "./members.ts";
@@ -46,14 +46,14 @@ export class LeaderReader implements ReadingLeader, ListingLeader {
     // Race: (1) this process is stopped, another broker leads and appends; (2) it wakes up, and a consumer that does not know of that
     // either asks for what was appended since; (3) told that there is no such offset, it starts over. Only a session proved now may say so.
     if (position.kind === "out-of-range") return { error: isSessionProved ? "OFFSET_OUT_OF_RANGE" : "NOT_LEADER_OR_FOLLOWER" };
-    const stable = { highWatermark, lastStableOffset: lastStableOffset(log, highWatermark) };
-    const nothing = { error: null, ...stable, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
+    const ends = visibleEnds(log, highWatermark);
+    const nothing = { error: null, ...ends, logStartOffset: log.startOffset, chunks: [], sizeInBytes: 0, diverging: null };
     if (position.kind === "diverging") return { ...nothing, diverging: { epoch: position.epoch, endOffset: position.endOffset } };
     const preferredReadReplica = near.length === 0 ? null : this.#nearest(state, near, fetchOffset);
     if (preferredReadReplica !== null) return { ...nothing, preferredReadReplica };
     // a new leader's high watermark may be below what consumers read from the last one: nothing is visible until it has caught up
     if (fetchOffset >= highWatermark) return nothing;
-    const read = await readVisible(log, options, highWatermark);
+    const read = await readVisible(log, options, ends);
     const { hasEnded, state: now, hasBetterCopy } = standing();
     if (hasEnded || now.epoch !== epoch) return { error: "NOT_LEADER_OR_FOLLOWER" };
     if (read.error === "CORRUPT_MESSAGE" && hasBetterCopy) return { error: "KAFKA_STORAGE_ERROR" };

@@ -56,9 +56,11 @@ export async function readRecords(log: Log, fromOffset: number, options: ReadOpt
   }
 }
 
-/** Consumers of committed transactions read up to here: below it, everything is decided. */
-export function lastStableOffset(log: Log, highWatermark: number): number {
-  return Math.min(log.firstUnstableOffset(highWatermark) ?? highWatermark, highWatermark);
+/** Up to where consumers read: all of them, and those of committed transactions, below whose end everything is decided. */
+export type VisibleEnds = Pick<ConsumerRead, "highWatermark" | "lastStableOffset">;
+
+export function visibleEnds(log: Log, highWatermark: number): VisibleEnds {
+  return { highWatermark, lastStableOffset: Math.min(log.firstUnstableOffset(highWatermark) ?? highWatermark, highWatermark) };
 }
 
 export type VisibleRead = ReadResult & Pick<ConsumerRead, "aborted">;
@@ -69,9 +71,9 @@ const nothingRead: VisibleRead = { chunks: [], sizeInBytes: 0 };
 export async function readVisible(
   log: Log,
   { fetchOffset, maxBytes, minOneBatch, trustsRemembered, committedOnly = false }: ConsumerReadOptions,
-  highWatermark: number,
+  { highWatermark, lastStableOffset }: VisibleEnds,
 ): Promise<Outcome<VisibleRead>> {
-  const endOffsetLimit = committedOnly ? lastStableOffset(log, highWatermark) : highWatermark;
+  const endOffsetLimit = committedOnly ? lastStableOffset : highWatermark;
   if (fetchOffset >= endOffsetLimit) return { error: null, ...nothingRead };
   const read = await readRecords(log, fetchOffset, {
     maxBytes,
@@ -121,7 +123,7 @@ export async function findOffset(
 ): Promise<Outcome<FoundRecord>> {
   const { highWatermark, epochStartOffset, epoch } = state;
   const isEndKnown = highWatermark >= epochStartOffset;
-  const endOffset = committedOnly ? lastStableOffset(log, highWatermark) : highWatermark;
+  const endOffset = committedOnly ? visibleEnds(log, highWatermark).lastStableOffset : highWatermark;
   switch (target.kind) {
     case "earliest": {
       const offset = log.startOffset;

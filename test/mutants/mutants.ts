@@ -64,9 +64,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "read-above-high-watermark",
     file: "broker/partition/leader-reader.ts",
-    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readVisible(log, options, highWatermark);",
+    find: "if (fetchOffset >= highWatermark) return nothing;\n    const read = await readVisible(log, options, ends);",
     replace:
-      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readVisible(log, options, log.writtenEndOffset);",
+      "if (fetchOffset >= log.writtenEndOffset) return nothing;\n    const read = await readVisible(log, options, { ...ends, highWatermark: log.writtenEndOffset });",
     breaks: "Consumers see what is not committed.",
   },
   // ---- reading from followers
@@ -77,7 +77,7 @@ export const mutants: readonly Mutant[] = [
     replace: "if (fetchOffset > log.writtenEndOffset) return",
     also: [
       { find: "if (fetchOffset === highWatermark) return", replace: "if (fetchOffset === log.writtenEndOffset) return" },
-      { find: "readVisible(log, options, highWatermark)", replace: "readVisible(log, options, log.writtenEndOffset)" },
+      { find: "readVisible(log, options, ends)", replace: "readVisible(log, options, { ...ends, highWatermark: log.writtenEndOffset })" },
     ],
     breaks: "Consumers close to a follower see what is not committed.",
   },
