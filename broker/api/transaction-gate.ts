@@ -150,7 +150,7 @@ function refused(error: KafkaErrorCode, apiVersion: number): Entrance {
   }
 }
 
-export function refusedAll({ partitions }: Pick<ProducedTransaction, "partitions">, error: KafkaError, message: string) {
+function refusedAll({ partitions }: Pick<ProducedTransaction, "partitions">, error: KafkaError, message: string) {
   return new Map<string, Entrance>(partitions.map((ref) => [keyOf(ref), { error, message }]));
 }
 

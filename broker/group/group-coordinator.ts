@@ -5,17 +5,17 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import type { Decision, Now, RequestOrigin } from "../state-machine/contract.ts";
 import type { ShardConfig } from "../state-machine/shard.ts";
 import { type LedPartitions, Shards } from "../state-machine/shards.ts";
+import { StateMemory } from "../state-machine/state-memory.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { TopicSource, TopicsView } from "./contract.ts";
 import { GroupMachine, type GroupMachineConfig, type ListedGroup } from "./group-machine.ts";
 import { offsetsTopic } from "./group-records.ts";
-import { MemberMemory } from "./member-memory.ts";
 
 export interface GroupCoordinatorConfig {
   readonly machine: GroupMachineConfig;
   readonly shard: ShardConfig;
-  /** For members, over all groups here: see `MemberMemory`. */
+  /** For members, over all groups here: see `StateMemory`. */
   readonly memberBytesMax: number;
   /** The same for positions that are pending in transactions. */
   readonly pendingBytesMax: number;
@@ -38,16 +38,16 @@ export interface ListedGroups {
 
 /** The groups that this broker coordinates: one shard for each partition of `__consumer_offsets` that it leads. */
 export class GroupCoordinator {
-  readonly memberMemory: MemberMemory;
-  readonly pendingMemory: MemberMemory;
+  readonly memberMemory: StateMemory;
+  readonly pendingMemory: StateMemory;
   readonly #shards: Shards<GroupMachine>;
   #topics: TopicsView["topics"];
   #deletedTopics: TopicsView["deletedTopics"];
 
   constructor({ partitions, topics, clock, random, log, config }: GroupCoordinatorParts) {
-    const memberMemory = new MemberMemory(config.memberBytesMax);
+    const memberMemory = new StateMemory(config.memberBytesMax);
     this.memberMemory = memberMemory;
-    this.pendingMemory = new MemberMemory(config.pendingBytesMax);
+    this.pendingMemory = new StateMemory(config.pendingBytesMax);
     const memory = { members: memberMemory, pending: this.pendingMemory };
     const patternTurns = new PatternTurns();
     this.#shards = new Shards<GroupMachine>({

@@ -5,13 +5,13 @@ import type { KafkaError } from "../../protocol/errors/kafka-errors.ts";
 import { readControlRecord } from "../../protocol/records/decode-batch.ts";
 import { Reader } from "../../protocol/wire/reader.ts";
 import { answered, type Decision, type Now, type ReplayedBatch, type ShardTimers, type StateMachine } from "../state-machine/contract.ts";
+import { StateMemory } from "../state-machine/state-memory.ts";
 import { sweep } from "../state-machine/sweep.ts";
 import { type ClassicConfig, ClassicGroups } from "./classic/classic-groups.ts";
 import { ConsumerGroups, type ConsumerGroupsConfig } from "./consumer/consumer-groups.ts";
 import type { PatternTurns } from "./consumer/pattern-watch.ts";
 import type { Group, GroupBook, GroupKind, GroupRecord, TopicSource } from "./contract.ts";
 import { offsetKeyVersions, offsetTombstone } from "./group-records.ts";
-import { MemberMemory } from "./member-memory.ts";
 import { type CommittedOffset, OffsetBook, type OffsetPlace, offsetPlaces, placeBytes, readOffset } from "./offset-book.ts";
 import {
   type CommitRequest,
@@ -46,7 +46,7 @@ export interface GroupMachineParts {
   readonly random: Random;
   readonly config: GroupMachineConfig;
   /** Of members, and of what is pending in transactions. Shared with the other shards of the broker; absent: without a bound. */
-  readonly memory?: { readonly members: MemberMemory; readonly pending: MemberMemory };
+  readonly memory?: { readonly members: StateMemory; readonly pending: StateMemory };
   /** Shared as well. */
   readonly patternTurns?: PatternTurns;
 }
@@ -73,7 +73,7 @@ export class GroupMachine implements StateMachine {
   readonly pending: PendingOffsets;
   readonly #groups = new Groups();
   readonly #parts: GroupMachineParts;
-  readonly #pendingMemory: MemberMemory;
+  readonly #pendingMemory: StateMemory;
   readonly #kinds: ReadonlyMap<number, GroupKind>;
   readonly #allKinds: readonly GroupKind[];
   /** Deleted topics with positions that do not name the topic's id, until those positions are removed. */
@@ -85,9 +85,9 @@ export class GroupMachine implements StateMachine {
 
   constructor(parts: GroupMachineParts) {
     this.#parts = parts;
-    this.#pendingMemory = parts.memory?.pending ?? new MemberMemory();
+    this.#pendingMemory = parts.memory?.pending ?? new StateMemory();
     const environment = { ...parts, groups: this.#groups };
-    const memberMemory = parts.memory?.members ?? new MemberMemory();
+    const memberMemory = parts.memory?.members ?? new StateMemory();
     this.pending = new PendingOffsets(this.#pendingMemory);
     this.classic = new ClassicGroups({
       ...environment,

@@ -1,9 +1,9 @@
 import { type TopicId, zeroTopicId } from "../../protocol/base/ids.ts";
 import type { KafkaError, KafkaErrorCode } from "../../protocol/errors/kafka-errors.ts";
 import { answered, type Decision, type Now, type Transaction } from "../state-machine/contract.ts";
+import type { StateMemory } from "../state-machine/state-memory.ts";
 import type { Committer, Group, GroupRecord } from "./contract.ts";
 import { offsetRecord, offsetTombstone } from "./group-records.ts";
-import type { MemberMemory } from "./member-memory.ts";
 import type { CommittedOffset, GroupOffsets, OffsetPlace } from "./offset-book.ts";
 import { pendingBytes } from "./pending-offsets.ts";
 
@@ -60,7 +60,7 @@ export function commitInTransaction(
   groupId: string,
   group: Group | null,
   request: TransactionalCommitRequest,
-  { memory, ...rules }: CommitRules & { readonly memory: MemberMemory },
+  { memory, ...rules }: CommitRules & { readonly memory: StateMemory },
   now: Now,
 ): Decision<readonly TopicErrors[]> {
   const { topics, transaction } = request;

@@ -1,5 +1,6 @@
 import { invariant } from "../../protocol/base/invariant.ts";
-import { type MemberMemory, textBytes } from "./member-memory.ts";
+import type { StateMemory } from "../state-machine/state-memory.ts";
+import { textBytes } from "./member-memory.ts";
 import type { CommittedOffset, OffsetPlace } from "./offset-book.ts";
 
 /** A position that counts once its producer's transaction is committed. */
@@ -22,11 +23,11 @@ type ByProducer = Map<number, PendingOffset>;
  * transaction ends as a whole. Changed only by records.
  */
 export class PendingOffsets {
-  readonly #memory: MemberMemory;
+  readonly #memory: StateMemory;
   readonly #byGroup = new Map<string, Map<string, Map<number, ByProducer>>>();
   readonly #byProducer = new Map<number, Set<PendingOffset>>();
 
-  constructor(memory: MemberMemory) {
+  constructor(memory: StateMemory) {
     this.#memory = memory;
   }
 

@@ -1,7 +1,8 @@
 import type { TopicPartition } from "../../protocol/base/ids.ts";
 import type { Now } from "../state-machine/contract.ts";
+import type { StateMemory } from "../state-machine/state-memory.ts";
 import { isPrepared, placesOf, type Transaction } from "./transaction.ts";
-import { memoryOf, type TransactionMemory } from "./transaction-memory.ts";
+import { memoryOf } from "./transaction-memory.ts";
 
 /** One transactional id here. */
 export interface Entry {
@@ -22,10 +23,10 @@ const noneUnmarked: Map<string, TopicPartition> = new Map();
 export class TransactionBook {
   readonly #entries = new Map<string, Entry>();
   readonly #ongoing = new Set<string>();
-  readonly #memory: TransactionMemory;
+  readonly #memory: StateMemory;
   #bytes = 0;
 
-  constructor(memory: TransactionMemory) {
+  constructor(memory: StateMemory) {
     this.#memory = memory;
   }
 

@@ -5,12 +5,12 @@ import type { KafkaError, KafkaErrorCode, Outcome } from "../../protocol/errors/
 import type { Decision, Now, RequestOrigin } from "../state-machine/contract.ts";
 import type { ShardConfig } from "../state-machine/shard.ts";
 import { type LedPartitions, Shards } from "../state-machine/shards.ts";
+import { StateMemory } from "../state-machine/state-memory.ts";
 import type { Ran } from "../state-machine/ticket.ts";
 import type { EndedTransaction } from "./marker-order.ts";
 import { BatchingMarkerSender, type Deliver, type LeaderView } from "./marker-sender.ts";
 import { type Producer, raisingVersion, type Transaction } from "./transaction.ts";
 import { TransactionMachine, type TransactionMachineConfig, type WithProducer } from "./transaction-machine.ts";
-import { TransactionMemory } from "./transaction-memory.ts";
 import { transactionStateTopic } from "./transaction-records.ts";
 
 export interface TransactionCoordinatorConfig {
@@ -18,7 +18,7 @@ export interface TransactionCoordinatorConfig {
   readonly shard: ShardConfig;
   /** `transaction.max.timeout.ms` */
   readonly timeoutMaxMs: number;
-  /** Over all ids here: see `TransactionMemory`. */
+  /** Over all ids here: see `StateMemory`. */
   readonly memoryBytesMax: number;
 }
 
@@ -67,7 +67,7 @@ function isConcurrent(ran: Ran<unknown>): boolean {
 
 /** The transactional ids that this broker coordinates: one shard for each partition of `__transaction_state` that it leads. */
 export class TransactionCoordinator {
-  readonly memory: TransactionMemory;
+  readonly memory: StateMemory;
   readonly #parts: TransactionCoordinatorParts;
   readonly #shards: Shards<TransactionMachine>;
   readonly #sender: BatchingMarkerSender;
@@ -76,7 +76,7 @@ export class TransactionCoordinator {
     const { partitions, cluster, clock, log, config } = parts;
     const { images, deliver, transactionVersion } = cluster;
     this.#parts = parts;
-    const memory = new TransactionMemory(config.memoryBytesMax);
+    const memory = new StateMemory(config.memoryBytesMax);
     this.memory = memory;
     const sender = new BatchingMarkerSender({
       images,

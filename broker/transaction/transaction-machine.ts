@@ -10,6 +10,7 @@ import {
   type StateMachine,
   type StateRecord,
 } from "../state-machine/contract.ts";
+import type { StateMemory } from "../state-machine/state-memory.ts";
 import { sweep } from "../state-machine/sweep.ts";
 import type { Settlement } from "../state-machine/ticket.ts";
 import { EndingWaits } from "./ending-waits.ts";
@@ -30,7 +31,6 @@ import {
   withPartitions,
 } from "./transaction.ts";
 import { TransactionBook } from "./transaction-book.ts";
-import type { TransactionMemory } from "./transaction-memory.ts";
 import { readTransaction, readTransactionKey, transactionRecord, transactionTombstone } from "./transaction-records.ts";
 import { type EndOrder, judgeAdd, judgeEnd, judgeInit, judgeVerification } from "./transaction-rules.ts";
 
@@ -46,7 +46,7 @@ export interface TransactionMachineConfig {
 export interface TransactionMachineParts extends ShardEnvironment {
   readonly sender: MarkerSender;
   /** Shared with the other shards of the broker. */
-  readonly memory: TransactionMemory;
+  readonly memory: StateMemory;
   readonly config: TransactionMachineConfig;
   /** The cluster's finalized `transaction.version`. */
   readonly transactionVersion: () => number;

@@ -2,10 +2,10 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
 import { MalformedFrame } from "../../../protocol/wire/reader.ts";
 import type { Now } from "../../state-machine/contract.ts";
+import type { StateMemory } from "../../state-machine/state-memory.ts";
 import type { Ticket } from "../../state-machine/ticket.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
 import { classicGroupRecord, classicGroupTombstone, type GroupMetadataValue } from "../group-records.ts";
-import type { MemberMemory } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
 import {
   type JoinAnswer,
@@ -62,11 +62,11 @@ export class ClassicGroup implements Group {
   #protocols = new Tally();
   #awaitingJoinCount = 0;
   readonly #onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void;
-  readonly #memory: MemberMemory;
+  readonly #memory: StateMemory;
   #state: ClassicState = "Empty";
   #topics: ReadonlySet<string> | null = null;
 
-  constructor(groupId: string, memory: MemberMemory, onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void) {
+  constructor(groupId: string, memory: StateMemory, onSignOfLife: (group: ClassicGroup, member: Member, now: Now) => void) {
     this.groupId = groupId;
     this.#memory = memory;
     this.#onSignOfLife = onSignOfLife;

@@ -2,10 +2,10 @@ import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import type { Reader } from "../../../protocol/wire/reader.ts";
 import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import type { StateMemory } from "../../state-machine/state-memory.ts";
 import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
 import type { Group, GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { classicGroupKeyVersion, groupMetadataKey, groupMetadataValue, readKey, readVersioned } from "../group-records.ts";
-import type { MemberMemory } from "../member-memory.ts";
 import { ClassicGroup } from "./classic-group.ts";
 import { type JoinAnswer, joinRefusal, type SyncAnswer, syncRefusal } from "./classic-group-member.ts";
 import { type DescribedGroup, deadGroup, describeClassicGroup } from "./describe-classic-group.ts";
@@ -17,7 +17,7 @@ export type ClassicConfig = JoinConfig & RebalanceConfig;
 
 export interface ClassicGroupsParts extends Omit<GroupKindParts<ClassicConfig>, "topics"> {
   hasOffsets(groupId: string): boolean;
-  readonly memberMemory: MemberMemory;
+  readonly memberMemory: StateMemory;
 }
 
 export interface HeartbeatRequest {

@@ -1,8 +1,8 @@
 import type { Random } from "../../../protocol/base/random.ts";
 import type { KafkaErrorCode } from "../../../protocol/errors/kafka-errors.ts";
 import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { StateMemory } from "../../state-machine/state-memory.ts";
 import { type Settlement, Ticket } from "../../state-machine/ticket.ts";
-import type { MemberMemory } from "../member-memory.ts";
 import type { ClassicGroup } from "./classic-group.ts";
 import {
   type JoinAnswer,
@@ -42,7 +42,7 @@ export interface JoinParts {
   readonly random: Random;
   readonly config: JoinConfig;
   readonly rebalances: Rebalances;
-  readonly memory: MemberMemory;
+  readonly memory: StateMemory;
   /** An id that no client came back with was forgotten. */
   readonly onPendingForgotten: (group: ClassicGroup) => void;
 }

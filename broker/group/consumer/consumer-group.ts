@@ -1,9 +1,10 @@
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { invariant } from "../../../protocol/base/invariant.ts";
 import type { KafkaError } from "../../../protocol/errors/kafka-errors.ts";
+import type { StateMemory } from "../../state-machine/state-memory.ts";
 import { noPartitions, type PartitionMap } from "../assignors/partition-map.ts";
 import type { Committer, Group, GroupRecord } from "../contract.ts";
-import { type MemberMemory, textBytes } from "../member-memory.ts";
+import { textBytes } from "../member-memory.ts";
 import { Tally } from "../tally.ts";
 import { type CurrentAssignment, isReconciledTo, type MemberProfile, unassigned } from "./consumer-group-member.ts";
 import { groupTombstone, memberTombstone, patternTombstone, type SubscribedTopics } from "./consumer-group-records.ts";
@@ -38,11 +39,11 @@ export class ConsumerGroup implements Group {
   readonly #subscriptions = new Tally();
   readonly #patterns = new Tally();
   readonly #assignors = new Tally();
-  readonly #memory: MemberMemory;
+  readonly #memory: StateMemory;
   /** What is counted there on behalf of this group. */
   #bytes = 0;
 
-  constructor(groupId: string, memory: MemberMemory) {
+  constructor(groupId: string, memory: StateMemory) {
     this.groupId = groupId;
     this.#memory = memory;
   }

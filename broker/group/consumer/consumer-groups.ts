@@ -4,13 +4,13 @@ import type { ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse } fr
 import type { Reader } from "../../../protocol/wire/reader.ts";
 import type { ConsumerGroupAssignorName } from "../../runtime/config/group-settings.ts";
 import { answered, type Decision, type Now } from "../../state-machine/contract.ts";
+import { StateMemory } from "../../state-machine/state-memory.ts";
 import { topicPartitions } from "../assignors/partition-map.ts";
 import { rangeAssignor } from "../assignors/range.ts";
 import type { Assignor } from "../assignors/server-assignor.ts";
 import { uniformAssignor } from "../assignors/uniform.ts";
 import type { GroupKind, GroupKindParts, GroupRecord } from "../contract.ts";
 import { readKey } from "../group-records.ts";
-import { MemberMemory } from "../member-memory.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { type CurrentAssignment, joining, leftForNow } from "./consumer-group-member.ts";
 import {
@@ -79,9 +79,9 @@ export class ConsumerGroups implements GroupKind {
   readonly #lookedAt = new Map<string, number>();
   readonly #patterns: PatternWatch;
   readonly #expressions: PatternTurns["expressions"];
-  readonly #memory: MemberMemory;
+  readonly #memory: StateMemory;
 
-  constructor(environment: GroupKindParts<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new MemberMemory()) {
+  constructor(environment: GroupKindParts<ConsumerGroupsConfig>, patternTurns = new PatternTurns(), memory = new StateMemory()) {
     this.#environment = environment;
     this.#memory = memory;
     this.#assignors = environment.config.assignors.map((name) => assignorsByName[name]);

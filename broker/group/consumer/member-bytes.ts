@@ -3,7 +3,7 @@ import { memberOverheadBytes, textBytes } from "../member-memory.ts";
 import type { CurrentAssignment, MemberProfile } from "./consumer-group-member.ts";
 import type { SubscribedTopics } from "./consumer-group-records.ts";
 
-// What a consumer group and its members take in memory, approximately: see `MemberMemory`.
+// What a consumer group and its members take in memory, approximately: see `StateMemory`.
 
 /** Its maps, and its place in others. */
 export const groupOverheadBytes = 2_000;

@@ -1,6 +1,6 @@
 import { answered, type Decision, type Now, type ShardTimers } from "../../state-machine/contract.ts";
+import type { StateMemory } from "../../state-machine/state-memory.ts";
 import type { GroupRecord, TopicSource, TopicsView } from "../contract.ts";
-import type { MemberMemory } from "../member-memory.ts";
 import { PatternCompiler } from "../patterns/pattern-compiler.ts";
 import { type KnownMatches, PatternPass } from "../patterns/pattern-pass.ts";
 import type { ConsumerGroup } from "./consumer-group.ts";
@@ -64,7 +64,7 @@ export interface PatternWatchParts {
   readonly timers: ShardTimers;
   readonly topics: TopicSource;
   readonly turns: PatternTurns;
-  readonly memory: Pick<MemberMemory, "hasRoomFor">;
+  readonly memory: Pick<StateMemory, "hasRoomFor">;
   readonly find: (groupId: string) => ConsumerGroup | undefined;
 }
 

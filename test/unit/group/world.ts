@@ -2,12 +2,12 @@ import type { JoinAnswer, SyncAnswer } from "../../../broker/group/classic/class
 import { type JoinRequest, newUuid } from "../../../broker/group/classic/join.ts";
 import type { TopicsView } from "../../../broker/group/contract.ts";
 import { GroupMachine, type GroupMachineConfig } from "../../../broker/group/group-machine.ts";
-import { MemberMemory } from "../../../broker/group/member-memory.ts";
 import type { CommitRequest, TopicErrors } from "../../../broker/group/offset-requests.ts";
 import { Deadlines } from "../../../broker/partition/deadlines.ts";
 import type { Decision, Now, ShardEnvironment } from "../../../broker/state-machine/contract.ts";
 import { Shard, type ShardConfig } from "../../../broker/state-machine/shard.ts";
 import { ShardLog } from "../../../broker/state-machine/shard-log.ts";
+import { StateMemory } from "../../../broker/state-machine/state-memory.ts";
 import type { Ran } from "../../../broker/state-machine/ticket.ts";
 import type { TopicId } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -83,8 +83,8 @@ export class World {
   readonly clock = new ManualClock();
   readonly partition = new FakePartition();
   readonly random = seededRandom(7);
-  readonly memberMemory: MemberMemory;
-  readonly pendingMemory = new MemberMemory(100_000);
+  readonly memberMemory: StateMemory;
+  readonly pendingMemory = new StateMemory(100_000);
   topics: TopicsView;
   shard: Shard<GroupMachine>;
   machine!: GroupMachine;
@@ -92,7 +92,7 @@ export class World {
   readonly #shardConfig: ShardConfig;
 
   constructor(config: Partial<GroupMachineConfig> = {}, shard: Partial<ShardConfig> = {}, memberBytesMax?: number) {
-    this.memberMemory = new MemberMemory(memberBytesMax);
+    this.memberMemory = new StateMemory(memberBytesMax);
     this.#config = { ...machineConfig, ...config };
     this.#shardConfig = { ...shardConfig, ...shard };
     this.topics = topicsView("t", "u");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { TransactionMemory } from "../../../broker/transaction/transaction-memory.ts";
+import { StateMemory } from "../../../broker/state-machine/state-memory.ts";
 import { machineConfig, place, producer, timeoutMs, World } from "./world.ts";
 
 describe("time", () => {
@@ -61,7 +61,7 @@ describe("time", () => {
 describe("memory", () => {
   test("a new id and more partitions are refused beyond the bound; a transaction can be ended always", async () => {
     const world = new World();
-    world.memory = new TransactionMemory(2_000);
+    world.memory = new StateMemory(2_000);
     await world.load();
     await world.init();
     const p = producer("100/0");

@@ -2,10 +2,10 @@ import { Deadlines } from "../../../broker/partition/deadlines.ts";
 import type { Decision, Now } from "../../../broker/state-machine/contract.ts";
 import { Shard, type ShardConfig } from "../../../broker/state-machine/shard.ts";
 import { ShardLog } from "../../../broker/state-machine/shard-log.ts";
+import { StateMemory } from "../../../broker/state-machine/state-memory.ts";
 import type { MarkerOrder } from "../../../broker/transaction/marker-order.ts";
 import type { Producer, Transaction } from "../../../broker/transaction/transaction.ts";
 import { TransactionMachine, type TransactionMachineConfig, type WithProducer } from "../../../broker/transaction/transaction-machine.ts";
-import { TransactionMemory } from "../../../broker/transaction/transaction-memory.ts";
 import { readTransaction, readTransactionKey } from "../../../broker/transaction/transaction-records.ts";
 import type { TopicPartition } from "../../../protocol/base/ids.ts";
 import { silentLogger } from "../../../protocol/base/logger.ts";
@@ -40,7 +40,7 @@ export class World {
   readonly partition = new FakePartition();
   orders: MarkerOrder[] = [];
   version = 2;
-  memory = new TransactionMemory();
+  memory = new StateMemory();
   leaderEpoch = 1;
   machine!: TransactionMachine;
   #shard!: Shard<TransactionMachine>;
@@ -84,7 +84,7 @@ export class World {
     this.#shard.end();
     partition.commit();
     this.leaderEpoch++;
-    this.memory = new TransactionMemory(this.memory.maxBytes);
+    this.memory = new StateMemory(this.memory.maxBytes);
     await this.load();
   }
 
